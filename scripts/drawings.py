@@ -285,7 +285,7 @@ class RecordedWorld(World):
     def tell(self, message: Message) -> None:
         """Give the engine a message. Raises: AskedWrong."""
         self.steps.append((message, []))
-        World.tell(self, message)
+        World.post(self, message)
 
     def _carry_out(self, effect: Effect) -> None:
         self.steps[-1][1].append(effect)
@@ -296,7 +296,7 @@ def hold() -> Picture:
     """Draw one hold of a participant of a conference, and the resume after it."""
     world = RecordedWorld(pages={f"{APP}/room": ROOM, MUSIC: twiml('<Play loop="0">/music.mp3</Play>')})
     alice, bob = world.calls_in("alice", f"{APP}/room"), world.calls_in("bob", f"{APP}/room")
-    room = world.board.room_of(bob)
+    room = world.state.room_of(bob)
     assert room is not None
     scene = Scene(world, {alice: "alice", bob: "bob"})
     events: list[Arrow | Note] = []
@@ -312,7 +312,7 @@ def hold() -> Picture:
         events.append(Arrow(source=HOLDS.name, target=API.name, words=f"POST …/Participants/CA…: {form}"))
         music = None if step.music is None else WebRequest(url=step.music, method="GET")
         before = len(world.steps)
-        world.tell(ChangeParticipant(room=room.sid, call=bob, hold=step.hold, hold_request=music))
+        world.post(ChangeParticipant(room=room.sid, call=bob, hold=step.hold, hold_request=music))
         told = scene.events(before, replies=_replies(hold=step.hold))
         events += [Arrow(source=API.name, target=CONTROL.name, words=f"ChangeParticipant(hold={step.hold})"), *told]
         events.append(Note(words=f"{moment}: alice hears {scene.ear(alice)}, bob hears {scene.ear(bob)}"))
@@ -372,7 +372,7 @@ class Scene:
 
     def ear(self, call: CallSid) -> str:
         """Return what the party of a call hears, in words."""
-        heard = self.world.ear(call)
+        heard = self.world.heard_by(call)
         return " and ".join(self.names[each] for each in heard) if isinstance(heard, frozenset) else _path(str(heard))
 
     def events(self, first: int, *, until: int | None = None, replies: Sequence[Arrow] = ()) -> list[Arrow | Note]:

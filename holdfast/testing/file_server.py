@@ -17,7 +17,7 @@ class FileServer(LoopbackServer):
         self._contents = {f"/{path.name}": path.read_bytes() for path in files}
         self._kept = frozenset(self._contents)
         """What may be cached: the files do not change, the documents put there may."""
-        self.asked: deque[str] = deque()
+        self.requested: deque[str] = deque()
 
     def handler(self) -> type[Handler]:
         """What answers with the files."""
@@ -26,7 +26,7 @@ class FileServer(LoopbackServer):
         class Files(Handler):
             def do_GET(self) -> None:
                 path = urlsplit(self.path).path
-                server.asked.append(path)
+                server.requested.append(path)
                 found = server._contents.get(path)
                 kept = {"Cache_Control": "public, max-age=3600"} if path in server._kept else {}
                 kind = mimetypes.guess_type(path)[0] or "text/plain"

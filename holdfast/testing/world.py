@@ -102,13 +102,13 @@ class World:
     killed: bool = False
     pages: dict[str, Page] = field(default_factory=dict)
     now: float = START
-    board: EngineState = field(default_factory=EngineState)
+    state: EngineState = field(default_factory=EngineState)
     effects: list[Effect] = field(default_factory=list)
     web: list[WebRequestSeen] = field(default_factory=list)
     """Every request to a web server, in the order sent: those of `asked` and of `callbacks`."""
-    asked: list[WebRequestSeen] = field(default_factory=list)
+    document_requests: list[WebRequestSeen] = field(default_factory=list)
     callbacks: list[WebRequestSeen] = field(default_factory=list)
-    notices: list[LogNotification] = field(default_factory=list)
+    notifications: list[LogNotification] = field(default_factory=list)
     entries: list[JournalEntry] = field(default_factory=list)
     """The journal's lines, oldest first."""
     playing: dict[CallSid, tuple[Token, str, int]] = field(default_factory=dict)
@@ -118,14 +118,14 @@ class World:
     """The calls whose speech is listened for."""
     """The tones laid over what ears hear, in order."""
     legs: dict[CallSid, str] = field(default_factory=dict)
-    held_back: set[str] = field(default_factory=set)
+    withheld_urls: set[str] = field(default_factory=set)
     """Addresses whose answers, or sounds, do not come until `release`."""
     captures: dict[RecordingSid, RecordedTape] = field(default_factory=dict)
     """The recordings that are being made."""
     quiet: bool = False
     """Whether nobody says anything, so that recordings are absent."""
-    slow: dict[Token, WebRequestSeen] = field(default_factory=dict)
-    coming: dict[CallSid, tuple[Token, str, int]] = field(default_factory=dict)
+    withheld: dict[Token, WebRequestSeen] = field(default_factory=dict)
+    loading: dict[CallSid, tuple[Token, str, int]] = field(default_factory=dict)
     """Sounds that are still on their way to an ear."""
     _timers: list[tuple[float, int, Token]] = field(default_factory=list)
     _stopped: set[int] = field(default_factory=set)
@@ -148,7 +148,7 @@ class World:
         """A phone calls a number whose document is at `url`, or is `twiml`."""
         sid = CallSid(derive("CA", name))
         self.legs[sid] = "calling"
-        self.tell(
+        self.post(
             ReceiveCall(
                 call=sid,
                 account=ACCOUNT,
@@ -163,7 +163,7 @@ class World:
     def place(self, name: str, url: str = "", *, twiml: str | None = None, events: Sequence[str] = ()) -> CallSid:
         """A REST request calls somebody."""
         sid = CallSid(derive("CA", name))
-        self.tell(
+        self.post(
             CreateCall(
                 call=sid,
                 account=ACCOUNT,
@@ -177,28 +177,28 @@ class World:
 
     def rings(self, call: CallSid) -> None:
         """The called phone rings."""
-        self.tell(LegRinging(call=call))
+        self.post(LegRinging(call=call))
 
     def answers(self, call: CallSid, sip: tuple[tuple[str, str], ...] = ()) -> None:
         """The called phone answers, its SIP answer saying this of itself."""
         self.legs[call] = "up"
-        self.tell(LegAnswered(call=call, sip_params=sip))
+        self.post(LegAnswered(call=call, sip_params=sip))
 
     def refuses(self, call: CallSid, sip_code: int) -> None:
         """The called phone, or the way to it, refuses."""
         self.legs[call] = "gone"
-        self.tell(LegRefused(call=call, sip_code=sip_code))
+        self.post(LegRefused(call=call, sip_code=sip_code))
 
     def hangs_up(self, call: CallSid) -> None:
         """The phone hangs up."""
         cause = "hangup" if self.legs.get(call) == "up" else "canceled"
         self.legs[call] = "gone"
-        self.tell(LegEnded(call=call, cause=cause))  # type: ignore[arg-type]  # one of the literals above
+        self.post(LegEnded(call=call, cause=cause))  # type: ignore[arg-type]  # one of the literals above
 
     def presses(self, call: CallSid, digits: str) -> None:
         """The phone sends touch tones."""
         for digit in digits:
-            self.tell(DigitPressed(call=call, digit=digit))
+            self.post(DigitPressed(call=call, digit=digit))
 
     def passes(self, seconds: float) -> None:
         """Time goes by, and what falls due within it happens."""
@@ -210,51 +210,51 @@ class World:
                 continue
             self.now = max(self.now, at)
             self._named.pop(token, None)
-            self.tell(TimerFired(token=token))
+            self.post(TimerFired(token=token))
         self.now = until
 
     def sound_ends(self, call: CallSid) -> None:
         """The sound this ear's player plays comes to its end."""
         token, _, _ = self.playing.pop(call)
-        self.tell(SoundEnded(token=token))
+        self.post(SoundEnded(token=token))
 
     def sound_fails(self, call: CallSid, code: int = 11200) -> None:
         """The sound this ear should hear cannot be had."""
-        token, source, _ = (self.coming if call in self.coming else self.playing).pop(call)
-        self.tell(SoundFailed(token=token, code=code, message=f"{source} failed"))
+        token, source, _ = (self.loading if call in self.loading else self.playing).pop(call)
+        self.post(SoundFailed(token=token, code=code, message=f"{source} failed"))
 
     def speaks(self, call: CallSid, *, begins: bool = True) -> None:
         """The party of a call begins to speak, or stops; nobody hears of it who does not listen."""
         if call in self.listening:
-            self.tell(LegSpeaks(call=call, speaks=begins))
+            self.post(LegSpeaks(call=call, speaks=begins))
 
     def falls_silent(self, call: CallSid) -> None:
         """A recording of this call has silence alone for as long as it asked."""
         for recording, tape in list(self.captures.items()):
             if tape.quiet_s and any(call == of for channel in tape.voices for of, _ in channel):
-                self.tell(CaptureQuiet(recording=recording))
+                self.post(CaptureQuiet(recording=recording))
 
     def disk_fills(self) -> None:
         """No recording can be written any more."""
         for recording, tape in list(self.captures.items()):
             del self.captures[recording]
             took = self.now - tape.began
-            self.tell(CaptureEnded(recording=recording, duration_s=took, error="no space left on device"))
+            self.post(CaptureEnded(recording=recording, duration_s=took, error="no space left on device"))
 
     def release(self, url: str) -> None:
         """The web server that was held back answers now."""
-        self.held_back.discard(url)
-        for token, asked in list(self.slow.items()):
+        self.withheld_urls.discard(url)
+        for token, asked in list(self.withheld.items()):
             if asked.url == url:
-                del self.slow[token]
-                self.tell(self._answer(token, asked))
-        for call, sound in list(self.coming.items()):
+                del self.withheld[token]
+                self.post(self._answer(token, asked))
+        for call, sound in list(self.loading.items()):
             if sound[1] == url:
-                self.playing[call] = self.coming.pop(call)
+                self.playing[call] = self.loading.pop(call)
 
-    def tell(self, message: Message) -> None:
+    def post(self, message: Message) -> None:
         """Give the board a message, and carry out all that follows from it. Raises: AskedWrong."""
-        step = self.board.apply(message, self.now)
+        step = self.state.apply(message, self.now)
         self.entries += journal_entries.entries(step, self.now)
         if self.killed:
             self.crash()
@@ -262,33 +262,33 @@ class World:
             self.effects.append(effect)
             self._carry_out(effect)
         while self._inbox:
-            self.tell(self._inbox.pop(0))
+            self.post(self._inbox.pop(0))
 
     def crash(self) -> None:
         """Write every noun down, forget everything, and read it again."""
-        nouns = [*self.board.calls.values(), *self.board.rooms.values(), *self.board.queues.values()]
-        nouns += self.board.recordings.values()
+        nouns = [*self.state.calls.values(), *self.state.rooms.values(), *self.state.queues.values()]
+        nouns += self.state.recordings.values()
         reborn = EngineState()
         reborn.restore(decode(encode(noun)) for noun in nouns)
-        assert reborn.calls == self.board.calls
-        assert reborn.rooms == self.board.rooms
-        assert reborn.queues == self.board.queues
-        assert reborn.recordings == self.board.recordings
-        self.board = reborn
+        assert reborn.calls == self.state.calls
+        assert reborn.rooms == self.state.rooms
+        assert reborn.queues == self.state.queues
+        assert reborn.recordings == self.state.recordings
+        self.state = reborn
 
     # --- what a story looks at --------------------------------------------------------------------------------
 
     def call(self, sid: CallSid) -> Call:
         """The call as it is now."""
-        return self.board.calls[sid]
+        return self.state.calls[sid]
 
     def children(self, parent: CallSid) -> list[CallSid]:
         """The legs a call has dialled, oldest first."""
-        return [call.sid for call in self.board.calls.values() if call.parent == parent]
+        return [call.sid for call in self.state.calls.values() if call.parent == parent]
 
-    def ear(self, call: CallSid) -> object:
+    def heard_by(self, call: CallSid) -> object:
         """What this ear hears: other calls, or the source of a sound, or `silence`; `nothing` once it is gone."""
-        if not self.board.calls[call].live:
+        if not self.state.calls[call].live:
             return "nothing"
         route = self.routes.get(call)
         if route is not None:
@@ -301,20 +301,20 @@ class World:
 
     def urls(self) -> list[str]:
         """The addresses asked for documents so far, in order; goodbye requests included."""
-        return [asked.url for asked in self.asked]
+        return [asked.url for asked in self.document_requests]
 
     def check(self) -> None:
         """What must hold at every moment: routes are what the rooms say, and nobody gone is heard."""
-        for room in self.board.rooms.values():
+        for room in self.state.rooms.values():
             if room.status is RoomStatus.COMPLETED:
                 continue
             for call, heard in hears(room).items():
                 assert self.routes.get(call) == heard, (call, self.routes.get(call), heard)
         for call, heard in self.routes.items():
             for other in heard or ():
-                assert self.board.calls[other].live, f"{call} hears {other}, which is over"
+                assert self.state.calls[other].live, f"{call} hears {other}, which is over"
         for call in self.playing:
-            assert self.board.calls[call].live, f"a sound plays to {call}, which is over"
+            assert self.state.calls[call].live, f"a sound plays to {call}, which is over"
 
     # --- the shell ----------------------------------------------------------------------------------------
 
@@ -327,15 +327,15 @@ class World:
             case DetectSpeech(calls=calls, enabled=wanted):
                 self.listening = self.listening | set(calls) if wanted else self.listening - set(calls)
             case PlaySound(token=token, source=source, rounds=rounds, while_loading=None):
-                ears = self.coming if source in self.held_back else self.playing
-                self.coming.pop(call_of(token), None)
+                ears = self.loading if source in self.withheld_urls else self.playing
+                self.loading.pop(call_of(token), None)
                 ears[call_of(token)] = (token, source, rounds)
             case PlaySound(token=token, source=source, rounds=rounds, while_loading=awaited):
-                if self.coming.get(call_of(token), ("",))[0] == awaited:
+                if self.loading.get(call_of(token), ("",))[0] == awaited:
                     self.playing[call_of(token)] = (token, source, rounds)
             case StopSound(token=token):
-                if self.coming.get(call_of(token), ("",))[0] == token:
-                    del self.coming[call_of(token)]
+                if self.loading.get(call_of(token), ("",))[0] == token:
+                    del self.loading[call_of(token)]
                 if self.playing.get(call_of(token), ("",))[0] == token:
                     del self.playing[call_of(token)]
             case StartTimer(token=token, after_s=after_s):
@@ -347,20 +347,20 @@ class World:
                     self._stopped.add(self._named.pop(token))
             case FetchDocument(token=token, request=request):
                 asked = WebRequestSeen(url=request.url, method=request.method, form=dict(request.form))
-                self.asked.append(asked)
+                self.document_requests.append(asked)
                 self.web.append(asked)
-                if request.url in self.held_back:
-                    self.slow[token] = asked
+                if request.url in self.withheld_urls:
+                    self.withheld[token] = asked
                 else:
                     self._inbox.append(self._answer(token, asked))
             case StopFetch(token=token):
-                self.slow.pop(token, None)
+                self.withheld.pop(token, None)
             case PostCallback(kind=kind, request=request):
                 told = WebRequestSeen(url=request.url, method=request.method, form=dict(request.form), kind=kind)
                 self.web.append(told)
-                (self.asked if kind == "superseded" else self.callbacks).append(told)
+                (self.document_requests if kind == "superseded" else self.callbacks).append(told)
             case LogNotification():
-                self.notices.append(effect)
+                self.notifications.append(effect)
             case PlaceLeg(call=call):
                 self.legs[call] = "called"
             case StartCapture(recording=recording):

@@ -143,9 +143,9 @@ async def test_telephone_events_and_info_are_keys(
     server: Server, files: FileServer, tmp_path: Path, scene: Scene
 ) -> None:
     """sipp needs a raw socket for telephone events, which root has."""
-    files.asked.clear()
+    files.requested.clear()
     await plays(scene, tmp_path, to=server, called=KEYS)
-    assert [path for path in files.asked if path in ("/four.xml", "/two.xml")] == ["/two.xml", "/four.xml"]
+    assert [path for path in files.requested if path in ("/four.xml", "/two.xml")] == ["/two.xml", "/four.xml"]
 
 
 async def test_loss_and_jitter_are_concealed_counted_and_shown(server: Server, tmp_path: Path) -> None:
@@ -206,12 +206,12 @@ async def test_a_hold_by_phone_and_one_by_rest_must_both_be_lifted(server: Serve
 
 async def test_tones_are_keys_where_there_are_no_events(server: Server, files: FileServer, tmp_path: Path) -> None:
     """Each for 80 ms. Source: ITU-T Q.23 for the frequencies."""
-    files.asked.clear()
+    files.requested.clear()
     sound = [SILENCE] * 50
     for tone in (key_tone(697, 1336), key_tone(770, 1209)):
         sound += [*frames(tone), *[SILENCE] * 40]
     await plays(calling.presses_keys_as_tones(capture(tmp_path / "keys.pcap", sound)), tmp_path, to=server, called=KEYS)
-    assert [path for path in files.asked if path in ("/four.xml", "/two.xml")] == ["/two.xml", "/four.xml"]
+    assert [path for path in files.requested if path in ("/four.xml", "/two.xml")] == ["/two.xml", "/four.xml"]
 
 
 def key_tone(low_hz: int, high_hz: int) -> bytes:

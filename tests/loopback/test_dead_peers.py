@@ -85,7 +85,7 @@ async def test_a_phone_that_sends_no_sound_any_more_is_hung_up_on() -> None:
         assert len(await calls_of(client, "in-progress")) == 1
         await held.hold(HoldForm.INACTIVE, by="UPDATE")
         await held.over(within_s=15)
-        assert "/told" in files.asked
+        assert "/told" in files.requested
 
 
 async def test_a_phone_that_was_restarted_is_found_by_options() -> None:

@@ -105,10 +105,10 @@ async def test_keys_of_a_play_come_as_events_with_their_pauses(server: Server) -
             call = await alice.call(OFFICE)
             await call.answered()
             async with asyncio.timeout(15):
-                while len(call.line.keys) < 3:  # noqa: ASYNC110
+                while len(call.line.digits) < 3:  # noqa: ASYNC110
                     await asyncio.sleep(0.02)
-            assert "".join(digit for _, digit in call.line.keys) == "12#"
-            times_s = [at_s for at_s, _ in call.line.keys]
+            assert "".join(digit for _, digit in call.line.digits) == "12#"
+            times_s = [at_s for at_s, _ in call.line.digits]
             waited, followed = (
                 len(alice.ear.packets(since_s=one, until_s=next_one)) for one, next_one in pairwise(times_s)
             )
@@ -126,7 +126,7 @@ async def test_digits_sent_to_a_dialled_phone_are_heard_there_before_the_parties
             await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
             met = next(packet.at_s for packet, heard in bob.ear.heard() if "alice" in heard)
             assert bob.call_now is not None
-            keys = bob.call_now.line.keys
+            keys = bob.call_now.line.digits
             assert "".join(digit for _, digit in keys) == "12#"
             assert keys[-1][0] < met
             assert len(bob.ear.packets(until_s=keys[0][0])) > 20, "the w comes before the first key"
@@ -168,5 +168,5 @@ async def test_a_phone_without_events_hears_and_presses_keys_as_tones(server: Se
             await web.came(2)
             (chosen,) = web.asked("/chosen")
             assert chosen.form["Digits"] + chosen.form["FinishedOnKey"] == "17#"
-            assert call.line.keys == []
+            assert call.line.digits == []
             await call.hang_up()

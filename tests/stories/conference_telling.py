@@ -26,7 +26,7 @@ def room_page(world: World, name: str, attributes: str = "", *, dial: str = 'act
 
 
 def room_of(world: World, call: CallSid) -> Room:
-    room = world.board.room_of(call)
+    room = world.state.room_of(call)
     assert room is not None
     return room
 
@@ -42,7 +42,7 @@ def two(world: World, first: str = EVERY, second: str = "") -> Told:
 def called_in(world: World, name: str, *, attributes: str = "", room: str = "room") -> CallSid:
     """The Participants resource calls somebody whose only document is to join."""
     sid = CallSid("CA" + name.encode().hex().zfill(32))
-    world.tell(
+    world.post(
         CreateCall(
             call=sid,
             account=ACCOUNT,

@@ -339,7 +339,7 @@ class Studio(World):
 
     # --- what happens -------------------------------------------------------------------------------------------
 
-    def tell(self, message: Message) -> None:
+    def post(self, message: Message) -> None:
         self._land()
         match message:
             case ReceiveCall(call=call):
@@ -355,7 +355,7 @@ class Studio(World):
                 self._describe(call)
             case _:
                 pass
-        World.tell(self, message)
+        World.post(self, message)
 
     def presses(self, call: CallSid, digits: str) -> None:
         """The phone sends some keys, in its own way: the media process hears the row's own key, control `digits`."""
@@ -373,7 +373,7 @@ class Studio(World):
             for call, handset in self.handsets.items():
                 if handset.described:
                     self._describe(call, sends=handset.sends, receives=handset.speaks)
-            self.sounding.resend(self.board.rooms.values())
+            self.sounding.resend(self.state.rooms.values())
 
     def commit(self) -> None:
         """The journal has it all: what waited for that is carried out."""
@@ -424,7 +424,7 @@ class Studio(World):
                 if self.legs[call] != "gone":
                     self._open(call)
             case AnswerLeg(call=call) | RingLeg(call=call, early_media=True):
-                held = self.board.calls[call].phone_held
+                held = self.state.calls[call].phone_held
                 self._describe(call, sends=not held)
             case StartCapture(recording=recording):
                 self.recorder.carry_out(effect)
@@ -518,7 +518,7 @@ class Studio(World):
 
     def unheard(self, sid: CallSid) -> bool:
         """Whether nobody may hear this party now: it is on hold in any way, holds, is muted, or is with nobody."""
-        call, room = self.board.calls[sid], self.board.room_of(sid)
+        call, room = self.state.calls[sid], self.state.room_of(sid)
         if not call.live or call.phone_held:
             return True
         if room is None:
@@ -533,9 +533,9 @@ class Studio(World):
         """Whether this ear may hear that party now."""
         if self.unheard(other) or not self.handsets[ear].sends:
             return False
-        room = self.board.room_of(other)
+        room = self.state.room_of(other)
         if room is None:
-            return self.board.calls[other].controlled_by == ear
+            return self.state.calls[other].controlled_by == ear
         mine, theirs = room.participant(ear), room.participant(other)
         if mine is None or theirs is None or mine.held or ear == other:
             return False
@@ -574,7 +574,7 @@ class Studio(World):
         )
 
     def _coaches(self, call: CallSid) -> bool:
-        room = self.board.room_of(call)
+        room = self.state.room_of(call)
         one = None if room is None else room.participant(call)
         return one is not None and one.coaching
 
@@ -598,7 +598,7 @@ class Studio(World):
 
     def _look_at_recording(self, sid: RecordingSid) -> None:
         """Each frame of a recording, beside the moment it is from."""
-        recording, channels = self.board.recordings[sid], self.writer.channels.get(sid)
+        recording, channels = self.state.recordings[sid], self.writer.channels.get(sid)
         if channels is None:
             return
         samples = np.frombuffer(bytes(self.writer.written[sid]), dtype="<i2").reshape(-1, SAMPLES, channels)

@@ -39,7 +39,7 @@ class Told:
         form = dict(asked.form)
         if asked.kind == "conference":
             return self._of_conference(asked)
-        call = self.world.board.calls[CallSid(form["CallSid"])]
+        call = self.world.state.calls[CallSid(form["CallSid"])]
         assert {name: form.pop(name) for name in IDENTITY if name in form} == {
             "CallSid": call.sid,
             "AccountSid": ACCOUNT,
@@ -83,7 +83,7 @@ class Told:
         """What each named ear hears: names of others, the path of a sound, `silence`, or `nothing` once gone."""
         heard = {}
         for sid, name in self.names.items():
-            ear = self.world.ear(sid)
+            ear = self.world.heard_by(sid)
             if isinstance(ear, frozenset):
                 heard[name] = "+".join(sorted(self.names[other] for other in ear))
             else:
@@ -108,12 +108,12 @@ class Told:
 
 def redirect(world: World, call: CallSid, path: str) -> None:
     """A REST request gives this call another document."""
-    world.tell(RedirectCall(call=call, instruction=Instruction(request=WebRequest(url=f"{APP}{path}"))))
+    world.post(RedirectCall(call=call, instruction=Instruction(request=WebRequest(url=f"{APP}{path}"))))
 
 
 def end(world: World, call: CallSid) -> None:
     """A REST request ends this call."""
-    world.tell(EndCall(call=call))
+    world.post(EndCall(call=call))
 
 
 def pages(world: World, **verbs: str) -> None:

@@ -20,8 +20,8 @@ NEWS = WebRequest(url="https://app.example/news")
 def test_an_announcement_to_one_is_heard_by_it_alone_and_then_the_room_again(world: World) -> None:
     told = two(world)
     pages(world, news="<Play>/news.mp3</Play>")
-    world.held_back.add(NEWS.url)
-    world.tell(ChangeParticipant(room=room_of(world, told["A"]).sid, call=told["A"], announce=NEWS))
+    world.withheld_urls.add(NEWS.url)
+    world.post(ChangeParticipant(room=room_of(world, told["A"]).sid, call=told["A"], announce=NEWS))
     assert told.hears() == {"A": "B", "B": "A"}
     world.release(NEWS.url)
     assert told.hears() == {"A": "/news.mp3", "B": "A"}
@@ -37,8 +37,8 @@ def test_an_announcement_to_one_on_hold_is_heard_before_its_hold_goes_on(world: 
     told = two(world)
     room = room_of(world, told["A"]).sid
     pages(world, news="<Play>/news.mp3</Play>")
-    world.tell(ChangeParticipant(room=room, call=told["A"], hold=True))
-    world.tell(ChangeParticipant(room=room, call=told["A"], announce=NEWS))
+    world.post(ChangeParticipant(room=room, call=told["A"], hold=True))
+    world.post(ChangeParticipant(room=room, call=told["A"], announce=NEWS))
     assert told.hears() == {"A": "/news.mp3", "B": "silence"}
     world.sound_ends(told["A"])
     assert told.hears() == {"A": "builtin:hold", "B": "silence"}
@@ -48,13 +48,13 @@ def test_a_hold_during_an_announcement_begins_after_it(world: World) -> None:
     told = two(world)
     room = room_of(world, told["A"]).sid
     pages(world, news="<Play>/news.mp3</Play>")
-    world.tell(ChangeParticipant(room=room, call=told["A"], announce=NEWS))
-    world.tell(ChangeParticipant(room=room, call=told["A"], hold=True))
+    world.post(ChangeParticipant(room=room, call=told["A"], announce=NEWS))
+    world.post(ChangeParticipant(room=room, call=told["A"], hold=True))
     assert told.hears() == {"A": "/news.mp3", "B": "silence"}
     world.sound_ends(told["A"])
     assert told.hears() == {"A": "builtin:hold", "B": "silence"}
-    world.tell(ChangeParticipant(room=room, call=told["A"], announce=NEWS))
-    world.tell(ChangeParticipant(room=room, call=told["A"], hold=False))
+    world.post(ChangeParticipant(room=room, call=told["A"], announce=NEWS))
+    world.post(ChangeParticipant(room=room, call=told["A"], hold=False))
     assert told.hears() == {"A": "/news.mp3", "B": "A"}
     world.sound_ends(told["A"])
     assert told.hears() == {"A": "B", "B": "A"}
@@ -63,7 +63,7 @@ def test_a_hold_during_an_announcement_begins_after_it(world: World) -> None:
 def test_an_announcement_while_the_conference_has_not_begun(world: World) -> None:
     told = Told(world, A=world.calls_in("a", room_page(world, "first", 'waitUrl="/music"')))
     pages(world, news="<Play>/news.mp3</Play>")
-    world.tell(ChangeParticipant(room=room_of(world, told["A"]).sid, call=told["A"], announce=NEWS))
+    world.post(ChangeParticipant(room=room_of(world, told["A"]).sid, call=told["A"], announce=NEWS))
     assert told.hears() == {"A": "/news.mp3"}
     world.sound_ends(told["A"])
     assert told.hears() == {"A": "/music.mp3"}
@@ -73,10 +73,10 @@ def test_an_announcement_to_all_is_one_request_and_passes_by_those_on_hold(world
     told = two(world)
     room = room_of(world, told["A"]).sid
     told.name(C=world.calls_in("c", room_page(world, "third")))
-    world.tell(ChangeParticipant(room=room, call=told["C"], hold=True))
+    world.post(ChangeParticipant(room=room, call=told["C"], hold=True))
     told.news()
     pages(world, news="<Play>/news.mp3</Play>")
-    world.tell(AnnounceToRoom(room=room, request=NEWS))
+    world.post(AnnounceToRoom(room=room, request=NEWS))
     assert told.hears() == {"A": "/news.mp3", "B": "/news.mp3", "C": "builtin:hold"}
     assert told.news() == [f"A POST /news in-progress {HEARS.format('false')}"]
     world.sound_ends(told["A"])
@@ -90,7 +90,7 @@ def test_an_announcement_to_all_is_one_request_and_passes_by_those_on_hold(world
 def test_a_sound_file_is_announced_to_all(world: World) -> None:
     told = two(world)
     world.pages[NEWS.url] = "audio"
-    world.tell(AnnounceToRoom(room=room_of(world, told["A"]).sid, request=NEWS))
+    world.post(AnnounceToRoom(room=room_of(world, told["A"]).sid, request=NEWS))
     assert told.hears() == {"A": "/news", "B": "/news"}
     assert world.playing[told["B"]][2] == 1
 
@@ -98,8 +98,8 @@ def test_a_sound_file_is_announced_to_all(world: World) -> None:
 def test_who_asks_for_the_announcement_leaves_and_another_asks(world: World) -> None:
     told = two(world)
     pages(world, news="<Play>/news.mp3</Play>")
-    world.held_back.add(NEWS.url)
-    world.tell(AnnounceToRoom(room=room_of(world, told["A"]).sid, request=NEWS))
+    world.withheld_urls.add(NEWS.url)
+    world.post(AnnounceToRoom(room=room_of(world, told["A"]).sid, request=NEWS))
     world.hangs_up(told["A"])
     world.release(NEWS.url)
     assert told.hears() == {"A": "nothing", "B": "/news.mp3"}
@@ -111,7 +111,7 @@ def test_who_asks_for_the_announcement_leaves_and_another_asks(world: World) -> 
 def test_one_who_hears_it_leaves_and_the_others_hear_on(world: World) -> None:
     told = two(world)
     pages(world, news="<Play>/news.mp3</Play>")
-    world.tell(AnnounceToRoom(room=room_of(world, told["A"]).sid, request=NEWS))
+    world.post(AnnounceToRoom(room=room_of(world, told["A"]).sid, request=NEWS))
     world.hangs_up(told["A"])
     assert told.hears() == {"A": "nothing", "B": "/news.mp3"}
     assert "announcement-end" not in world.events()
@@ -123,9 +123,9 @@ def test_an_announcement_nobody_can_hear_is_over_at_once(world: World) -> None:
     told = two(world)
     room = room_of(world, told["A"]).sid
     for call in (told["A"], told["B"]):
-        world.tell(ChangeParticipant(room=room, call=call, hold=True))
+        world.post(ChangeParticipant(room=room, call=call, hold=True))
     told.news()
-    world.tell(AnnounceToRoom(room=room, request=NEWS))
+    world.post(AnnounceToRoom(room=room, request=NEWS))
     assert told.news() == ["POST /events 6 announcement-end AnnounceUrl=/news"]
 
 
@@ -135,12 +135,12 @@ def test_an_announcement_that_fails(world: World, page: str | None, code: int, *
     told = two(world)
     room = room_of(world, told["A"]).sid
     world.pages[NEWS.url] = page
-    world.tell(
+    world.post(
         AnnounceToRoom(room=room, request=NEWS)
         if whole
         else ChangeParticipant(room=room, call=told["A"], announce=NEWS)
     )
-    assert [notice.code for notice in world.notices] == [code]
+    assert [notice.code for notice in world.notifications] == [code]
     assert told.hears() == {"A": "B", "B": "A"}
     failed = [line for line in told.news() if "announcement" in line]
     about = "POST /events 4 announcement-fail" if whole else f"A POST /events 4 announcement-fail {PLAIN}"
@@ -152,8 +152,8 @@ def test_an_announcement_to_one_cuts_off_that_to_all(world: World) -> None:
     told = two(world)
     room = room_of(world, told["A"]).sid
     pages(world, news="<Play>/news.mp3</Play>", own="<Play>/own.mp3</Play>")
-    world.tell(AnnounceToRoom(room=room, request=NEWS))
-    world.tell(ChangeParticipant(room=room, call=told["A"], announce=WebRequest(url="https://app.example/own")))
+    world.post(AnnounceToRoom(room=room, request=NEWS))
+    world.post(ChangeParticipant(room=room, call=told["A"], announce=WebRequest(url="https://app.example/own")))
     assert told.hears() == {"A": "/own.mp3", "B": "/news.mp3"}
     told.news()
     world.sound_ends(told["B"])
@@ -167,7 +167,7 @@ def test_an_announcement_to_one_cuts_off_that_to_all(world: World) -> None:
 def test_a_completed_conference_takes_no_announcement(world: World) -> None:
     told = two(world)
     room = room_of(world, told["A"]).sid
-    world.tell(EndRoom(room=room))
+    world.post(EndRoom(room=room))
     with pytest.raises(ConferenceNotActive) as refused:
-        world.tell(AnnounceToRoom(room=room, request=NEWS))
+        world.post(AnnounceToRoom(room=room, request=NEWS))
     assert (refused.value.code, refused.value.http) == (16022, 400)

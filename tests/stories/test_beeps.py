@@ -50,13 +50,13 @@ def test_who_is_on_hold_hears_none_and_makes_one_by_going(world: World) -> None:
     told = two(world)
     room = room_of(world, told["A"]).sid
     told.beeps()
-    world.tell(ChangeParticipant(room=room, call=told["B"], hold=True))
+    world.post(ChangeParticipant(room=room, call=told["B"], hold=True))
     assert told.beeps() == [], "a hold is no leaving"
     told.name(C=world.calls_in("c", room_page(world, "third")))
     assert told.beeps() == ["entry A C"]
-    world.tell(ChangeParticipant(room=room, call=told["B"], hold=False))
+    world.post(ChangeParticipant(room=room, call=told["B"], hold=False))
     assert told.beeps() == []
-    world.tell(ChangeParticipant(room=room, call=told["B"], hold=True))
+    world.post(ChangeParticipant(room=room, call=told["B"], hold=True))
     world.hangs_up(told["B"])
     assert told.beeps() == ["exit A C"]
 
@@ -64,7 +64,7 @@ def test_who_is_on_hold_hears_none_and_makes_one_by_going(world: World) -> None:
 def test_when_all_others_are_on_hold_nobody_hears_it(world: World) -> None:
     told = two(world)
     room = room_of(world, told["A"]).sid
-    world.tell(ChangeParticipant(room=room, call=told["A"], hold=True))
+    world.post(ChangeParticipant(room=room, call=told["A"], hold=True))
     told.beeps()
     world.hangs_up(told["B"])
     assert told.beeps() == []
@@ -103,7 +103,7 @@ def test_an_end_for_all_is_not_announced(world: World) -> None:
 def test_an_end_by_rest_is_not_announced(world: World) -> None:
     told = two(world)
     told.beeps()
-    world.tell(EndRoom(room=room_of(world, told["A"]).sid))
+    world.post(EndRoom(room=room_of(world, told["A"]).sid))
     assert told.beeps() == []
 
 
@@ -118,7 +118,7 @@ def test_who_is_called_in_beeps_when_it_answers_and_when_it_is_removed(world: Wo
     assert told.beeps() == ["entry A B X"]
     world.refuses(told["Y"], 486)
     assert told.beeps() == [], "who never came did not go"
-    world.tell(RemoveParticipant(room=room, call=told["X"]))
+    world.post(RemoveParticipant(room=room, call=told["X"]))
     assert told.beeps() == ["exit A B"]
 
 
@@ -127,7 +127,7 @@ def test_rest_turns_the_beep_at_leaving_off(world: World) -> None:
     room = room_of(world, told["A"]).sid
     told.name(C=world.calls_in("c", room_page(world, "third")))
     told.beeps()
-    world.tell(ChangeParticipant(room=room, call=told["C"], beep_on_exit=False))
+    world.post(ChangeParticipant(room=room, call=told["C"], beep_on_exit=False))
     world.hangs_up(told["C"])
     assert told.beeps() == []
 

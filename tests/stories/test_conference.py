@@ -26,7 +26,7 @@ def test_from_the_first_entrant_to_the_end_by_rest(world: World) -> None:
         "POST /events 3 conference-start",
     ]
     assert told.hears() == {"A": "B", "B": "A"}
-    world.tell(EndRoom(room=room.sid))
+    world.post(EndRoom(room=room.sid))
     left = "ParticipantCallStatus=in-progress ReasonParticipantLeft=conference_ended_via_api"
     assert told.news() == [
         f"A POST /events 4 participant-leave {PLAIN} {left}",
@@ -36,9 +36,9 @@ def test_from_the_first_entrant_to_the_end_by_rest(world: World) -> None:
         "B POST /after in-progress DialCallStatus=answered",
     ]
     assert told.hears() == {"A": "/after.mp3", "B": "/after.mp3"}
-    over = world.board.rooms[room.sid]
+    over = world.state.rooms[room.sid]
     assert (over.status, over.reason_ended, over.call_ending) == ("completed", "conference-ended-via-api", None)
-    world.tell(EndRoom(room=room.sid))
+    world.post(EndRoom(room=room.sid))
     assert told.news() == []
 
 
@@ -47,7 +47,7 @@ def test_the_last_one_hears_silence_and_ends_it_by_leaving(world: World) -> None
     room = room_of(world, told["A"])
     world.hangs_up(told["A"])
     assert told.hears() == {"A": "nothing", "B": "silence"}
-    assert world.board.rooms[room.sid].status == "in-progress"
+    assert world.state.rooms[room.sid].status == "in-progress"
     world.hangs_up(told["B"])
     gone = "ParticipantCallStatus=completed ReasonParticipantLeft=participant_hung_up"
     assert told.news() == [
@@ -58,13 +58,13 @@ def test_the_last_one_hears_silence_and_ends_it_by_leaving(world: World) -> None
         "POST /events 6 conference-end ReasonConferenceEnded=last-participant-left Reason=last participant left "
         "CallSidEndingConference=B",
     ]
-    assert world.board.rooms[room.sid].call_ending == told["B"]
+    assert world.state.rooms[room.sid].call_ending == told["B"]
 
 
 def test_a_name_whose_conference_is_over_makes_another_one(world: World) -> None:
     told = two(world)
     first = room_of(world, told["A"]).sid
-    world.tell(EndRoom(room=first))
+    world.post(EndRoom(room=first))
     third = world.calls_in("c", f"{APP}/first")
     assert room_of(world, third).sid != first
     assert room_of(world, third).status == "init"
@@ -82,9 +82,9 @@ def test_an_active_conference_is_entered_by_its_sid_and_a_completed_one_is_not(w
     pages(world, third=f'<Dial action="/after"><Conference>{room}</Conference></Dial>')
     told.name(C=world.calls_in("c", f"{APP}/third"))
     assert told.hears() == {"A": "B+C", "B": "A+C", "C": "A+B"}
-    world.tell(EndRoom(room=room))
+    world.post(EndRoom(room=room))
     told.name(D=world.calls_in("d", f"{APP}/third"))
-    assert world.notices[-1].code == 13236
+    assert world.notifications[-1].code == 13236
     assert told.hears()["D"] == "/after.mp3"
 
 
@@ -128,9 +128,9 @@ def test_end_on_exit_ends_it_for_all(world: World) -> None:
 def test_a_held_one_with_end_on_exit_that_hangs_up_ends_it(world: World) -> None:
     told = two(world, f'{EVERY} endConferenceOnExit="true"')
     room = room_of(world, told["A"])
-    world.tell(ChangeParticipant(room=room.sid, call=told["A"], hold=True))
+    world.post(ChangeParticipant(room=room.sid, call=told["A"], hold=True))
     world.hangs_up(told["A"])
-    assert world.board.rooms[room.sid].reason_ended == "participant-with-end-conference-on-exit-left"
+    assert world.state.rooms[room.sid].reason_ended == "participant-with-end-conference-on-exit-left"
     assert told.hears() == {"A": "nothing", "B": "/after.mp3"}
 
 
@@ -138,7 +138,7 @@ def test_an_end_on_exit_that_is_no_boolean_is_an_error_and_not_a_warning(world: 
     pages(world, fallback='<Play loop="0">/mended.mp3</Play>')
     page = room_page(world, "first", 'endConferenceOnExit="perhaps"')
     told = Told(world, A=world.calls_in("a", page, fallback=f"{APP}/fallback"))
-    assert [(notice.code, notice.log) for notice in world.notices] == [(13231, 0)]
+    assert [(notice.code, notice.log) for notice in world.notifications] == [(13231, 0)]
     assert told.hears() == {"A": "/mended.mp3"}
 
 
@@ -155,7 +155,7 @@ def test_an_end_on_exit_that_is_no_boolean_is_an_error_and_not_a_warning(world: 
 )
 def test_any_other_bad_value_is_a_warning_and_the_default_holds(world: World, attribute: str, code: int) -> None:
     told = Told(world, A=world.calls_in("a", room_page(world, "first", attribute)))
-    assert [(notice.code, notice.log) for notice in world.notices] == [(code, 1)]
+    assert [(notice.code, notice.log) for notice in world.notifications] == [(code, 1)]
     told.name(B=world.calls_in("b", room_page(world, "second")))
     assert told.hears() == {"A": "B", "B": "A"}
 
@@ -163,7 +163,7 @@ def test_any_other_bad_value_is_a_warning_and_the_default_holds(world: World, at
 def test_a_name_too_long_is_passed_over_with_a_warning(world: World) -> None:
     pages(world, first=f"<Dial><Conference>{'r' * 129}</Conference></Dial><Play>/next.mp3</Play>")
     told = Told(world, A=world.calls_in("a", f"{APP}/first"))
-    assert [notice.code for notice in world.notices] == [13237]
+    assert [notice.code for notice in world.notifications] == [13237]
     assert told.hears() == {"A": "/next.mp3"}
 
 
@@ -173,7 +173,7 @@ def test_a_name_too_long_is_passed_over_with_a_warning(world: World) -> None:
 def test_a_label_that_cannot_be_is_not_admitted(world: World, label: str, code: int) -> None:
     told = two(world, 'participantLabel="taken"')
     told.name(C=world.calls_in("c", room_page(world, "third", f'participantLabel="{label}"')))
-    assert world.notices[-1].code == code
+    assert world.notifications[-1].code == code
     assert told.hears() == {"A": "B", "B": "A", "C": "/after.mp3"}
     assert told.news() == ["C POST /third ringing", "C POST /after in-progress DialCallStatus=answered"]
 
@@ -181,7 +181,7 @@ def test_a_label_that_cannot_be_is_not_admitted(world: World, label: str, code: 
 def test_max_participants_of_the_first_one_counts(world: World) -> None:
     told = two(world, 'maxParticipants="2"')
     told.name(C=world.calls_in("c", room_page(world, "third", 'maxParticipants="250"')))
-    assert world.notices[-1].code == 16020
+    assert world.notifications[-1].code == 16020
     assert told.hears() == {"A": "B", "B": "A", "C": "/after.mp3"}
 
 
@@ -191,9 +191,9 @@ def test_two_hundred_and_fifty_hear_each_other_and_no_more_come_in() -> None:
     calls = [world.calls_in(f"caller{number}", page) for number in range(251)]
     room = room_of(world, calls[0])
     assert len(room.participants) == 250
-    assert world.notices[-1].code == 16020
-    assert world.ear(calls[0]) == frozenset(calls[1:250])
-    assert world.ear(calls[250]) == f"{APP}/after.mp3"
+    assert world.notifications[-1].code == 16020
+    assert world.heard_by(calls[0]) == frozenset(calls[1:250])
+    assert world.heard_by(calls[250]) == f"{APP}/after.mp3"
     world.check()
 
 
@@ -292,7 +292,7 @@ def test_a_wait_url_that_fails_is_no_admission(world: World) -> None:
         "CallSidEndingConference=A",
         "A POST /after in-progress DialCallStatus=answered",
     ]
-    missed, refused = world.notices
+    missed, refused = world.notifications
     assert (missed.code, refused.code) == (11200, 11200)
     assert refused.message == f"not admitted to the conference, for its waitUrl failed: {missed.message}"
     assert told.hears() == {"A": "/after.mp3"}
@@ -304,7 +304,7 @@ def test_a_wait_url_that_fails_is_no_admission(world: World) -> None:
 def test_a_wait_document_with_a_verb_it_may_not_use_is_13238_and_silence(world: World, verb: str) -> None:
     pages(world, wrong=f"<Play>/never.mp3</Play>{verb}")
     told = Told(world, A=world.calls_in("a", room_page(world, "first", 'waitUrl="/wrong"')))
-    assert [notice.code for notice in world.notices] == [13238]
+    assert [notice.code for notice in world.notifications] == [13238]
     assert told.hears() == {"A": "silence"}
     told.name(B=world.calls_in("b", room_page(world, "second")))
     assert told.hears() == {"A": "B", "B": "A"}
@@ -315,12 +315,12 @@ def test_another_wait_url_by_rest_is_heard_before_the_start_and_means_nothing_af
     room = room_of(world, told["A"])
     change = ChangeParticipant(room=room.sid, call=told["A"], wait=WebRequest(url=f"{APP}/music"))
     told.news()
-    world.tell(change)
+    world.post(change)
     assert told.news() == [f"A POST /events 2 participant-modify {PLAIN}", f"A POST /music in-progress {WAITS}"]
     assert told.hears() == {"A": "/music.mp3"}
     told.name(B=world.calls_in("b", room_page(world, "second")))
     told.news()
-    world.tell(change)
+    world.post(change)
     assert told.news() == [f"A POST /events 5 participant-modify {PLAIN}"]
     assert told.hears() == {"A": "B", "B": "A"}
 
@@ -328,7 +328,7 @@ def test_another_wait_url_by_rest_is_heard_before_the_start_and_means_nothing_af
 def test_hold_before_the_start_replaces_the_wait_and_counts_as_present(world: World) -> None:
     told = Told(world, A=world.calls_in("a", room_page(world, "first", 'waitUrl="/music"')))
     room = room_of(world, told["A"])
-    world.tell(ChangeParticipant(room=room.sid, call=told["A"], hold=True))
+    world.post(ChangeParticipant(room=room.sid, call=told["A"], hold=True))
     assert told.hears() == {"A": "builtin:hold"}
     told.name(B=world.calls_in("b", room_page(world, "second")))
     assert room_of(world, told["A"]).status == "in-progress"
@@ -338,6 +338,6 @@ def test_hold_before_the_start_replaces_the_wait_and_counts_as_present(world: Wo
 def test_unhold_before_the_start_waits_again(world: World) -> None:
     told = Told(world, A=world.calls_in("a", room_page(world, "first", 'waitUrl="/music"')))
     room = room_of(world, told["A"])
-    world.tell(ChangeParticipant(room=room.sid, call=told["A"], hold=True))
-    world.tell(ChangeParticipant(room=room.sid, call=told["A"], hold=False))
+    world.post(ChangeParticipant(room=room.sid, call=told["A"], hold=True))
+    world.post(ChangeParticipant(room=room.sid, call=told["A"], hold=False))
     assert told.hears() == {"A": "/music.mp3"}

@@ -31,7 +31,7 @@ def meet(world: World) -> tuple[CallSid, CallSid, Room]:
 
 
 def room_of(world: World, call: CallSid) -> Room:
-    room = world.board.room_of(call)
+    room = world.state.room_of(call)
     assert room is not None
     return room
 
@@ -44,22 +44,22 @@ def participant(world: World, call: CallSid) -> Participant:
 
 def hold(world: World, call: CallSid, url: str | None = None) -> None:
     request = None if url is None else WebRequest(url=url, method="GET")
-    world.tell(ChangeParticipant(room=room_of(world, call).sid, call=call, hold=True, hold_request=request))
+    world.post(ChangeParticipant(room=room_of(world, call).sid, call=call, hold=True, hold_request=request))
 
 
 def resume(world: World, call: CallSid) -> None:
-    world.tell(ChangeParticipant(room=room_of(world, call).sid, call=call, hold=False))
+    world.post(ChangeParticipant(room=room_of(world, call).sid, call=call, hold=False))
 
 
 def test_the_first_hears_wait_music_until_the_second_comes(world: World) -> None:
     world.pages[f"{APP}/room"] = ROOM
     alice = world.calls_in("alice", f"{APP}/room")
-    assert world.ear(alice) == "builtin:hold"
+    assert world.heard_by(alice) == "builtin:hold"
     assert room_of(world, alice).status == "init"
     bob = world.calls_in("bob", f"{APP}/room")
     assert room_of(world, alice).status == "in-progress"
-    assert world.ear(alice) == {bob}
-    assert world.ear(bob) == {alice}
+    assert world.heard_by(alice) == {bob}
+    assert world.heard_by(bob) == {alice}
     assert world.events() == ["participant-join", "participant-join", "conference-start"]
     world.check()
 
@@ -67,14 +67,14 @@ def test_the_first_hears_wait_music_until_the_second_comes(world: World) -> None
 def test_hold_takes_the_participant_out_and_plays_to_it_alone(world: World) -> None:
     alice, bob, _ = meet(world)
     hold(world, alice)
-    assert world.ear(alice) == "builtin:hold"
-    assert world.ear(bob) == "silence"
+    assert world.heard_by(alice) == "builtin:hold"
+    assert world.heard_by(bob) == "silence"
     assert world.call(alice).status == "in-progress"
     assert world.events()[-1] == "participant-hold"
     assert world.callbacks[-1]["Hold"] == "true"
     resume(world, alice)
-    assert world.ear(alice) == {bob}
-    assert world.ear(bob) == {alice}
+    assert world.heard_by(alice) == {bob}
+    assert world.heard_by(bob) == {alice}
     assert world.events()[-1] == "participant-unhold"
     assert alice not in world.playing
     world.check()
@@ -84,14 +84,14 @@ def test_a_direct_audio_file_is_played_once_then_silence(world: World) -> None:
     alice, _, _ = meet(world)
     world.pages[f"{APP}/song.mp3"] = "audio"
     hold(world, alice, f"{APP}/song.mp3")
-    assert world.ear(alice) == f"clip:{APP}/song.mp3"
+    assert world.heard_by(alice) == f"clip:{APP}/song.mp3"
     assert world.playing[alice][2] == 1
-    assert world.asked[-1]["Hold"] == "true"
-    assert world.asked[-1].method == "GET"
+    assert world.document_requests[-1]["Hold"] == "true"
+    assert world.document_requests[-1].method == "GET"
     world.sound_ends(alice)
-    assert world.ear(alice) == "silence"
+    assert world.heard_by(alice) == "silence"
     world.passes(10)
-    assert world.ear(alice) == "silence"
+    assert world.heard_by(alice) == "silence"
     resume(world, alice)
     world.check()
 
@@ -100,14 +100,14 @@ def test_a_hold_document_plays_in_its_order_and_loops_by_redirect(world: World) 
     alice, bob, _ = meet(world)
     world.pages[f"{APP}/hold.xml"] = twiml("<Play>/one.mp3</Play><Pause length='3'/><Redirect/>")
     hold(world, alice, f"{APP}/hold.xml")
-    assert world.ear(alice) == f"{APP}/one.mp3"
+    assert world.heard_by(alice) == f"{APP}/one.mp3"
     world.sound_ends(alice)
-    assert world.ear(alice) == "silence"
+    assert world.heard_by(alice) == "silence"
     world.passes(3)
-    assert world.ear(alice) == f"{APP}/one.mp3"
+    assert world.heard_by(alice) == f"{APP}/one.mp3"
     assert world.urls().count(f"{APP}/hold.xml") == 2
     resume(world, alice)
-    assert world.ear(alice) == {bob}
+    assert world.heard_by(alice) == {bob}
     world.passes(60)
     assert world.urls().count(f"{APP}/hold.xml") == 2
 
@@ -115,10 +115,10 @@ def test_a_hold_document_plays_in_its_order_and_loops_by_redirect(world: World) 
 def test_a_hold_url_that_fails_becomes_the_built_in_music_after_two_seconds(world: World) -> None:
     alice, _, _ = meet(world)
     hold(world, alice, f"{APP}/gone")
-    assert world.ear(alice) == "silence"
-    assert world.notices[-1].code == 11200
+    assert world.heard_by(alice) == "silence"
+    assert world.notifications[-1].code == 11200
     world.passes(2.1)
-    assert world.ear(alice) == "builtin:hold"
+    assert world.heard_by(alice) == "builtin:hold"
     resume(world, alice)
     assert alice not in world.playing
     world.check()
@@ -129,38 +129,38 @@ def test_a_hold_url_that_breaks_the_rules_is_13238_and_becomes_music(world: Worl
     world.pages[f"{APP}/dial"] = twiml("<Dial>+15550111</Dial>")
     hold(world, alice, f"{APP}/dial")
     world.passes(2.1)
-    assert world.notices[-1].code == 13238
-    assert world.ear(alice) == "builtin:hold"
+    assert world.notifications[-1].code == 13238
+    assert world.heard_by(alice) == "builtin:hold"
     assert not world.children(alice)
 
 
 def test_a_slow_hold_url_is_bridged_by_music_and_then_heard(world: World) -> None:
     alice, _, _ = meet(world)
     world.pages[f"{APP}/slow"] = twiml("<Play>/song.mp3</Play>")
-    world.held_back.add(f"{APP}/slow")
+    world.withheld_urls.add(f"{APP}/slow")
     hold(world, alice, f"{APP}/slow")
     world.passes(2.1)
-    assert world.ear(alice) == "builtin:hold"
+    assert world.heard_by(alice) == "builtin:hold"
     world.release(f"{APP}/slow")
-    assert world.ear(alice) == f"{APP}/song.mp3"
+    assert world.heard_by(alice) == f"{APP}/song.mp3"
 
 
 def hold_with_sound_on_its_way(world: World) -> CallSid:
     """Alice is held by a document whose sound does not come."""
     alice, _, _ = meet(world)
     world.pages[f"{APP}/hold"] = twiml("<Play loop='0'>/song.mp3</Play>")
-    world.held_back.add(f"{APP}/song.mp3")
+    world.withheld_urls.add(f"{APP}/song.mp3")
     hold(world, alice, f"{APP}/hold")
-    assert world.ear(alice) == "silence"
+    assert world.heard_by(alice) == "silence"
     return alice
 
 
 def test_a_slow_sound_is_bridged_by_music_and_then_heard(world: World) -> None:
     alice = hold_with_sound_on_its_way(world)
     world.passes(2.1)
-    assert world.ear(alice) == "builtin:hold"
+    assert world.heard_by(alice) == "builtin:hold"
     world.release(f"{APP}/song.mp3")
-    assert world.ear(alice) == f"{APP}/song.mp3"
+    assert world.heard_by(alice) == f"{APP}/song.mp3"
     resume(world, alice)
     assert alice not in world.playing
     world.check()
@@ -172,8 +172,8 @@ def test_a_sound_that_fails_becomes_the_built_in_music(world: World, when_s: flo
     world.passes(when_s)
     world.sound_fails(alice)
     world.passes(2.1)
-    assert world.notices[-1].code == 11200
-    assert world.ear(alice) == "builtin:hold"
+    assert world.notifications[-1].code == 11200
+    assert world.heard_by(alice) == "builtin:hold"
     resume(world, alice)
     assert alice not in world.playing
     world.check()
@@ -183,7 +183,7 @@ def test_a_sound_that_came_in_time_is_not_talked_over(world: World) -> None:
     alice = hold_with_sound_on_its_way(world)
     world.release(f"{APP}/song.mp3")
     world.passes(10.0)
-    assert world.ear(alice) == f"{APP}/song.mp3"
+    assert world.heard_by(alice) == f"{APP}/song.mp3"
 
 
 def test_hold_again_with_another_url_switches_without_an_event(world: World) -> None:
@@ -191,7 +191,7 @@ def test_hold_again_with_another_url_switches_without_an_event(world: World) -> 
     world.pages |= {f"{APP}/one.mp3": "audio", f"{APP}/two.mp3": "audio"}
     hold(world, alice, f"{APP}/one.mp3")
     hold(world, alice, f"{APP}/two.mp3")
-    assert world.ear(alice) == f"clip:{APP}/two.mp3"
+    assert world.heard_by(alice) == f"clip:{APP}/two.mp3"
     assert world.events().count("participant-hold") == 1
 
 
@@ -199,21 +199,21 @@ def test_resume_of_one_who_is_not_held_changes_nothing(world: World) -> None:
     alice, bob, _ = meet(world)
     resume(world, alice)
     assert "participant-unhold" not in world.events()
-    assert world.ear(alice) == {bob}
+    assert world.heard_by(alice) == {bob}
 
 
 def test_a_mute_survives_a_hold_in_every_order(world: World) -> None:
     alice, bob, room = meet(world)
-    world.tell(ChangeParticipant(room=room.sid, call=alice, muted=True))
+    world.post(ChangeParticipant(room=room.sid, call=alice, muted=True))
     hold(world, alice)
     resume(world, alice)
-    assert world.ear(bob) == "silence"
-    assert world.ear(alice) == {bob}
+    assert world.heard_by(bob) == "silence"
+    assert world.heard_by(alice) == {bob}
     hold(world, alice)
-    world.tell(ChangeParticipant(room=room.sid, call=alice, muted=False))
-    assert world.ear(bob) == "silence"
+    world.post(ChangeParticipant(room=room.sid, call=alice, muted=False))
+    assert world.heard_by(bob) == "silence"
     resume(world, alice)
-    assert world.ear(bob) == {alice}
+    assert world.heard_by(bob) == {alice}
 
 
 def test_both_held_hear_their_own_sound(world: World) -> None:
@@ -221,17 +221,17 @@ def test_both_held_hear_their_own_sound(world: World) -> None:
     world.pages[f"{APP}/song.mp3"] = "audio"
     hold(world, alice)
     hold(world, bob, f"{APP}/song.mp3")
-    assert (world.ear(alice), world.ear(bob)) == ("builtin:hold", f"clip:{APP}/song.mp3")
+    assert (world.heard_by(alice), world.heard_by(bob)) == ("builtin:hold", f"clip:{APP}/song.mp3")
     resume(world, alice)
-    assert (world.ear(alice), world.ear(bob)) == ("silence", f"clip:{APP}/song.mp3")
+    assert (world.heard_by(alice), world.heard_by(bob)) == ("silence", f"clip:{APP}/song.mp3")
 
 
 def test_the_held_one_stays_held_when_the_other_leaves(world: World) -> None:
     alice, bob, room = meet(world)
     hold(world, alice)
     world.hangs_up(bob)
-    assert world.ear(alice) == "builtin:hold"
-    assert world.board.rooms[room.sid].status == "in-progress"
+    assert world.heard_by(alice) == "builtin:hold"
+    assert world.state.rooms[room.sid].status == "in-progress"
     assert world.events()[-1] == "participant-leave"
     world.check()
 
@@ -243,18 +243,18 @@ def test_the_held_one_hangs_up_and_nobody_else_is_touched(world: World) -> None:
     assert world.call(bob).live
     assert alice not in world.playing
     world.hangs_up(bob)
-    assert world.board.rooms[room.sid].status == "completed"
-    assert world.board.rooms[room.sid].reason_ended == "last-participant-left"
+    assert world.state.rooms[room.sid].status == "completed"
+    assert world.state.rooms[room.sid].reason_ended == "last-participant-left"
     assert world.events()[-2:] == ["participant-leave", "conference-end"]
     with pytest.raises(NotFound):
-        world.tell(ChangeParticipant(room=room.sid, call=alice, hold=False))
+        world.post(ChangeParticipant(room=room.sid, call=alice, hold=False))
     world.check()
 
 
 def test_end_on_exit_changed_while_held_has_no_effect(world: World) -> None:
     alice, bob, room = meet(world)
     hold(world, bob)
-    world.tell(ChangeParticipant(room=room.sid, call=bob, end_on_exit=True))
+    world.post(ChangeParticipant(room=room.sid, call=bob, end_on_exit=True))
     assert not participant(world, bob).end_on_exit
     world.hangs_up(bob)
     assert world.call(alice).live
@@ -262,16 +262,16 @@ def test_end_on_exit_changed_while_held_has_no_effect(world: World) -> None:
 
 def test_a_phone_that_holds_by_itself_gives_its_peer_music(world: World) -> None:
     alice, bob, _ = meet(world)
-    world.tell(PhoneHeld(call=alice))
-    assert world.ear(bob) == "builtin:hold"
-    world.tell(PhoneResumed(call=alice))
-    assert world.ear(bob) == {alice}
-    world.tell(PhoneHeld(call=alice))
+    world.post(PhoneHeld(call=alice))
+    assert world.heard_by(bob) == "builtin:hold"
+    world.post(PhoneResumed(call=alice))
+    assert world.heard_by(bob) == {alice}
+    world.post(PhoneHeld(call=alice))
     hold(world, alice)
     resume(world, alice)
-    assert world.ear(bob) == "builtin:hold"
-    world.tell(PhoneResumed(call=alice))
-    assert world.ear(bob) == {alice}
+    assert world.heard_by(bob) == "builtin:hold"
+    world.post(PhoneResumed(call=alice))
+    assert world.heard_by(bob) == {alice}
     world.check()
 
 
@@ -279,14 +279,14 @@ def test_one_held_by_rest_and_one_by_phone_leave_the_third_with_music(world: Wor
     alice, bob, room = meet(world)
     carol = world.calls_in("carol", f"{APP}/room")
     hold(world, alice)
-    assert world.ear(bob) == {carol}
-    world.tell(PhoneHeld(call=carol))
-    assert world.ear(bob) == "builtin:hold"
-    world.tell(PhoneResumed(call=carol))
-    assert world.ear(bob) == {carol}
+    assert world.heard_by(bob) == {carol}
+    world.post(PhoneHeld(call=carol))
+    assert world.heard_by(bob) == "builtin:hold"
+    world.post(PhoneResumed(call=carol))
+    assert world.heard_by(bob) == {carol}
     world.hangs_up(carol)
-    assert world.ear(bob) == "silence"
-    assert world.board.rooms[room.sid].status == "in-progress"
+    assert world.heard_by(bob) == "silence"
+    assert world.state.rooms[room.sid].status == "in-progress"
     world.check()
 
 
@@ -295,19 +295,23 @@ def test_who_listens_in_muted_or_as_a_coach_does_not_take_the_music_of_a_hold_by
     world.pages[f"{APP}/coach"] = twiml(f'<Dial><Conference coach="{bob}">room</Conference></Dial>')
     coach = world.calls_in("coach", f"{APP}/coach")
     listener = world.calls_in("listener", f"{APP}/room")
-    world.tell(ChangeParticipant(room=room.sid, call=listener, muted=True))
-    world.tell(PhoneHeld(call=bob))
-    assert (world.ear(alice), world.ear(coach), world.ear(listener)) == ("builtin:hold", {alice}, {alice})
-    world.tell(ChangeParticipant(room=room.sid, call=listener, muted=False))
-    assert world.ear(alice) == {listener}
-    world.tell(ChangeParticipant(room=room.sid, call=listener, muted=True))
-    assert world.ear(alice) == "builtin:hold"
-    world.tell(PhoneResumed(call=bob))
-    assert (world.ear(alice), world.ear(bob)) == ({bob}, {alice, coach})
+    world.post(ChangeParticipant(room=room.sid, call=listener, muted=True))
+    world.post(PhoneHeld(call=bob))
+    assert (world.heard_by(alice), world.heard_by(coach), world.heard_by(listener)) == (
+        "builtin:hold",
+        {alice},
+        {alice},
+    )
+    world.post(ChangeParticipant(room=room.sid, call=listener, muted=False))
+    assert world.heard_by(alice) == {listener}
+    world.post(ChangeParticipant(room=room.sid, call=listener, muted=True))
+    assert world.heard_by(alice) == "builtin:hold"
+    world.post(PhoneResumed(call=bob))
+    assert (world.heard_by(alice), world.heard_by(bob)) == ({bob}, {alice, coach})
     # A coach's own hold is nothing to those who never hear it.
-    world.tell(ChangeParticipant(room=room.sid, call=bob, muted=True))
-    world.tell(PhoneHeld(call=coach))
-    assert (world.ear(alice), world.ear(bob)) == ("silence", {alice})
+    world.post(ChangeParticipant(room=room.sid, call=bob, muted=True))
+    world.post(PhoneHeld(call=coach))
+    assert (world.heard_by(alice), world.heard_by(bob)) == ("silence", {alice})
     world.check()
 
 
@@ -318,13 +322,13 @@ def test_held_by_its_phone_and_by_rest_a_party_is_back_when_both_let_go(world: W
 
     def take(who: str) -> None:
         if who == "phone":
-            world.tell(PhoneHeld(call=alice))
+            world.post(PhoneHeld(call=alice))
         else:
             hold(world, alice)
 
     def release(who: str) -> None:
         if who == "phone":
-            world.tell(PhoneResumed(call=alice))
+            world.post(PhoneResumed(call=alice))
         else:
             resume(world, alice)
 
@@ -332,9 +336,9 @@ def test_held_by_its_phone_and_by_rest_a_party_is_back_when_both_let_go(world: W
     take({"phone": "rest", "rest": "phone"}[first])
     release(lets_go)
     if lets_go == "rest":
-        assert world.ear(bob) == "builtin:hold"
+        assert world.heard_by(bob) == "builtin:hold"
     else:
-        assert (world.ear(alice), world.ear(bob)) == ("builtin:hold", "silence")
+        assert (world.heard_by(alice), world.heard_by(bob)) == ("builtin:hold", "silence")
     release({"phone": "rest", "rest": "phone"}[lets_go])
-    assert (world.ear(alice), world.ear(bob)) == ({bob}, {alice})
+    assert (world.heard_by(alice), world.heard_by(bob)) == ({bob}, {alice})
     world.check()

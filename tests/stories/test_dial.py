@@ -32,13 +32,13 @@ def target(world: World) -> Target:
 
 
 def codes(world: World) -> list[int]:
-    assert all(notice.log == 1 for notice in world.notices)
-    return [notice.code for notice in world.notices]
+    assert all(notice.log == 1 for notice in world.notifications)
+    return [notice.code for notice in world.notifications]
 
 
 def after(world: World) -> dict[str, str]:
     """The one request for the Dial's action."""
-    (asked,) = [asked for asked in world.asked if asked.url == f"{APP}/after"]
+    (asked,) = [asked for asked in world.document_requests if asked.url == f"{APP}/after"]
     return asked.form
 
 
@@ -56,7 +56,7 @@ def test_one_after_the_other_until_one_answers(world: World) -> None:
     assert world.call(second).status == "no-answer"
     third = world.children(caller)[-1]
     world.answers(third)
-    assert world.ear(caller) == {third}
+    assert world.heard_by(caller) == {third}
     world.hangs_up(third)
     assert after(world)["DialCallSid"] == third
     assert after(world)["DialCallStatus"] == "completed"
@@ -69,7 +69,7 @@ def test_one_after_the_other_and_nobody_answers(world: World) -> None:
     world.refuses(world.children(caller)[1], 486)
     assert after(world)["DialCallStatus"] == "busy"
     assert after(world)["DialCallSid"] == world.children(caller)[1]
-    assert world.ear(caller) == "silence"
+    assert world.heard_by(caller) == "silence"
 
 
 def test_nouns_of_all_kinds_ring_at_once(world: World) -> None:
@@ -81,7 +81,7 @@ def test_nouns_of_all_kinds_ring_at_once(world: World) -> None:
     assert world.call(caller).live
     world.answers(d)
     assert world.call(b).status == "canceled"
-    assert world.ear(caller) == {d}
+    assert world.heard_by(caller) == {d}
     world.check()
 
 
@@ -101,8 +101,8 @@ def test_a_conference_or_queue_stands_alone(world: World) -> None:
 def test_with_nobody_to_dial_the_next_verb_follows(world: World, inside: str) -> None:
     world.pages[f"{APP}/start"] = twiml(f"<Dial>{inside}</Dial><Play>/next.mp3</Play>")
     caller = world.calls_in("customer", f"{APP}/start")
-    assert world.ear(caller) == f"{APP}/next.mp3"
-    assert world.notices != []
+    assert world.heard_by(caller) == f"{APP}/next.mp3"
+    assert world.notifications != []
 
 
 # --- <Number>, <Client>, <Sip> ----------------------------------------------------------------------------
@@ -120,7 +120,7 @@ def test_a_client_has_an_identity_and_parameters(world: World) -> None:
     )
     dial(world, inside)
     assert target(world) == Target(to="client:anna.b", parameters=(("Order", "a b&c"), ("Room", "")))
-    assert world.notices == []
+    assert world.notifications == []
 
 
 def test_a_clients_parameters_may_stand_in_its_text(world: World) -> None:
@@ -159,7 +159,7 @@ def test_a_sip_uri_brings_header_fields_and_credentials(world: World) -> None:
         username="me",
         password="secret",
     )
-    assert world.notices == []
+    assert world.notifications == []
     assert [entry for entry in world.entries if "secret" in entry.data] == []
     assert "secret" not in repr(target(world))
 
@@ -198,10 +198,10 @@ def test_an_application_is_dialled_and_told_of_the_call(
     sid = f"<ApplicationSid>{APPLICATION}</ApplicationSid>"
     caller = dial(world, f"<Application {attributes}>{sid}{inside}</Application>")
     assert target(world) == Target(to=f"app:{APPLICATION}", parameters=told)
-    assert world.notices == []
+    assert world.notifications == []
     (child,) = world.children(caller)
     world.answers(child)
-    assert world.ear(caller) == {child}
+    assert world.heard_by(caller) == {child}
     world.hangs_up(child)
     assert (after(world)["DialCallStatus"], after(world)["DialCallSid"]) == ("completed", child)
 
@@ -226,7 +226,7 @@ def test_an_applications_sid_may_be_its_text(world: World) -> None:
 )
 def test_what_is_wrong_in_an_application(world: World, noun: str, codes: list[int], dialled: int) -> None:
     dial(world, noun)
-    assert [notice.code for notice in world.notices] == codes
+    assert [notice.code for notice in world.notifications] == codes
     assert [leg.target for leg in placed(world)] == [Target(to=f"app:{APPLICATION}")] * dialled
 
 
@@ -320,7 +320,7 @@ def test_what_is_wrong_in_a_dial_is_a_warning(world: World, attributes: str, cod
 
 def test_what_is_known_and_has_no_effect_is_no_warning(world: World) -> None:
     dial(world, "<Number byoc='x'>+15550111</Number>", 'callReason="x" referUrl="/refer" events="a" passports="p"')
-    assert world.notices == []
+    assert world.notifications == []
 
 
 # --- what both ends hear and are told ---------------------------------------------------------------------
@@ -371,14 +371,14 @@ def test_a_screening_that_lets_pass_bridges_and_one_that_hangs_up_does_not(world
     caller = dial(world, '<Client url="/screen" method="GET">anna</Client>', 'answerOnBridge="true"')
     (child,) = world.children(caller)
     world.answers(child)
-    screened = world.asked[-1]
+    screened = world.document_requests[-1]
     assert (screened.url, screened.method, screened["ParentCallSid"]) == (f"{APP}/screen", "GET", caller)
-    assert world.ear(caller) == "builtin:ringback"
+    assert world.heard_by(caller) == "builtin:ringback"
     assert world.call(caller).status == "ringing"
     if child in world.playing:
         world.sound_ends(child)
     world.passes(5)
-    assert world.ear(caller) == {child}
+    assert world.heard_by(caller) == {child}
     assert world.call(caller).status == "in-progress"
     world.check()
 
@@ -388,7 +388,7 @@ def test_a_screening_may_not_dial(world: World) -> None:
     caller = dial(world, '<Client url="/screen">anna</Client>')
     (child,) = world.children(caller)
     world.answers(child)
-    assert [notice.code for notice in world.notices] == [13201]
+    assert [notice.code for notice in world.notifications] == [13201]
     assert after(world)["DialBridged"] == "false"
     assert world.call(caller).live
 
@@ -396,18 +396,18 @@ def test_a_screening_may_not_dial(world: World) -> None:
 def rings_aloud(world: World, child: CallSid) -> None:
     """The called phone sends sound before it answers: first it only rings."""
     world.rings(child)
-    world.tell(LegRinging(call=child, early_media=True))
+    world.post(LegRinging(call=child, early_media=True))
 
 
 def test_sound_before_the_answer_is_heard_in_place_of_ringing(world: World) -> None:
     caller = dial(world, "<Client>anna</Client>")
     (child,) = world.children(caller)
     world.rings(child)
-    assert world.ear(caller) == "builtin:ringback"
-    world.tell(LegRinging(call=child, early_media=True))
-    assert world.ear(caller) == f"leg:{child}"
+    assert world.heard_by(caller) == "builtin:ringback"
+    world.post(LegRinging(call=child, early_media=True))
+    assert world.heard_by(caller) == f"leg:{child}"
     world.answers(child)
-    assert (world.ear(caller), world.ear(child)) == ({child}, {caller})
+    assert (world.heard_by(caller), world.heard_by(child)) == ({child}, {caller})
     assert caller not in world.playing
     world.check()
 
@@ -427,16 +427,16 @@ def test_the_next_one_in_turn_rings_as_usual(world: World) -> None:
     (first,) = world.children(caller)
     rings_aloud(world, first)
     world.refuses(first, 486)
-    assert world.ear(caller) == "builtin:ringback"
+    assert world.heard_by(caller) == "builtin:ringback"
     world.check()
 
 
 def test_sound_before_the_answer_is_not_heard_under_a_ring_tone_of_the_documents(world: World) -> None:
     caller = dial(world, "<Client>anna</Client>", 'ringTone="de"')
     (child,) = world.children(caller)
-    before = world.ear(caller)
+    before = world.heard_by(caller)
     rings_aloud(world, child)
-    assert world.ear(caller) == before
+    assert world.heard_by(caller) == before
 
 
 def early(world: World) -> list[CallSid]:
@@ -448,13 +448,13 @@ def test_a_caller_that_is_not_answered_hears_ringing_and_then_the_phone_that_rin
     caller = dial(world, "<Client>anna</Client>", 'answerOnBridge="true"')
     (child,) = world.children(caller)
     assert (world.legs[caller], early(world)) == ("calling", [caller])
-    assert world.ear(caller) == "builtin:ringback"
+    assert world.heard_by(caller) == "builtin:ringback"
     rings_aloud(world, child)
-    assert world.ear(caller) == f"leg:{child}"
+    assert world.heard_by(caller) == f"leg:{child}"
     assert world.call(caller).status == "ringing"
     world.answers(child)
     assert (world.legs[caller], early(world)) == ("up", [caller])
-    assert (world.ear(caller), world.ear(child)) == ({child}, {caller})
+    assert (world.heard_by(caller), world.heard_by(child)) == ({child}, {caller})
     world.check()
 
 
@@ -463,7 +463,7 @@ def test_two_dials_in_turn_begin_the_sound_before_the_answer_once(world: World) 
     world.pages[f"{APP}/start"] = twiml("".join(two))
     caller = world.calls_in("customer", f"{APP}/start")
     world.refuses(world.children(caller)[0], 486)
-    assert world.ear(caller) == "builtin:ringback"
+    assert world.heard_by(caller) == "builtin:ringback"
     assert early(world) == [caller]
     world.hangs_up(caller)
     world.check()
@@ -483,10 +483,10 @@ def test_of_several_that_ring_none_is_heard_before_it_answers(world: World) -> N
     caller = dial(world, "<Client>anna</Client><Client>bert</Client>")
     first, second = world.children(caller)
     rings_aloud(world, first)
-    assert world.ear(caller) == "builtin:ringback"
+    assert world.heard_by(caller) == "builtin:ringback"
     world.refuses(second, 486)
-    world.tell(LegRinging(call=first, early_media=True))
-    assert world.ear(caller) == f"leg:{first}"
+    world.post(LegRinging(call=first, early_media=True))
+    assert world.heard_by(caller) == f"leg:{first}"
     world.hangs_up(caller)
     world.check()
 
@@ -497,7 +497,7 @@ def test_who_is_screened_is_not_heard_meanwhile(world: World) -> None:
     (child,) = world.children(caller)
     rings_aloud(world, child)
     world.answers(child)
-    assert world.ear(caller) == "builtin:ringback"
+    assert world.heard_by(caller) == "builtin:ringback"
 
 
 # --- what the action is told of a phone dialled by SIP ----------------------------------------------------

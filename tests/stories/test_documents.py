@@ -19,7 +19,7 @@ def call_in(world: World, page: str) -> CallSid:
     world.pages |= {f"{APP}/start": page, f"{APP}/fallback": twiml("<Pause length='60'/>")}
     instruction = Instruction(request=WebRequest(url=f"{APP}/start"), fallback=WebRequest(url=f"{APP}/fallback"))
     world.legs[CALL] = "calling"
-    world.tell(ReceiveCall(call=CALL, account=ACCOUNT, from_="client:x", to="+15550100", instruction=instruction))
+    world.post(ReceiveCall(call=CALL, account=ACCOUNT, from_="client:x", to="+15550100", instruction=instruction))
     return CALL
 
 
@@ -54,9 +54,9 @@ OUTSIDE = '<!DOCTYPE r [<!ENTITY x SYSTEM "file:///etc/passwd">]><Response><Say>
 def test_what_is_no_twiml_is_an_error_and_the_fallback_is_asked(world: World, page: str, code: int) -> None:
     call = call_in(world, page)
     assert world.urls() == [f"{APP}/start", f"{APP}/fallback"]
-    assert world.asked[-1]["ErrorCode"] == str(code)
-    assert world.asked[-1]["ErrorUrl"] == f"{APP}/start"
-    (notice,) = world.notices
+    assert world.document_requests[-1]["ErrorCode"] == str(code)
+    assert world.document_requests[-1]["ErrorUrl"] == f"{APP}/start"
+    (notice,) = world.notifications
     assert (notice.code, notice.log, notice.url) == (code, 0, f"{APP}/start")
     assert world.call(call).live
 
@@ -75,8 +75,8 @@ def test_what_is_no_twiml_is_an_error_and_the_fallback_is_asked(world: World, pa
 )
 def test_what_is_twiml_however_it_is_written(world: World, page: str) -> None:
     call = call_in(world, page)
-    assert world.ear(call) == f"{APP}/song.mp3"
-    assert world.notices == []
+    assert world.heard_by(call) == f"{APP}/song.mp3"
+    assert world.notifications == []
 
 
 @pytest.mark.parametrize(
@@ -100,8 +100,8 @@ def test_what_is_twiml_however_it_is_written(world: World, page: str) -> None:
 )
 def test_what_is_wrong_with_one_verb_is_a_warning_and_the_call_goes_on(world: World, verbs: str, code: int) -> None:
     call = call_in(world, twiml(f"{verbs}<Pause length='60'/>"))
-    assert code in [notice.code for notice in world.notices]
-    assert all(notice.log == 1 for notice in world.notices)
+    assert code in [notice.code for notice in world.notifications]
+    assert all(notice.log == 1 for notice in world.notifications)
     assert world.call(call).live
     assert world.urls() == [f"{APP}/start"]
 
@@ -126,7 +126,7 @@ def test_a_call_is_turned_away_unanswered(world: World, verb: str, sip_code: int
         RefuseLeg(call=call, sip_code=sip_code)
     ]
     assert world.call(call).status == status
-    assert [notice.code for notice in world.notices] == ([12200] if "bored" in verb else [])
+    assert [notice.code for notice in world.notifications] == ([12200] if "bored" in verb else [])
 
 
 @pytest.mark.parametrize("verb", ["<Reject reason='busy'/>", "<Hangup/>", ""])
@@ -149,7 +149,7 @@ def test_a_pause_first_lets_it_ring_and_later_is_silence(world: World) -> None:
     world.passes(5)
     assert world.call(call).status == "in-progress"
     world.sound_ends(call)
-    assert world.ear(call) == "silence"
+    assert world.heard_by(call) == "silence"
     world.passes(1)
     assert world.call(call).status == "completed"
 
@@ -167,9 +167,9 @@ def test_a_pause_first_lets_it_ring_and_later_is_silence(world: World) -> None:
 def test_a_redirect_goes_where_it_says(world: World, redirect: str, url: str, method: str) -> None:
     world.pages[url] = twiml("<Pause length='60'/>")
     call = call_in(world, twiml(f"{redirect}{SONG}"))
-    assert (world.asked[-1].url, world.asked[-1].method) == (url, method)
+    assert (world.document_requests[-1].url, world.document_requests[-1].method) == (url, method)
     assert world.call(call).live
-    assert [notice.code for notice in world.notices] == ([13710] if "PATCH" in redirect else [])
+    assert [notice.code for notice in world.notifications] == ([13710] if "PATCH" in redirect else [])
 
 
 def test_touch_tones_are_played_with_their_pauses(world: World) -> None:
@@ -181,13 +181,13 @@ def test_touch_tones_are_played_with_their_pauses(world: World) -> None:
 
 def test_a_url_wins_over_touch_tones(world: World) -> None:
     call = call_in(world, twiml('<Play digits="12">/song.mp3</Play>'))
-    assert world.ear(call) == f"{APP}/song.mp3"
+    assert world.heard_by(call) == f"{APP}/song.mp3"
 
 
 def test_a_document_of_a_thousand_faults_is_told_in_fifty_warnings_and_one(world: World) -> None:
     faults = " ".join(f"a{number}='x'" for number in range(1000))
     call = call_in(world, twiml(f"<Pause length='5' {faults}/>"))
-    assert len(world.notices) == 51
-    assert {notice.code for notice in world.notices} == {12200}
-    assert world.notices[-1].message == "and 950 more warnings of this document"
+    assert len(world.notifications) == 51
+    assert {notice.code for notice in world.notifications} == {12200}
+    assert world.notifications[-1].message == "and 950 more warnings of this document"
     assert world.call(call).live

@@ -35,7 +35,7 @@ def told(
     children = {child: [entry for entry in world.entries if entry.call == child] for child in dialled_legs(entries)}
     sentences = explain(
         world.call(call),
-        world.board,
+        world.state,
         entries,
         now=world.now,
         packets=arrivals,
@@ -43,7 +43,7 @@ def told(
         pending=unsent,
     )
     text = "\n".join(sentences)
-    for sid in world.board.calls:
+    for sid in world.state.calls:
         text = text.replace(f" ({sid})", "")
     return text
 
@@ -55,10 +55,10 @@ def meet(world: World, *names: str) -> list[CallSid]:
 
 
 def change(world: World, call: CallSid, *, hold: bool | None = None, muted: bool | None = None, url: str = "") -> None:
-    room = world.board.room_of(call)
+    room = world.state.room_of(call)
     assert room is not None
     request = WebRequest(url=url, method="GET") if url else None
-    world.tell(ChangeParticipant(room=room.sid, call=call, hold=hold, muted=muted, hold_request=request))
+    world.post(ChangeParticipant(room=room.sid, call=call, hold=hold, muted=muted, hold_request=request))
 
 
 def test_two_who_speak(world: World) -> None:
@@ -107,7 +107,7 @@ def test_a_password_in_a_url_is_not_told_and_not_given_to_the_fallback(world: Wo
         asked.append(form)
         return twiml("<Pause length='9'/>")
 
-    world.held_back.add(url)
+    world.withheld_urls.add(url)
     world.pages[f"{APP}/sorry"] = sorry
     alice = world.calls_in("alice", url, fallback=f"{APP}/sorry")
     assert f"POST {told_url} was sent" in told(world, alice)
@@ -129,7 +129,7 @@ def test_a_sound_that_cannot_be_played(world: World) -> None:
 
 def test_hold_music_that_is_late(world: World) -> None:
     alice, _ = meet(world, "alice", "bob")
-    world.held_back.add(f"{APP}/late.mp3")
+    world.withheld_urls.add(f"{APP}/late.mp3")
     world.pages[f"{APP}/hold"] = twiml("<Play>/late.mp3</Play>")
     change(world, alice, hold=True, url=f"{APP}/hold")
     assert f"Its ear hears {APP}/late.mp3, played to it alone (silence until that is fetched)." in told(world, alice)
@@ -180,7 +180,7 @@ def test_dialling_an_empty_queue(world: World) -> None:
 
 
 def test_a_call_whose_turn_comes_later(world: World) -> None:
-    world.tell(
+    world.post(
         CreateCall(
             call=BOB,
             account=ACCOUNT,
@@ -225,7 +225,7 @@ def test_a_caller_whom_nobody_answers(world: World) -> None:
 
 
 def test_a_webhook_in_flight(world: World) -> None:
-    world.held_back.add(f"{APP}/slow")
+    world.withheld_urls.add(f"{APP}/slow")
     alice = world.calls_in("alice", f"{APP}/slow")
     world.passes(1.5)
     awaited = f"Its document is awaited: POST {APP}/slow was sent 1.5 s ago and is not answered; a web server has 15 s."
@@ -254,7 +254,7 @@ def test_a_verb_that_failed_with_others_behind_it(world: World, verb: str) -> No
 
 def test_a_dial_that_reached_nobody(world: World) -> None:
     caller, (child,) = dials(world, "", "bob")
-    world.tell(LegRefused(call=child, sip_code=404, reason="there is no line bob", code=32009))
+    world.post(LegRefused(call=child, sip_code=404, reason="there is no line bob", code=32009))
     text = told(world, caller)
     assert "Its document came to its end at <Dial>, with nothing behind it to run." in text
     assert "Its <Dial> did not reach client:bob: there is no line bob." in text
@@ -264,7 +264,7 @@ def test_a_dial_that_reached_nobody(world: World) -> None:
 
 def test_a_phone_that_holds(world: World) -> None:
     alice, bob = meet(world, "alice", "bob")
-    world.tell(PhoneHeld(call=bob))
+    world.post(PhoneHeld(call=bob))
     assert "Its own phone holds: it asked for nothing to be sent to its ear until it resumes." in told(world, bob)
     assert "Its ear hears the built-in" in told(world, alice)
     assert "RTP" not in told(world, bob, ReceivedPackets(received=0, silent=False))
@@ -297,13 +297,13 @@ def test_packets_that_are_refused_are_told_with_the_setting_that_refuses_them(wo
 def test_a_phone_that_holds_while_it_is_held(world: World) -> None:
     alice, _ = meet(world, "alice", "bob")
     change(world, alice, hold=True)
-    world.tell(PhoneHeld(call=alice))
+    world.post(PhoneHeld(call=alice))
     text = told(world, alice)
     assert "It is on hold: it hears nobody and nobody hears it, until Hold=false." in text
     assert "Its ear hears nothing of ours, because its own phone holds." in text
     change(world, alice, hold=False)
     assert "Its ear hears nothing of ours, because its own phone holds." in told(world, alice)
-    world.tell(PhoneResumed(call=alice))
+    world.post(PhoneResumed(call=alice))
     assert "Its ear hears client:bob." in told(world, alice)
 
 
@@ -397,7 +397,7 @@ def test_a_dial_whose_time_limit_is_over(world: World) -> None:
 def test_why_a_call_is_over(world: World, message: EndCall | LegRefused | LegEnded, words: str) -> None:
     call = world.place("bob", twiml="<Response><Pause length='9'/></Response>")
     world.rings(call)
-    world.tell(replace(message, call=call))
+    world.post(replace(message, call=call))
     assert words in told(world, call)
 
 
@@ -406,7 +406,7 @@ def test_a_call_whose_time_is_over(world: World) -> None:
     world.rings(unanswered)
     answered = world.place("carol", twiml="<Response><Pause length='999'/></Response>")
     world.answers(answered)
-    world.tell(ChangeCall(call=answered, time_limit_s=50))
+    world.post(ChangeCall(call=answered, time_limit_s=50))
     world.passes(61)
     assert told(world, unanswered).endswith("Nobody answered in time.")
     assert told(world, answered).endswith("Its time limit was over.")
@@ -419,9 +419,9 @@ def test_a_call_that_its_document_turned_away(world: World) -> None:
 
 def test_coaching(world: World) -> None:
     alice, bob, boss = meet(world, "alice", "bob", "boss")
-    room = world.board.room_of(boss)
+    room = world.state.room_of(boss)
     assert room is not None
-    world.tell(ChangeParticipant(room=room.sid, call=boss, coaching=True, coach=bob))
+    world.post(ChangeParticipant(room=room.sid, call=boss, coaching=True, coach=bob))
     assert "It coaches client:bob, who alone hears it." in told(world, boss)
     change(world, bob, muted=True)
     assert "client:bob is muted; client:boss coaches somebody else" in told(world, alice)
@@ -429,10 +429,10 @@ def test_coaching(world: World) -> None:
 
 def test_an_announcement(world: World) -> None:
     alice, _ = meet(world, "alice", "bob")
-    room = world.board.room_of(alice)
+    room = world.state.room_of(alice)
     assert room is not None
     world.pages[f"{APP}/news"] = twiml("<Play>/news.mp3</Play>")
-    world.tell(ChangeParticipant(room=room.sid, call=alice, announce=WebRequest(url=f"{APP}/news")))
+    world.post(ChangeParticipant(room=room.sid, call=alice, announce=WebRequest(url=f"{APP}/news")))
     assert "It hears an announcement, and nobody else meanwhile." in told(world, alice)
     assert "Its announcement runs <Play>" in told(world, alice)
 
@@ -446,7 +446,7 @@ def test_callbacks_that_are_not_taken_are_named_while_the_call_goes_on_and_after
         "other, and a web server has 15 s for each."
     )
     assert told(world, alice, unsent=unsent).endswith(wait)
-    world.tell(EndCall(call=alice))
+    world.post(EndCall(call=alice))
     text = told(world, alice, unsent=replace(unsent, count=1))
     assert text.startswith("The call is over: completed")
     assert f"A callback of it waits: POST {APP}/status, for 40 s;" in text

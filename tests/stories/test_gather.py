@@ -27,21 +27,21 @@ def menu(
 
 def chosen(world: World) -> tuple[str, str]:
     """The digits and the finishing key that the action was told."""
-    (asked,) = [asked for asked in world.asked if asked.url == f"{APP}/chosen"]
+    (asked,) = [asked for asked in world.document_requests if asked.url == f"{APP}/chosen"]
     return asked["Digits"], asked["FinishedOnKey"]
 
 
 def test_the_number_of_digits_ends_it_and_the_first_key_stops_the_prompt(world: World) -> None:
     caller = menu(world, 'numDigits="3"')
     assert world.call(caller).status == "in-progress"
-    assert world.ear(caller) == f"{APP}/prompt.mp3"
+    assert world.heard_by(caller) == f"{APP}/prompt.mp3"
     world.presses(caller, "4")
-    assert world.ear(caller) == "silence"
+    assert world.heard_by(caller) == "silence"
     world.presses(caller, "21")
     assert chosen(world) == ("421", "")
-    assert world.ear(caller) == f"{APP}/chosen.mp3"
+    assert world.heard_by(caller) == f"{APP}/chosen.mp3"
     world.presses(caller, "9")
-    assert world.ear(caller) == f"{APP}/chosen.mp3"
+    assert world.heard_by(caller) == f"{APP}/chosen.mp3"
     world.check()
 
 
@@ -70,7 +70,7 @@ def test_with_no_finishing_key_only_time_or_number_end_it(world: World) -> None:
 def test_time_counts_from_the_end_of_the_prompt_and_anew_from_each_key(world: World) -> None:
     caller = menu(world, 'timeout="3"')
     world.passes(60)
-    assert world.ear(caller) == f"{APP}/prompt.mp3"
+    assert world.heard_by(caller) == f"{APP}/prompt.mp3"
     world.sound_ends(caller)
     world.passes(2.5)
     world.presses(caller, "5")
@@ -84,14 +84,14 @@ def test_without_a_key_the_next_verb_follows(world: World) -> None:
     caller = menu(world)
     world.sound_ends(caller)
     world.passes(5)
-    assert world.ear(caller) == f"{APP}/next.mp3"
+    assert world.heard_by(caller) == f"{APP}/next.mp3"
     assert f"{APP}/chosen" not in world.urls()
 
 
 def test_the_finishing_key_alone_is_no_input(world: World) -> None:
     caller = menu(world)
     world.presses(caller, "#")
-    assert world.ear(caller) == f"{APP}/next.mp3"
+    assert world.heard_by(caller) == f"{APP}/next.mp3"
 
 
 def test_the_action_may_be_asked_without_input(world: World) -> None:
@@ -104,9 +104,9 @@ def test_the_action_may_be_asked_without_input(world: World) -> None:
 def test_prompts_play_in_order_and_a_key_skips_those_to_come(world: World) -> None:
     inside = '<Play>/a.mp3</Play><Pause length="2"/><Play loop="2">/b.mp3</Play><Say>or stay</Say>'
     caller = menu(world, 'numDigits="1"', inside)
-    assert world.ear(caller) == f"{APP}/a.mp3"
+    assert world.heard_by(caller) == f"{APP}/a.mp3"
     world.sound_ends(caller)
-    assert world.ear(caller) == "silence"
+    assert world.heard_by(caller) == "silence"
     world.passes(2)
     assert world.playing[caller][1:] == (f"{APP}/b.mp3", 2)
     world.presses(caller, "7")
@@ -140,17 +140,17 @@ def test_without_an_action_its_own_document_is_asked_again(world: World) -> None
     world.pages[f"{APP}/menu"] = twiml('<Gather method="GET" numDigits="1"/>')
     caller = world.calls_in("caller", f"{APP}/menu")
     world.presses(caller, "4")
-    assert world.asked[-1].url == f"{APP}/menu"
-    assert world.asked[-1].method == "GET"
-    assert world.asked[-1]["Digits"] == "4"
-    assert world.asked[-1]["CallStatus"] == "in-progress"
+    assert world.document_requests[-1].url == f"{APP}/menu"
+    assert world.document_requests[-1].method == "GET"
+    assert world.document_requests[-1]["Digits"] == "4"
+    assert world.document_requests[-1]["CallStatus"] == "in-progress"
     assert world.call(caller).live
 
 
 def test_a_prompt_that_cannot_be_had_is_an_error_with_its_fallback(world: World) -> None:
     caller = menu(world)
     world.sound_fails(caller, 13420)
-    assert world.notices[-1].code == 13420
+    assert world.notifications[-1].code == 13420
     assert world.call(caller).status == "completed"
 
 
@@ -163,8 +163,8 @@ def test_a_caller_who_goes_is_not_asked_about(world: World, event: str) -> None:
         world.hangs_up(caller)
     else:
         instruction = Instruction(request=WebRequest(url=f"{APP}/new"))
-        world.tell(RedirectCall(call=caller, instruction=instruction))
-        assert world.ear(caller) == f"{APP}/new.mp3"
+        world.post(RedirectCall(call=caller, instruction=instruction))
+        assert world.heard_by(caller) == f"{APP}/new.mp3"
     world.passes(20)
     assert f"{APP}/chosen" not in world.urls()
     world.check()
@@ -202,13 +202,13 @@ def test_a_queue_waits_document_may_gather_and_its_answer_is_a_wait_document_too
     }
     caller = world.calls_in("caller", f"{APP}/start")
     world.presses(caller, "5")
-    assert world.asked[-1]["QueuePosition"] == "1"
-    assert world.ear(caller) == f"{APP}/other.mp3"
+    assert world.document_requests[-1]["QueuePosition"] == "1"
+    assert world.heard_by(caller) == f"{APP}/other.mp3"
     world.sound_ends(caller)
     world.passes(1)
-    assert world.ear(caller) == f"{APP}/song.mp3"
+    assert world.heard_by(caller) == f"{APP}/song.mp3"
     world.presses(caller, "0")
-    assert world.asked[-1]["QueueResult"] == "leave"
+    assert world.document_requests[-1]["QueueResult"] == "leave"
 
 
 def test_a_called_party_may_be_asked_to_accept_before_the_bridge(world: World) -> None:
@@ -221,10 +221,10 @@ def test_a_called_party_may_be_asked_to_accept_before_the_bridge(world: World) -
     caller = world.calls_in("caller", f"{APP}/start")
     (agent,) = world.children(caller)
     world.answers(agent)
-    assert world.ear(caller) == "builtin:ringback"
+    assert world.heard_by(caller) == "builtin:ringback"
     world.presses(agent, "1")
-    assert world.asked[-1]["ParentCallSid"] == caller
-    assert world.ear(caller) == {agent}
+    assert world.document_requests[-1]["ParentCallSid"] == caller
+    assert world.heard_by(caller) == {agent}
     world.check()
 
 
@@ -239,8 +239,8 @@ def test_a_called_party_who_presses_nothing_is_let_go(world: World) -> None:
     world.answers(agent)
     world.passes(5)
     assert world.call(agent).status == "completed"
-    assert world.asked[-1]["DialCallStatus"] == "completed"
-    assert world.asked[-1]["DialBridged"] == "false"
+    assert world.document_requests[-1]["DialCallStatus"] == "completed"
+    assert world.document_requests[-1]["DialBridged"] == "false"
 
 
 @pytest.mark.parametrize(
@@ -263,14 +263,14 @@ def test_what_is_wrong_in_it_is_a_warning_and_the_call_goes_on(
     world: World, attributes: str, inside: str, code: int
 ) -> None:
     caller = menu(world, attributes, inside + PROMPT)
-    assert code in [notice.code for notice in world.notices]
-    assert all(notice.log == 1 for notice in world.notices)
+    assert code in [notice.code for notice in world.notifications]
+    assert all(notice.log == 1 for notice in world.notifications)
     assert world.call(caller).live
 
 
 def test_what_only_speech_needs_is_known_and_changes_nothing(world: World) -> None:
     caller = menu(world, 'hints="a,b" speechTimeout="auto" partialResultCallback="/partial" numDigits="1"')
-    assert world.notices == []
+    assert world.notifications == []
     world.presses(caller, "1")
     assert chosen(world) == ("1", "")
 
@@ -278,22 +278,22 @@ def test_what_only_speech_needs_is_known_and_changes_nothing(world: World) -> No
 def test_where_only_speech_counts_keys_do_not(world: World) -> None:
     caller = menu(world, 'input="speech"')
     world.presses(caller, "1#")
-    assert world.ear(caller) == f"{APP}/prompt.mp3"
+    assert world.heard_by(caller) == f"{APP}/prompt.mp3"
     world.sound_ends(caller)
     world.passes(5)
-    assert world.ear(caller) == f"{APP}/next.mp3"
+    assert world.heard_by(caller) == f"{APP}/next.mp3"
 
 
 def test_a_prompt_that_is_none_is_passed_over(world: World) -> None:
     caller = menu(world, 'numDigits="1"', "<Play/>" + PROMPT)
-    assert world.ear(caller) == f"{APP}/prompt.mp3"
-    assert [notice.code for notice in world.notices] == [12200]
+    assert world.heard_by(caller) == f"{APP}/prompt.mp3"
+    assert [notice.code for notice in world.notifications] == [12200]
 
 
 def test_what_is_told_of_something_else_changes_nothing(world: World) -> None:
     caller = menu(world, 'numDigits="2"', "")
     world.presses(caller, "1")
-    world.tell(QueueMissing(call=caller))
+    world.post(QueueMissing(call=caller))
     world.passes(4.9)
     world.presses(caller, "2")
     assert chosen(world) == ("12", "")

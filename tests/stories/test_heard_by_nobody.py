@@ -41,7 +41,7 @@ def studio(seed: int = 1) -> Studio:
 def one_who_is_screened(world: World) -> list[CallSid]:
     parent = world.calls_in("p", f"{APP}/late bridge")
     (child,) = world.children(parent)
-    world.tell(LegRinging(call=child, early_media=True))
+    world.post(LegRinging(call=child, early_media=True))
     return [parent, child]
 
 
@@ -67,7 +67,7 @@ def peers_of_a_queue(world: World) -> list[CallSid]:
 def one_who_rings_aloud(world: World) -> list[CallSid]:
     parent = world.calls_in("p", f"{APP}/keyed")
     (child,) = world.children(parent)
-    world.tell(LegRinging(call=child, early_media=True))
+    world.post(LegRinging(call=child, early_media=True))
     return [parent, child]
 
 
@@ -83,9 +83,9 @@ STARTS: tuple[Callable[[World], list[CallSid]], ...] = (
 
 def holding(world: World, sid: CallSid) -> bool:
     """Whether a call is on hold, or its phone holds: told by its own values alone."""
-    room = world.board.room_of(sid)
+    room = world.state.room_of(sid)
     one = None if room is None else room.participant(sid)
-    return world.board.calls[sid].phone_held or world.board.queue_of(sid) is not None or bool(one and one.held)
+    return world.state.calls[sid].phone_held or world.state.queue_of(sid) is not None or bool(one and one.held)
 
 
 def look(world: World) -> None:
@@ -93,14 +93,14 @@ def look(world: World) -> None:
     for ear, heard in world.routes.items():
         for other in heard or ():
             assert not holding(world, other), f"{ear} is to hear {other}"
-            assert not (heard and holding(world, ear) and not world.board.calls[ear].phone_held), f"{ear} is held"
+            assert not (heard and holding(world, ear) and not world.state.calls[ear].phone_held), f"{ear} is held"
     for ear, (_, source, _) in world.playing.items():
         if source.startswith("leg:"):
-            rings = world.board.calls[CallSid(source.removeprefix("leg:"))]
+            rings = world.state.calls[CallSid(source.removeprefix("leg:"))]
             assert rings.answered_at is None, f"{ear} overhears {rings.sid}, which has answered"
             assert not rings.phone_held
     for sid, tape in world.captures.items():
-        recording = world.board.recordings[sid]
+        recording = world.state.recordings[sid]
         voices = [voice for channel in tape.voices for voice in channel]
         if recording.room is not None:
             assert not [call for call, _ in voices if holding(world, call)], f"{sid} has who is on hold"
@@ -108,7 +108,7 @@ def look(world: World) -> None:
         else:
             assert {call for call, _ in voices} == {recording.call}, "a call's recording has its own party alone"
     assert not [call for call in world.listening if holding(world, call)], "who is on hold is listened to"
-    for room in world.board.rooms.values():
+    for room in world.state.rooms.values():
         for one in room.participants:
             assert not (one.speaking and holding(world, one.call)), "who is on hold is said to speak"
 
@@ -120,7 +120,7 @@ def test_whatever_happens_who_holds_is_heard_by_nobody(seed: int, start: Callabl
     start(world)
     for number in range(STEPS):
         if len(live(world)) > ROWS // 2:
-            world.tell(EndCall(call=dice.choice(live(world))))
+            world.post(EndCall(call=dice.choice(live(world))))
         told = len(world.callbacks)
         with suppress(AskedWrong):
             act(world, dice, number)
@@ -142,21 +142,21 @@ ROUNDS = range(4)
 
 def held(world: World, call: CallSid, *, hold: bool) -> None:
     """Hold, or resume, by REST."""
-    room = world.board.room_of(call)
+    room = world.state.room_of(call)
     assert room is not None
-    world.tell(ChangeParticipant(room=room.sid, call=call, hold=hold))
+    world.post(ChangeParticipant(room=room.sid, call=call, hold=hold))
 
 
 def muted(world: World, call: CallSid, *, hold: bool) -> None:
     """Mute, which is heard as little as a hold."""
-    room = world.board.room_of(call)
+    room = world.state.room_of(call)
     assert room is not None
-    world.tell(ChangeParticipant(room=room.sid, call=call, muted=hold))
+    world.post(ChangeParticipant(room=room.sid, call=call, muted=hold))
 
 
 def phone(world: World, call: CallSid, *, hold: bool) -> None:
     """Hold, or resume, by the call's own phone."""
-    world.tell(PhoneHeld(call=call) if hold else PhoneResumed(call=call))
+    world.post(PhoneHeld(call=call) if hold else PhoneResumed(call=call))
 
 
 @pytest.mark.parametrize("codecs", [CODECS, ("G722",)])
@@ -253,11 +253,11 @@ def test_a_recording_of_a_conference_that_is_over_has_nothing_of_who_was_in_it()
     one, other = conference_of_two(world)
     world.commit()
     world.listen(10)
-    room = world.board.room_of(one)
+    room = world.state.room_of(one)
     assert room is not None
     redirect(world, one, "/wait")
     redirect(world, other, "/park")
-    assert world.board.rooms[room.sid].status is RoomStatus.COMPLETED
+    assert world.state.rooms[room.sid].status is RoomStatus.COMPLETED
     world.listen(10)
     world.end()
 
@@ -292,7 +292,7 @@ def test_a_recording_of_a_call_keeps_its_own_party_through_a_hold(seed: int, by:
     one, _ = conference_of_two(world)
     tape = RecordingSid(derive("RE", "own"))
     terms = RecordingOptions(source="StartCallRecordingAPI", dual=True)
-    world.tell(RecordCall(call=one, recording=tape, options=terms))
+    world.post(RecordCall(call=one, recording=tape, options=terms))
     world.commit()
     world.listen(20)
     world.holds = HOLDS[:1]
@@ -341,9 +341,9 @@ def test_who_rings_aloud_is_heard_on_after_the_media_process_could_not_be_told_a
 def test_a_coach_is_heard_by_one_alone_and_on_hold_by_nobody(seed: int) -> None:
     world = studio(seed)
     coach, coached, customer = conference(world)
-    room = world.board.room_of(coach)
+    room = world.state.room_of(coach)
     assert room is not None
-    world.tell(ChangeParticipant(room=room.sid, call=coach, coaching=True, coach=coached))
+    world.post(ChangeParticipant(room=room.sid, call=coach, coaching=True, coach=coached))
     world.commit()
     world.listen(15)
     assert (coached, coach) in world.heard

@@ -30,7 +30,7 @@ APP = "https://app.example"
 
 
 def redirect(world: World, call: CallSid, path: str) -> None:
-    world.tell(RedirectCall(call=call, instruction=Instruction(request=WebRequest(url=f"{APP}{path}"))))
+    world.post(RedirectCall(call=call, instruction=Instruction(request=WebRequest(url=f"{APP}{path}"))))
 
 
 def talk(
@@ -42,10 +42,10 @@ def talk(
     parent = world.calls_in("customer", f"{APP}/start")
     (child,) = world.children(parent)
     world.rings(child)
-    assert world.ear(parent) == "builtin:ringback"
+    assert world.heard_by(parent) == "builtin:ringback"
     world.answers(child)
-    assert world.ear(parent) == {child}
-    assert world.ear(child) == {parent}
+    assert world.heard_by(parent) == {child}
+    assert world.heard_by(child) == {parent}
     world.check()
     return parent, child
 
@@ -78,7 +78,7 @@ def test_a_call_that_cannot_be_placed_fails_with_a_notification(
 ) -> None:
     """One that is busy or not answered has nothing wrong. Source: Twilio docs, POST Calls; error dictionary."""
     call = world.place("bob", twiml="<Response/>")
-    world.tell(LegRefused(call=call, sip_code=sip_code, code=code, reason=reason))
+    world.post(LegRefused(call=call, sip_code=sip_code, code=code, reason=reason))
     assert world.call(call).status == status
     notes = [each for each in world.effects if isinstance(each, LogNotification)]
     assert [(note.code, note.message) for note in notes] == noted
@@ -88,7 +88,7 @@ def test_a_call_that_cannot_be_placed_fails_with_a_notification(
 def waiting(world: World, wait_s: float) -> CallSid:
     """A call by REST whose turn comes later."""
     call = CallSid("CA" + "7" * 32)
-    world.tell(
+    world.post(
         CreateCall(
             call=call,
             account=ACCOUNT,
@@ -128,7 +128,7 @@ def test_a_call_that_waits_for_its_turn_is_given_up(
     world.passes(1)
     with pytest.raises(CallNotInProgress):
         redirect(world, call, "/new")
-    world.tell(EndCall(call=call, status=status))
+    world.post(EndCall(call=call, status=status))
     assert world.call(call).status == final
     world.passes(60)
     assert not [each for each in world.effects if isinstance(each, PlaceLeg | HangUpLeg)]
@@ -143,7 +143,7 @@ def test_a_call_that_has_ended_cannot_be_redirected_or_ended(world: World) -> No
         with pytest.raises(CallNotInProgress):
             redirect(world, call, "/new")
         with pytest.raises(CallNotInProgress):
-            world.tell(EndCall(call=call))
+            world.post(EndCall(call=call))
 
 
 def test_answer_on_bridge_keeps_the_caller_ringing_until_then(world: World) -> None:
@@ -154,15 +154,15 @@ def test_answer_on_bridge_keeps_the_caller_ringing_until_then(world: World) -> N
     assert world.call(parent).status == "ringing"
     world.answers(child)
     assert world.call(parent).status == "in-progress"
-    assert world.ear(parent) == {child}
+    assert world.heard_by(parent) == {child}
 
 
 def test_a_document_that_redirects_to_itself_ends_with_a_notification(world: World) -> None:
     world.pages[f"{APP}/loop"] = twiml("<Redirect/>")
     caller = world.calls_in("caller", f"{APP}/loop")
     assert not world.call(caller).live
-    assert world.notices[-1].code == 12400
-    assert len(world.asked) <= 110
+    assert world.notifications[-1].code == 12400
+    assert len(world.document_requests) <= 110
 
 
 def test_the_fallback_is_asked_with_what_went_wrong(world: World) -> None:
@@ -170,9 +170,9 @@ def test_the_fallback_is_asked_with_what_went_wrong(world: World) -> None:
     world.pages[f"{APP}/fallback"] = twiml("<Pause length='5'/>")
     instruction = Instruction(request=WebRequest(url=f"{APP}/bad"), fallback=WebRequest(url=f"{APP}/fallback"))
     call = CallSid("CA" + "1" * 32)
-    world.tell(ReceiveCall(call=call, account=ACCOUNT, from_="client:x", to="+15550100", instruction=instruction))
-    assert world.asked[-1]["ErrorCode"] == "12100"
-    assert world.asked[-1]["ErrorUrl"] == f"{APP}/bad"
+    world.post(ReceiveCall(call=call, account=ACCOUNT, from_="client:x", to="+15550100", instruction=instruction))
+    assert world.document_requests[-1]["ErrorCode"] == "12100"
+    assert world.document_requests[-1]["ErrorUrl"] == f"{APP}/bad"
     assert world.call(call).live
 
 
@@ -182,7 +182,7 @@ def test_an_outbound_call_goes_through_its_statuses(world: World) -> None:
     assert world.call(call).status == "queued"
     world.rings(call)
     world.answers(call)
-    assert world.ear(call) == f"{APP}/hello.mp3"
+    assert world.heard_by(call) == f"{APP}/hello.mp3"
     world.passes(61)
     world.sound_ends(call)
     told = world.callbacks
@@ -198,9 +198,9 @@ def test_digits_are_sent_once_the_called_phone_has_answered_and_before_the_bridg
     parent = world.calls_in("customer", f"{APP}/start")
     (child,) = world.children(parent)
     world.answers(child)
-    assert world.ear(child) == "digits:ww12#"
-    assert world.ear(parent) == "builtin:ringback"
+    assert world.heard_by(child) == "digits:ww12#"
+    assert world.heard_by(parent) == "builtin:ringback"
     world.sound_ends(child)
-    assert world.ear(parent) == {child}
-    assert world.ear(child) == {parent}
+    assert world.heard_by(parent) == {child}
+    assert world.heard_by(child) == {parent}
     world.check()

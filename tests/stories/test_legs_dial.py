@@ -229,7 +229,7 @@ def test_row_8_the_child_is_ended_by_rest_while_it_rings(
     world: World, status: Literal["completed", "canceled"]
 ) -> None:
     told = ringing(world)
-    world.tell(EndCall(call=told["C"], status=status))
+    world.post(EndCall(call=told["C"], status=status))
     assert told.news() == [
         "C POST /leg canceled CallDuration=0 Duration=0 SipResponseCode=487",
         "P POST /after in-progress DialCallStatus=canceled DialCallSid=C DialBridged=false",
@@ -239,7 +239,7 @@ def test_row_8_the_child_is_ended_by_rest_while_it_rings(
 
 def test_an_answered_child_cannot_be_canceled(world: World) -> None:
     told = bridged(world)
-    world.tell(EndCall(call=told["C"], status="canceled"))
+    world.post(EndCall(call=told["C"], status="canceled"))
     assert told.news() == []
     assert told.stands() == {"P": "in-progress hears C", "C": "in-progress hears P"}
 
@@ -328,15 +328,15 @@ def test_row_11_the_following_verbs_keep_the_parent(world: World, following: str
 def test_row_11_the_dials_recording_ends_and_the_calls_own_goes_on(world: World) -> None:
     told = bridged(world, dial='record="record-from-answer" action="/after"')
     own = RecordingSid("RE" + "7" * 32)
-    world.tell(RecordCall(call=told["P"], recording=own, options=RecordingOptions(source="StartCallRecordingAPI")))
+    world.post(RecordCall(call=told["P"], recording=own, options=RecordingOptions(source="StartCallRecordingAPI")))
     redirect(world, told["C"], "/new")
-    (dials,) = (one for one in world.board.recordings.values() if one.sid != own)
+    (dials,) = (one for one in world.state.recordings.values() if one.sid != own)
     assert told.news() == [
         "C POST /new in-progress",
         "P POST /after in-progress DialCallStatus=completed DialCallSid=C DialBridged=true "
         f"RecordingUrl=https://engine.example/{dials.sid} RecordingSid={dials.sid} RecordingDuration=7",
     ]
-    assert {one.options.source: one.status for one in world.board.recordings.values()} == {
+    assert {one.options.source: one.status for one in world.state.recordings.values()} == {
         "DialVerb": "completed",
         "StartCallRecordingAPI": "in-progress",
     }
@@ -359,7 +359,7 @@ def test_row_11_both_are_redirected_the_child_first(world: World) -> None:
 def test_row_11_the_parents_own_redirect_wins_over_the_action_in_flight(world: World) -> None:
     told = bridged(world)
     pages(world, second='<Play loop="0">/second.mp3</Play>')
-    world.held_back.add("https://app.example/after")
+    world.withheld_urls.add("https://app.example/after")
     redirect(world, told["C"], "/new")
     redirect(world, told["P"], "/second")
     assert told.news() == [
@@ -449,7 +449,7 @@ def test_a_star_means_nothing_unless_it_was_asked_for(world: World) -> None:
 
 def test_row_16_the_parents_own_time_limit(world: World) -> None:
     told = bridged(world)
-    world.tell(ChangeCall(call=told["P"], time_limit_s=30))
+    world.post(ChangeCall(call=told["P"], time_limit_s=30))
     world.passes(23.1)
     duration = "CallDuration=30 Duration=1 SipResponseCode=200"
     assert told.news() == [
@@ -462,19 +462,19 @@ def test_row_16_the_parents_own_time_limit(world: World) -> None:
 
 def test_row_16_a_time_limit_that_is_over_already_ends_the_call_with_a_warning(world: World) -> None:
     told = bridged(world)
-    world.tell(ChangeCall(call=told["P"], time_limit_s=5))
+    world.post(ChangeCall(call=told["P"], time_limit_s=5))
     assert told.news() == [
         f"P POST /after completed DialCallStatus=completed {BRIDGED}",
         f"P POST /status completed {GOODBYE}",
         f"C POST /leg completed {GOODBYE}",
     ]
     assert told.stands() == {"P": "completed hears nothing", "C": "completed hears nothing"}
-    assert [notice.code for notice in world.notices] == [13216]
+    assert [notice.code for notice in world.notifications] == [13216]
 
 
 def test_row_16_the_parents_own_time_limit_while_the_child_rings(world: World) -> None:
     told = ringing(world)
-    world.tell(ChangeCall(call=told["P"], time_limit_s=20))
+    world.post(ChangeCall(call=told["P"], time_limit_s=20))
     world.passes(20.1)
     assert told.news() == [
         "P POST /after completed DialCallStatus=canceled DialCallSid=C DialBridged=false",

@@ -95,7 +95,7 @@ def test_the_queued_call_is_redirected_while_it_waits(world: World) -> None:
     redirect(world, told["Q"], "/new")
     assert told.news() == [f"Q POST /left in-progress QueueResult=redirected {TAKEN}", "Q POST /new in-progress"]
     assert told.stands() == {"Q": "in-progress hears /new.mp3"}
-    queue = next(iter(world.board.queues.values()))
+    queue = next(iter(world.state.queues.values()))
     assert queue.members == ()
 
 
@@ -152,29 +152,29 @@ def test_a_member_is_dequeued_by_rest(world: World, *, front: bool) -> None:
     prepared(world)
     told = waiting(world)
     world.passes(60)
-    queue = next(iter(world.board.queues.values()))
+    queue = next(iter(world.state.queues.values()))
     member = DequeueMember(
         queue=queue.sid, call=None if front else told["Q"], request=WebRequest(url=f"{APP}/new", method="GET")
     )
-    world.tell(member)
+    world.post(member)
     assert told.news() == [
         "Q POST /left in-progress QueueResult=redirected QueueSid=QU QueueTime=65",
         "Q GET /new in-progress",
     ]
     assert told.stands() == {"Q": "in-progress hears /new.mp3"}
     with pytest.raises(NotFound):
-        world.tell(member)
+        world.post(member)
     assert told.news() == []
 
 
 def test_any_position_is_dequeued_by_its_call_and_the_others_move_up(world: World) -> None:
     prepared(world)
     first, second, third = (world.calls_in(name, f"{APP}/wait") for name in ("a", "b", "c"))
-    queue = next(iter(world.board.queues.values()))
-    world.tell(DequeueMember(queue=queue.sid, call=second, request=WebRequest(url=f"{APP}/new")))
-    assert [member.call for member in world.board.queues[queue.sid].members] == [first, third]
+    queue = next(iter(world.state.queues.values()))
+    world.post(DequeueMember(queue=queue.sid, call=second, request=WebRequest(url=f"{APP}/new")))
+    assert [member.call for member in world.state.queues[queue.sid].members] == [first, third]
     with pytest.raises(NotFound):
-        world.tell(DequeueMember(queue=queue.sid, call=CallSid("CA" + "9" * 32), request=WebRequest(url=f"{APP}/new")))
+        world.post(DequeueMember(queue=queue.sid, call=CallSid("CA" + "9" * 32), request=WebRequest(url=f"{APP}/new")))
 
 
 def test_a_dialler_waits_for_the_next_arrival_and_no_longer_than_its_timeout(world: World) -> None:
@@ -295,7 +295,7 @@ def test_a_document_that_fails_does_not_keep_them_apart(world: World) -> None:
     prepared(world, noun='url="/gone"')
     told = waiting(world)
     told.name(D=world.calls_in("agent", f"{APP}/take"))
-    assert [notice.code for notice in world.notices] == [11200]
+    assert [notice.code for notice in world.notifications] == [11200]
     assert told.hears() == {"Q": "D", "D": "Q"}
 
 
@@ -361,7 +361,7 @@ def test_the_dialler_goes_while_the_member_listens_and_the_member_waits_again_in
         "MaxQueueSize=1000",
     ]
     assert told.hears()["Q"] == "/music.mp3"
-    queue = next(iter(world.board.queues.values()))
+    queue = next(iter(world.state.queues.values()))
     assert [member.call for member in queue.members] == [told["Q"], told["R"]]
 
 

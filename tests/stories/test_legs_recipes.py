@@ -270,7 +270,7 @@ def test_of_two_quick_redirects_the_last_wins(world: World) -> None:
         two='<Play loop="0">/two.mp3</Play>',
     )
     told = talk(world, "agent", "customer")
-    world.held_back.add(f"{APP}/one")
+    world.withheld_urls.add(f"{APP}/one")
     redirect(world, told["customer"], "/one")
     redirect(world, told["customer"], "/two")
     world.release(f"{APP}/one")

@@ -38,7 +38,7 @@ def running(world: World, verbs: str) -> Told:
 def test_what_sounds_or_pauses_stops_at_once(world: World, verbs: str, heard: str) -> None:
     told = running(world, verbs)
     assert told.hears() == {"X": heard}
-    world.held_back.add(f"{APP}/new")
+    world.withheld_urls.add(f"{APP}/new")
     redirect(world, told["X"], "/new")
     assert told.hears() == {"X": "silence"}
     world.passes(120)
@@ -71,7 +71,7 @@ def test_a_record_closes_and_keeps_its_recording_and_its_action_is_asked_and_ign
     told = running(world, '<Record action="/after" playBeep="false" recordingStatusCallback="/tape"/>')
     world.passes(4)
     redirect(world, told["X"], "/new")
-    (tape,) = world.board.recordings.values()
+    (tape,) = world.state.recordings.values()
     assert [(asked.url, asked.form.get("CallStatus", "")) for asked in world.web[1:]] == [
         (f"{APP}/after", "in-progress"),
         (f"{APP}/new", "in-progress"),
@@ -116,15 +116,15 @@ def test_a_conference_is_left_and_its_action_asked_and_ignored(world: World) -> 
 def test_a_held_participant_leaves_and_its_hold_music_stops(world: World) -> None:
     told = running(world, "<Dial><Conference>room</Conference></Dial>")
     told.name(Y=world.calls_in("other", f"{APP}/start"))
-    room = world.board.room_of(told["X"])
+    room = world.state.room_of(told["X"])
     assert room is not None
-    world.tell(ChangeParticipant(room=room.sid, call=told["X"], hold=True, hold_request=WebRequest(url=f"{APP}/wait")))
+    world.post(ChangeParticipant(room=room.sid, call=told["X"], hold=True, hold_request=WebRequest(url=f"{APP}/wait")))
     assert told.hears() == {"X": "/wait.mp3", "Y": "silence"}
     told.news()
     redirect(world, told["X"], "/new")
     assert told.news() == ["X POST /new in-progress"]
     assert told.stands() == {"X": "in-progress hears /new.mp3", "Y": "in-progress hears silence"}
-    assert world.board.room_of(told["X"]) is None
+    assert world.state.room_of(told["X"]) is None
 
 
 def test_a_wait_in_a_queue_is_left_first(world: World) -> None:
@@ -136,7 +136,7 @@ def test_a_wait_in_a_queue_is_left_first(world: World) -> None:
         "X POST /new in-progress",
     ]
     assert told.stands() == {"X": "in-progress hears /new.mp3"}
-    assert [queue.members for queue in world.board.queues.values()] == [()]
+    assert [queue.members for queue in world.state.queues.values()] == [()]
 
 
 def test_a_dialler_of_a_queue_stops_waiting(world: World) -> None:
@@ -164,7 +164,7 @@ def test_a_redirect_out_of_a_fetch_drops_the_older_document(world: World) -> Non
     pages(
         world, start="<Redirect>/slow</Redirect>", slow="<Play>/never.mp3</Play>", new='<Play loop="0">/new.mp3</Play>'
     )
-    world.held_back.add(f"{APP}/slow")
+    world.withheld_urls.add(f"{APP}/slow")
     told = Told(world, X=world.calls_in("caller", f"{APP}/start"))
     redirect(world, told["X"], "/new")
     world.release(f"{APP}/slow")
@@ -187,13 +187,13 @@ def test_an_outbound_call_that_is_not_answered_cannot_be_redirected(world: World
             world.rings(call)
         with pytest.raises(CallNotInProgress):
             redirect(world, call, "/new")
-    assert world.asked == []
+    assert world.document_requests == []
 
 
 def test_a_document_given_inline_replaces_what_runs(world: World) -> None:
     told = running(world, "<Pause length='60'/>")
     text = '<Response><Play loop="0">http://media.example/a.mp3</Play></Response>'
-    world.tell(RedirectCall(call=told["X"], instruction=Instruction(twiml=text)))
+    world.post(RedirectCall(call=told["X"], instruction=Instruction(twiml=text)))
     assert told.news() == []
     assert told.hears() == {"X": "http://media.example/a.mp3"}
 

@@ -34,7 +34,7 @@ def test_somebody_is_called_into_a_conference_nobody_has_joined(world: World) ->
         "POST /events 3 conference-start",
     ]
     assert told.hears() == {"X": "A", "A": "X"}
-    world.tell(EndRoom(room=room.sid))
+    world.post(EndRoom(room=room.sid))
     assert told.statuses() == {"X": "completed", "A": "in-progress"}
 
 
@@ -51,7 +51,7 @@ def test_somebody_who_does_not_come_leaves_as_never_joined(world: World, sip_cod
         "POST /events 2 conference-end ReasonConferenceEnded=last-participant-left Reason=last participant left "
         "CallSidEndingConference=X",
     ]
-    assert world.board.rooms[room].status == "completed"
+    assert world.state.rooms[room].status == "completed"
 
 
 def test_a_call_that_still_rings_is_given_up_when_the_conference_ends_or_it_is_removed(world: World) -> None:
@@ -60,7 +60,7 @@ def test_a_call_that_still_rings_is_given_up_when_the_conference_ends_or_it_is_r
     told.name(X=called_in(world, "x"), Y=called_in(world, "y"))
     world.rings(told["Y"])
     told.news()
-    world.tell(RemoveParticipant(room=room, call=told["X"]))
+    world.post(RemoveParticipant(room=room, call=told["X"]))
     assert told.news() == [
         f"X POST /events 4 participant-leave {PLAIN} ParticipantCallStatus=canceled "
         "ReasonParticipantLeft=participant_add_failed",
@@ -75,32 +75,32 @@ def test_what_rest_changes_while_the_phone_rings_stays(world: World) -> None:
     told = two(world)
     room = room_of(world, told["A"]).sid
     told.name(X=called_in(world, "x"))
-    world.tell(ChangeParticipant(room=room, call=told["X"], muted=True, hold=True, end_on_exit=None))
+    world.post(ChangeParticipant(room=room, call=told["X"], muted=True, hold=True, end_on_exit=None))
     world.answers(told["X"])
     assert told.hears() == {"A": "B", "B": "A", "X": "builtin:hold"}
-    world.tell(ChangeParticipant(room=room, call=told["X"], hold=False))
+    world.post(ChangeParticipant(room=room, call=told["X"], hold=False))
     assert told.hears() == {"A": "B", "B": "A", "X": "A+B"}
 
 
 def test_a_removed_participant_goes_on_with_its_document(world: World) -> None:
     told = two(world)
     room = room_of(world, told["A"]).sid
-    world.tell(RemoveParticipant(room=room, call=told["A"]))
+    world.post(RemoveParticipant(room=room, call=told["A"]))
     assert told.news() == [
         f"A POST /events 4 participant-leave {PLAIN} ParticipantCallStatus=in-progress "
         "ReasonParticipantLeft=participant_updated_via_api",
         "A POST /after in-progress DialCallStatus=answered",
     ]
     assert told.hears() == {"A": "/after.mp3", "B": "silence"}
-    world.tell(RemoveParticipant(room=room, call=told["B"]))
-    assert world.board.rooms[room].reason_ended == "last-participant-kicked"
+    world.post(RemoveParticipant(room=room, call=told["B"]))
+    assert world.state.rooms[room].reason_ended == "last-participant-kicked"
 
 
 def test_removing_one_with_end_on_exit_ends_it(world: World) -> None:
     told = two(world, f'{EVERY} endConferenceOnExit="true"')
     room = room_of(world, told["A"]).sid
-    world.tell(RemoveParticipant(room=room, call=told["A"]))
-    assert world.board.rooms[room].reason_ended == "participant-with-end-conference-on-exit-kicked"
+    world.post(RemoveParticipant(room=room, call=told["A"]))
+    assert world.state.rooms[room].reason_ended == "participant-with-end-conference-on-exit-kicked"
     assert told.hears() == {"A": "/after.mp3", "B": "/after.mp3"}
 
 
@@ -109,7 +109,7 @@ def test_a_participant_called_in_is_hung_up_when_it_is_removed(world: World) -> 
     room = room_of(world, told["A"]).sid
     told.name(X=called_in(world, "x"))
     world.answers(told["X"])
-    world.tell(RemoveParticipant(room=room, call=told["X"]))
+    world.post(RemoveParticipant(room=room, call=told["X"]))
     assert told.statuses()["X"] == "completed"
 
 
@@ -119,10 +119,10 @@ def test_a_participant_called_in_is_hung_up_when_it_is_removed(world: World) -> 
 def test_mute_and_unmute(world: World) -> None:
     told = two(world)
     room = room_of(world, told["A"]).sid
-    world.tell(ChangeParticipant(room=room, call=told["A"], muted=True))
+    world.post(ChangeParticipant(room=room, call=told["A"], muted=True))
     assert told.hears() == {"A": "B", "B": "silence"}
-    world.tell(ChangeParticipant(room=room, call=told["A"], muted=True))
-    world.tell(ChangeParticipant(room=room, call=told["A"], muted=False))
+    world.post(ChangeParticipant(room=room, call=told["A"], muted=True))
+    world.post(ChangeParticipant(room=room, call=told["A"], muted=False))
     muted = PLAIN.replace("Muted=false", "Muted=true")
     assert told.news() == [
         f"A POST /events 4 participant-mute {muted}",
@@ -139,8 +139,8 @@ def test_the_beep_on_exit_is_changed(world: World, beep: str, after: str, *, on_
     told = two(world, f'{EVERY} beep="{beep}"')
     room = room_of(world, told["A"])
     change = ChangeParticipant(room=room.sid, call=told["A"], beep_on_exit=on_exit)
-    world.tell(change)
-    world.tell(change)
+    world.post(change)
+    world.post(change)
     one = room_of(world, told["A"]).participant(told["A"])
     assert one is not None
     assert one.beep == after
@@ -150,23 +150,23 @@ def test_the_beep_on_exit_is_changed(world: World, beep: str, after: str, *, on_
 def test_end_on_exit_is_changed(world: World) -> None:
     told = two(world)
     room = room_of(world, told["A"]).sid
-    world.tell(ChangeParticipant(room=room, call=told["A"], end_on_exit=True))
+    world.post(ChangeParticipant(room=room, call=told["A"], end_on_exit=True))
     ending = PLAIN.replace("EndConferenceOnExit=false", "EndConferenceOnExit=true")
     assert told.news() == [f"A POST /events 4 participant-modify {ending}"]
     end(world, told["A"])
-    assert world.board.rooms[room].status == "completed"
+    assert world.state.rooms[room].status == "completed"
 
 
 def test_end_on_exit_changed_while_held_means_nothing_until_it_is_changed_again(world: World) -> None:
     told = two(world)
     room = room_of(world, told["A"]).sid
-    world.tell(ChangeParticipant(room=room, call=told["A"], hold=True))
+    world.post(ChangeParticipant(room=room, call=told["A"], hold=True))
     told.news()
-    world.tell(ChangeParticipant(room=room, call=told["A"], end_on_exit=True))
+    world.post(ChangeParticipant(room=room, call=told["A"], end_on_exit=True))
     assert told.news() == []
-    world.tell(ChangeParticipant(room=room, call=told["A"], hold=False))
+    world.post(ChangeParticipant(room=room, call=told["A"], hold=False))
     redirect(world, told["A"], "/after")
-    assert world.board.rooms[room].status == "in-progress"
+    assert world.state.rooms[room].status == "in-progress"
 
 
 # --- coaching -------------------------------------------------------------------------------------------------------
@@ -187,26 +187,26 @@ def coached(world: World) -> Told:
 def test_only_the_coached_one_hears_the_coach(world: World) -> None:
     told = coached(world)
     room = room_of(world, told["A"]).sid
-    world.tell(ChangeParticipant(room=room, call=told["C"], coaching=False))
+    world.post(ChangeParticipant(room=room, call=told["C"], coaching=False))
     assert told.hears() == {"A": "B+C", "B": "A+C", "C": "A+B"}
-    world.tell(ChangeParticipant(room=room, call=told["C"], coaching=True, coach=told["B"]))
+    world.post(ChangeParticipant(room=room, call=told["C"], coaching=True, coach=told["B"]))
     assert told.hears() == {"A": "B", "B": "A+C", "C": "A+B"}
     assert [line.split()[4] for line in told.news()] == ["participant-modify"] * 2
 
 
 def test_a_muted_coach_listens(world: World) -> None:
     told = coached(world)
-    world.tell(ChangeParticipant(room=room_of(world, told["A"]).sid, call=told["C"], muted=True))
+    world.post(ChangeParticipant(room=room_of(world, told["A"]).sid, call=told["C"], muted=True))
     assert told.hears() == {"A": "B", "B": "A", "C": "A+B"}
 
 
 def test_the_coach_on_hold_hears_its_hold_and_the_coached_on_hold_hears_nobody(world: World) -> None:
     told = coached(world)
     room = room_of(world, told["A"]).sid
-    world.tell(ChangeParticipant(room=room, call=told["C"], hold=True))
+    world.post(ChangeParticipant(room=room, call=told["C"], hold=True))
     assert told.hears() == {"A": "B", "B": "A", "C": "builtin:hold"}
-    world.tell(ChangeParticipant(room=room, call=told["C"], hold=False))
-    world.tell(ChangeParticipant(room=room, call=told["A"], hold=True))
+    world.post(ChangeParticipant(room=room, call=told["C"], hold=False))
+    world.post(ChangeParticipant(room=room, call=told["A"], hold=True))
     assert told.hears() == {"A": "builtin:hold", "B": "silence", "C": "B"}
 
 
@@ -221,10 +221,10 @@ def test_a_coach_whose_pupil_has_gone_stays_and_is_heard_by_nobody(world: World)
 )
 def test_a_coach_of_nobody_is_not_admitted(world: World, coach: str, code: int) -> None:
     told = two(world)
-    world.tell(ChangeParticipant(room=room_of(world, told["A"]).sid, call=told["A"], hold=True))
+    world.post(ChangeParticipant(room=room_of(world, told["A"]).sid, call=told["A"], hold=True))
     coach = told["A"] if coach == "A" else coach
     told.name(C=world.calls_in("c", room_page(world, "third", f'coach="{coach}"')))
-    assert world.notices[-1].code == code
+    assert world.notifications[-1].code == code
     assert told.hears() == {"A": "builtin:hold", "B": "silence", "C": "/after.mp3"}
 
 
@@ -233,10 +233,10 @@ def test_coaching_by_rest_of_one_who_is_held_or_absent_or_oneself_is_refused(wor
     room = room_of(world, told["A"]).sid
     for coach in (told["B"], CallSid("CA" + "9" * 32)):
         with pytest.raises(CoachTargetAbsent):
-            world.tell(ChangeParticipant(room=room, call=told["B"], coach=coach))
+            world.post(ChangeParticipant(room=room, call=told["B"], coach=coach))
     with pytest.raises(CoachTargetAbsent):
-        world.tell(ChangeParticipant(room=room, call=told["B"], coaching=True))
-    world.tell(ChangeParticipant(room=room, call=told["A"], hold=True))
+        world.post(ChangeParticipant(room=room, call=told["B"], coaching=True))
+    world.post(ChangeParticipant(room=room, call=told["A"], hold=True))
     with pytest.raises(CoachTargetHeld):
-        world.tell(ChangeParticipant(room=room, call=told["B"], coaching=True, coach=told["A"]))
+        world.post(ChangeParticipant(room=room, call=told["B"], coaching=True, coach=told["A"]))
     assert told.hears() == {"A": "builtin:hold", "B": "silence"}

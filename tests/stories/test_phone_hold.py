@@ -36,23 +36,23 @@ def queued(world: World) -> CallSid:
 def test_either_leg_of_a_dial_may_hold_and_the_other_hears_music(world: World, held: int) -> None:
     legs = two_legs(world)
     one, other = legs[held], legs[1 - held]
-    world.tell(PhoneHeld(call=one))
-    assert (world.ear(one), world.ear(other)) == ({other}, MUSIC)
-    world.tell(PhoneHeld(call=one))
-    world.tell(PhoneResumed(call=one))
-    assert (world.ear(one), world.ear(other)) == ({other}, {one})
+    world.post(PhoneHeld(call=one))
+    assert (world.heard_by(one), world.heard_by(other)) == ({other}, MUSIC)
+    world.post(PhoneHeld(call=one))
+    world.post(PhoneResumed(call=one))
+    assert (world.heard_by(one), world.heard_by(other)) == ({other}, {one})
     world.check()
 
 
 def test_both_hold_and_come_back_one_by_one(world: World) -> None:
     parent, child = two_legs(world)
-    world.tell(PhoneHeld(call=parent))
-    world.tell(PhoneHeld(call=child))
-    assert (world.ear(parent), world.ear(child)) == ("silence", "silence")
-    world.tell(PhoneResumed(call=parent))
-    assert world.ear(parent) == MUSIC
-    world.tell(PhoneResumed(call=child))
-    assert (world.ear(parent), world.ear(child)) == ({child}, {parent})
+    world.post(PhoneHeld(call=parent))
+    world.post(PhoneHeld(call=child))
+    assert (world.heard_by(parent), world.heard_by(child)) == ("silence", "silence")
+    world.post(PhoneResumed(call=parent))
+    assert world.heard_by(parent) == MUSIC
+    world.post(PhoneResumed(call=child))
+    assert (world.heard_by(parent), world.heard_by(child)) == ({child}, {parent})
     world.check()
 
 
@@ -60,23 +60,23 @@ def test_a_phone_that_holds_while_the_other_rings_is_met_with_music_at_the_answe
     world.pages[f"{APP}/start"] = twiml("<Dial><Client>agent</Client></Dial>")
     parent = world.calls_in("customer", f"{APP}/start")
     (child,) = world.children(parent)
-    world.tell(PhoneHeld(call=parent))
+    world.post(PhoneHeld(call=parent))
     world.answers(child)
-    assert world.ear(child) == MUSIC
-    world.tell(PhoneResumed(call=parent))
-    assert world.ear(child) == {parent}
+    assert world.heard_by(child) == MUSIC
+    world.post(PhoneResumed(call=parent))
+    assert world.heard_by(child) == {parent}
     world.check()
 
 
 def test_who_waits_in_a_queue_may_hold_and_is_taken_all_the_same(world: World) -> None:
     caller = queued(world)
-    world.tell(PhoneHeld(call=caller))
+    world.post(PhoneHeld(call=caller))
     agent = world.calls_in("agent", f"{APP}/take")
-    assert world.ear(agent) == MUSIC
-    world.tell(PhoneResumed(call=caller))
-    assert (world.ear(agent), world.ear(caller)) == ({caller}, {agent})
-    world.tell(PhoneHeld(call=agent))
-    assert world.ear(caller) == MUSIC
+    assert world.heard_by(agent) == MUSIC
+    world.post(PhoneResumed(call=caller))
+    assert (world.heard_by(agent), world.heard_by(caller)) == ({caller}, {agent})
+    world.post(PhoneHeld(call=agent))
+    assert world.heard_by(caller) == MUSIC
     world.hangs_up(agent)
     assert caller not in world.playing
     world.check()
@@ -84,24 +84,24 @@ def test_who_waits_in_a_queue_may_hold_and_is_taken_all_the_same(world: World) -
 
 def test_a_hold_by_phone_goes_with_the_call_wherever_it_is_sent(world: World) -> None:
     parent, child = two_legs(world)
-    world.tell(PhoneHeld(call=child))
+    world.post(PhoneHeld(call=child))
     world.pages[f"{APP}/room"] = twiml("<Dial><Conference>room</Conference></Dial>")
     instruction = Instruction(request=WebRequest(url=f"{APP}/room"))
-    world.tell(RedirectCall(call=child, instruction=instruction))
+    world.post(RedirectCall(call=child, instruction=instruction))
     other = world.calls_in("other", f"{APP}/room")
-    assert world.ear(other) == MUSIC
-    world.tell(PhoneResumed(call=child))
-    assert (world.ear(other), world.ear(child)) == ({child}, {other})
+    assert world.heard_by(other) == MUSIC
+    world.post(PhoneResumed(call=child))
+    assert (world.heard_by(other), world.heard_by(child)) == ({child}, {other})
     assert world.call(parent).live
     world.check()
 
 
 def test_the_music_ends_with_the_phone_that_held(world: World) -> None:
     parent, child = two_legs(world)
-    world.tell(PhoneHeld(call=child))
-    assert world.ear(parent) == MUSIC
+    world.post(PhoneHeld(call=child))
+    assert world.heard_by(parent) == MUSIC
     world.hangs_up(child)
-    assert world.ear(parent) == "silence"
+    assert world.heard_by(parent) == "silence"
     assert parent not in world.playing
     assert world.call(child).phone_held_at is not None
     world.check()

@@ -29,7 +29,7 @@ def queueing(world: World, attributes: str = 'waitUrl="/music"', music: str = "<
 
 
 def only(world: World) -> Queue:
-    (queue,) = world.board.queues.values()
+    (queue,) = world.state.queues.values()
     return queue
 
 
@@ -187,18 +187,18 @@ def test_result_hangup(world: World, deed: str) -> None:
 
 def test_result_queue_full(world: World) -> None:
     queueing(world)
-    world.tell(CreateQueue(queue=SID, account=ACCOUNT, name="line", max_size=1))
+    world.post(CreateQueue(queue=SID, account=ACCOUNT, name="line", max_size=1))
     told = Told(world, A=world.calls_in("a", f"{APP}/wait"), B=world.calls_in("b", f"{APP}/wait"))
     assert told.news()[2:] == ["B POST /wait ringing", "B POST /left ringing QueueResult=queue-full"]
-    assert [(notice.code, notice.log) for notice in world.notices] == [(14207, 1)]
+    assert [(notice.code, notice.log) for notice in world.notifications] == [(14207, 1)]
     assert told.hears() == {"A": "/music.mp3", "B": "/left.mp3"}
 
 
 def test_a_full_queue_without_action_goes_on_with_the_next_verb(world: World) -> None:
     pages(world, wait="<Enqueue>line</Enqueue><Play>/full.mp3</Play>")
-    world.tell(CreateQueue(queue=SID, account=ACCOUNT, name="line", max_size=1))
+    world.post(CreateQueue(queue=SID, account=ACCOUNT, name="line", max_size=1))
     world.calls_in("a", f"{APP}/wait")
-    assert world.ear(world.calls_in("b", f"{APP}/wait")) == f"{APP}/full.mp3"
+    assert world.heard_by(world.calls_in("b", f"{APP}/wait")) == f"{APP}/full.mp3"
 
 
 @pytest.mark.parametrize("music", ["<Dial>+15550111</Dial>", "<Reject/>", "<Enqueue>other</Enqueue>"])
@@ -222,8 +222,8 @@ def test_result_error_of_a_queue_that_cannot_be_named_so(world: World, name: str
     pages(world, wait=f'<Enqueue action="/left">{name}</Enqueue>', left="<Play>/left.mp3</Play>")
     told = Told(world, A=world.calls_in("a", f"{APP}/wait"))
     assert told.news() == ["A POST /wait ringing", "A POST /left ringing QueueResult=error"]
-    assert [notice.code for notice in world.notices] == [code]
-    assert world.board.queues == {}
+    assert [notice.code for notice in world.notifications] == [code]
+    assert world.state.queues == {}
 
 
 # --- the resource ---------------------------------------------------------------------------------------------------
@@ -240,7 +240,7 @@ def test_a_queue_is_made_on_first_use_and_stays(world: World) -> None:
 
 def test_averages_are_over_those_who_wait_now(world: World) -> None:
     queueing(world)
-    assert world.board.queues == {}
+    assert world.state.queues == {}
     first = world.calls_in("a", f"{APP}/wait")
     world.passes(30)
     world.calls_in("b", f"{APP}/wait")
@@ -253,7 +253,7 @@ def test_averages_are_over_those_who_wait_now(world: World) -> None:
 def test_a_smaller_queue_keeps_its_members_and_takes_no_more(world: World) -> None:
     queueing(world)
     told = Told(world, A=world.calls_in("a", f"{APP}/wait"), B=world.calls_in("b", f"{APP}/wait"))
-    world.tell(ChangeQueue(queue=only(world).sid, max_size=1))
+    world.post(ChangeQueue(queue=only(world).sid, max_size=1))
     told.name(C=world.calls_in("c", f"{APP}/wait"))
     assert told.hears() == {"A": "/music.mp3", "B": "/music.mp3", "C": "/left.mp3"}
 
@@ -261,7 +261,7 @@ def test_a_smaller_queue_keeps_its_members_and_takes_no_more(world: World) -> No
 def test_a_renamed_queue_is_dialled_by_its_new_name(world: World) -> None:
     queueing(world)
     told = Told(world, A=world.calls_in("a", f"{APP}/wait"))
-    world.tell(ChangeQueue(queue=only(world).sid, name="other"))
+    world.post(ChangeQueue(queue=only(world).sid, name="other"))
     told.name(D=world.calls_in("d", f"{APP}/take"))
     assert told.hears() == {"A": "/music.mp3", "D": "silence"}
     pages(world, take="<Dial><Queue>other</Queue></Dial>")
@@ -270,15 +270,15 @@ def test_a_renamed_queue_is_dialled_by_its_new_name(world: World) -> None:
 
 
 def test_two_queues_cannot_share_a_name(world: World) -> None:
-    world.tell(CreateQueue(queue=SID, account=ACCOUNT, name="line"))
+    world.post(CreateQueue(queue=SID, account=ACCOUNT, name="line"))
     other = QueueSid("QU" + "2" * 32)
     with pytest.raises(QueueNameTaken) as refused:
-        world.tell(CreateQueue(queue=other, account=ACCOUNT, name="line"))
+        world.post(CreateQueue(queue=other, account=ACCOUNT, name="line"))
     assert (refused.value.code, refused.value.http) == (22003, 400)
-    world.tell(CreateQueue(queue=other, account=ACCOUNT, name="second"))
+    world.post(CreateQueue(queue=other, account=ACCOUNT, name="second"))
     with pytest.raises(QueueNameTaken):
-        world.tell(ChangeQueue(queue=other, name="line"))
-    world.tell(ChangeQueue(queue=other, name="second"))
+        world.post(ChangeQueue(queue=other, name="line"))
+    world.post(ChangeQueue(queue=other, name="second"))
 
 
 def test_only_an_empty_queue_is_deleted(world: World) -> None:
@@ -286,22 +286,22 @@ def test_only_an_empty_queue_is_deleted(world: World) -> None:
     call = world.calls_in("a", f"{APP}/wait")
     queue = only(world).sid
     with pytest.raises(QueueNotEmpty):
-        world.tell(DeleteQueue(queue=queue))
+        world.post(DeleteQueue(queue=queue))
     world.hangs_up(call)
-    world.tell(DeleteQueue(queue=queue))
-    assert world.board.queues == {}
+    world.post(DeleteQueue(queue=queue))
+    assert world.state.queues == {}
     for command in (DeleteQueue(queue=queue), ChangeQueue(queue=queue, max_size=5)):
         with pytest.raises(NotFound):
-            world.tell(command)
+            world.post(command)
 
 
 def test_the_front_of_an_empty_queue_is_nobody(world: World) -> None:
-    world.tell(CreateQueue(queue=SID, account=ACCOUNT, name="line"))
+    world.post(CreateQueue(queue=SID, account=ACCOUNT, name="line"))
     with pytest.raises(NotFound):
-        world.tell(DequeueMember(queue=SID, call=None, request=WebRequest(url=f"{APP}/left")))
+        world.post(DequeueMember(queue=SID, call=None, request=WebRequest(url=f"{APP}/left")))
 
 
 def test_a_dial_of_a_queue_with_a_name_that_cannot_be_goes_on_with_the_next_verb(world: World) -> None:
     pages(world, take=f"<Dial><Queue>{'q' * 65}</Queue></Dial><Play>/next.mp3</Play>")
-    assert world.ear(world.calls_in("d", f"{APP}/take")) == f"{APP}/next.mp3"
-    assert [notice.code for notice in world.notices] == [14213]
+    assert world.heard_by(world.calls_in("d", f"{APP}/take")) == f"{APP}/next.mp3"
+    assert [notice.code for notice in world.notifications] == [14213]

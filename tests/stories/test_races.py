@@ -56,7 +56,7 @@ class Scene:
             action='<Play loop="0">/action.mp3</Play>',
             **{word: f'<Play loop="0">/{word}.mp3</Play>' for word in ("one", "two", "three", "four")},
         )
-        world.held_back.add(f"{APP}/action")
+        world.withheld_urls.add(f"{APP}/action")
         self.first = world.calls_in("p", f"{APP}/{start}", events=("completed",))
         children = world.children(self.first)
         self.second = children[0] if children else world.calls_in("c", f"{APP}/take", events=("completed",))
@@ -100,7 +100,7 @@ class Scene:
     def end(self, call: CallSid) -> None:
         before = self.world.call(call)
         try:
-            self.world.tell(EndCall(call=call))
+            self.world.post(EndCall(call=call))
         except CallNotInProgress:
             assert not before.live
 
@@ -112,7 +112,7 @@ class Scene:
         """The phone asks that its peer is put through; it always gets one answer."""
         if self.world.legs.get(call) == "up":
             before = len(self.world.effects)
-            self.world.tell(PhoneRefers(call=call, target="<sip:d@192.0.2.9>"))
+            self.world.post(PhoneRefers(call=call, target="<sip:d@192.0.2.9>"))
             answered = [each for each in self.world.effects[before:] if isinstance(each, AnswerReferral)]
             assert [each.call for each in answered] == [call]
             if answered[0].sip_code == 202:
@@ -122,10 +122,10 @@ class Scene:
         self.world.calls_in(name, f"{APP}/take", events=("completed",))
 
     def dequeue(self) -> None:
-        for queue in list(self.world.board.queues.values()):
+        for queue in list(self.world.state.queues.values()):
             try:
                 command = DequeueMember(queue=queue.sid, call=self.first, request=WebRequest(url=f"{APP}/four"))
-                self.world.tell(command)
+                self.world.post(command)
                 self.won[self.first] = "four"
             except AskedWrong:
                 assert all(member.call != self.first for member in queue.members)
@@ -136,18 +136,18 @@ class Scene:
         world.passes(60)
         world.check()
         ends = Counter(told["CallSid"] for told in world.callbacks if told["CallStatus"] in ENDS)
-        for call in world.board.calls.values():
+        for call in world.state.calls.values():
             assert ends[call.sid] == (0 if call.live else 1), "a call's end is told exactly once"
             if not call.live:
                 assert not call.scripts
                 assert world.legs[call.sid] == "gone"
             elif call.sid in self.won:
-                assert world.ear(call.sid) == f"{APP}/{self.won[call.sid]}.mp3", "the last accepted redirect wins"
+                assert world.heard_by(call.sid) == f"{APP}/{self.won[call.sid]}.mp3", "the last accepted redirect wins"
             elif call.controlled_by is None:
                 assert call.script("main") is not None, "a living call that is nobody's child has a document"
-        for room in world.board.rooms.values():
+        for room in world.state.rooms.values():
             assert len(room.participants) in (0, 2), "nobody is alone in a bridge"
-        for queue in world.board.queues.values():
+        for queue in world.state.queues.values():
             waiting = [member.call for member in queue.members] + [dialler.call for dialler in queue.diallers]
             assert all(world.call(call).live for call in waiting)
 

@@ -47,20 +47,20 @@ def mailbox(world: World, attributes: str = "", *, following: str = "<Play>/next
     world.pages[f"{APP}/voice"] = twiml(f'<Record action="/recorded" {attributes}/>{following}')
     world.pages[f"{APP}/recorded"] = twiml("<Play>/thanks.mp3</Play>")
     caller = world.calls_in("caller", f"{APP}/voice")
-    if world.ear(caller) == "builtin:beep":
+    if world.heard_by(caller) == "builtin:beep":
         world.sound_ends(caller)
     return caller
 
 
 def only(world: World) -> Recording:
     """The one recording there is."""
-    (recording,) = world.board.recordings.values()
+    (recording,) = world.state.recordings.values()
     return recording
 
 
 def told(world: World, path: str = "/recorded") -> dict[str, str]:
     """The one request for an action."""
-    (asked,) = [asked for asked in world.asked if asked.url == f"{APP}{path}"]
+    (asked,) = [asked for asked in world.document_requests if asked.url == f"{APP}{path}"]
     return asked.form
 
 
@@ -84,7 +84,7 @@ def test_a_message_ends_with_a_key(world: World) -> None:
     assert form["RecordingUrl"] == f"https://engine.example/{only(world).sid}"
     assert form["RecordingDuration"] == "12"
     assert form["Digits"] == "5"
-    assert world.ear(caller) == f"{APP}/thanks.mp3"
+    assert world.heard_by(caller) == f"{APP}/thanks.mp3"
     assert only(world).status == "completed"
     assert only(world).duration_s == 12
     assert world.captures == {}
@@ -93,7 +93,7 @@ def test_a_message_ends_with_a_key(world: World) -> None:
 def test_the_beep_comes_first_and_is_not_recorded(world: World) -> None:
     world.pages[f"{APP}/voice"] = twiml("<Record/>")
     caller = world.calls_in("caller", f"{APP}/voice")
-    assert world.ear(caller) == "builtin:beep"
+    assert world.heard_by(caller) == "builtin:beep"
     assert world.captures == {}
     world.sound_ends(caller)
     assert len(world.captures) == 1
@@ -149,7 +149,7 @@ def test_nothing_but_silence_is_no_message(world: World) -> None:
     world.quiet = True
     world.passes(5)
     world.falls_silent(caller)
-    assert world.ear(caller) == f"{APP}/next.mp3"
+    assert world.heard_by(caller) == f"{APP}/next.mp3"
     assert f"{APP}/recorded" not in world.urls()
     assert only(world).status == "absent"
     assert only(world).error_code == 16101
@@ -171,8 +171,8 @@ def test_a_redirect_keeps_the_recording_and_ignores_the_action(world: World) -> 
     caller = mailbox(world)
     world.pages[f"{APP}/new"] = twiml("<Play>/new.mp3</Play>")
     world.passes(4)
-    world.tell(RedirectCall(call=caller, instruction=Instruction(request=WebRequest(url=f"{APP}/new"))))
-    assert world.ear(caller) == f"{APP}/new.mp3"
+    world.post(RedirectCall(call=caller, instruction=Instruction(request=WebRequest(url=f"{APP}/new"))))
+    assert world.heard_by(caller) == f"{APP}/new.mp3"
     assert world.urls()[-2:] == [f"{APP}/recorded", f"{APP}/new"]
     assert only(world).status == "completed"
 
@@ -220,14 +220,14 @@ def test_its_progress_is_told(world: World) -> None:
 )
 def test_what_is_wrong_in_it_is_a_warning(world: World, attributes: str, code: int) -> None:
     mailbox(world, attributes)
-    assert [notice.code for notice in world.notices] == [code]
+    assert [notice.code for notice in world.notifications] == [code]
     assert len(world.captures) == 1
 
 
 def test_it_has_no_children(world: World) -> None:
     world.pages[f"{APP}/voice"] = twiml('<Record playBeep="false"><Say>hello</Say></Record>')
     world.calls_in("caller", f"{APP}/voice")
-    assert [notice.code for notice in world.notices] == [12200]
+    assert [notice.code for notice in world.notifications] == [12200]
 
 
 def test_a_full_disk_ends_a_recording_and_no_call(world: World) -> None:
@@ -239,7 +239,7 @@ def test_a_full_disk_ends_a_recording_and_no_call(world: World) -> None:
     assert only(world).error_code == 16100
     assert told(world)["RecordingDuration"] == "5"
     assert world.call(caller).live
-    assert 16100 in [notice.code for notice in world.notices]
+    assert 16100 in [notice.code for notice in world.notifications]
 
 
 def test_a_recording_of_which_nothing_could_be_written_has_failed(world: World) -> None:
@@ -249,15 +249,15 @@ def test_a_recording_of_which_nothing_could_be_written_has_failed(world: World) 
     world.disk_fills()
     assert only(world).status == "failed"
     assert statuses(world) == ["failed"]
-    assert world.ear(caller) == f"{APP}/next.mp3"
+    assert world.heard_by(caller) == f"{APP}/next.mp3"
 
 
 def test_what_is_told_of_something_else_changes_nothing(world: World) -> None:
     caller = mailbox(world)
     other = RecordingSid("RE" + "8" * 32)
-    world.tell(RecordingBegan(call=caller, recording=other, url="https://else.example"))
-    world.tell(RecordingFinished(call=caller, recording=other, duration_s=99))
-    world.tell(QueueMissing(call=caller))
+    world.post(RecordingBegan(call=caller, recording=other, url="https://else.example"))
+    world.post(RecordingFinished(call=caller, recording=other, duration_s=99))
+    world.post(QueueMissing(call=caller))
     world.passes(6)
     world.presses(caller, "1")
     assert told(world)["RecordingUrl"] == f"https://engine.example/{only(world).sid}"
@@ -344,7 +344,7 @@ def test_a_redirect_of_either_side_ends_the_recording_of_their_conversation(worl
     world.answers(child)
     world.passes(5)
     world.pages[f"{APP}/new"] = twiml("<Pause length='60'/>")
-    world.tell(RedirectCall(call=child, instruction=Instruction(request=WebRequest(url=f"{APP}/new"))))
+    world.post(RedirectCall(call=child, instruction=Instruction(request=WebRequest(url=f"{APP}/new"))))
     assert only(world).status == "completed"
     assert told(world, "/after")["RecordingDuration"] == "5"
     assert world.call(parent).live
@@ -357,7 +357,7 @@ def test_a_recording_that_fails_while_they_talk_leaves_them_talking(world: World
     world.passes(5)
     world.disk_fills()
     world.passes(5)
-    assert world.ear(parent) == {child}
+    assert world.heard_by(parent) == {child}
     world.hangs_up(child)
     assert told(world, "/after")["RecordingDuration"] == "5"
 
@@ -366,14 +366,14 @@ def test_a_recording_that_fails_while_they_talk_leaves_them_talking(world: World
 def test_nothing_is_recorded_that_was_not_asked_for(world: World, word: str) -> None:
     _, child = talk(world, f'record="{word}"')
     world.answers(child)
-    assert world.board.recordings == {}
+    assert world.state.recordings == {}
 
 
 def test_a_wrong_word_records_nothing_and_is_a_warning(world: World) -> None:
     _, child = talk(world, 'record="everything"')
     world.answers(child)
-    assert world.board.recordings == {}
-    assert [notice.code for notice in world.notices] == [13217]
+    assert world.state.recordings == {}
+    assert [notice.code for notice in world.notifications] == [13217]
 
 
 def test_the_conversation_with_a_queue_member_is_recorded(world: World) -> None:
@@ -410,7 +410,7 @@ def voices(world: World) -> set[CallSid]:
 def test_a_conference_is_recorded_from_its_start_and_not_its_waiting(world: World) -> None:
     world.pages[f"{APP}/room"] = twiml('<Dial><Conference record="true">room</Conference></Dial>')
     anna = world.calls_in("anna", f"{APP}/room")
-    assert world.board.recordings == {}
+    assert world.state.recordings == {}
     bert = world.calls_in("bert", f"{APP}/room")
     assert voices(world) == {anna, bert}
     assert only(world).room is not None
@@ -421,15 +421,15 @@ def test_the_recording_of_a_conference_has_whoever_is_heard(world: World) -> Non
     anna, bert = meet(world)
     room = only(world).room
     assert room is not None
-    world.tell(ChangeParticipant(room=room, call=anna, hold=True))
+    world.post(ChangeParticipant(room=room, call=anna, hold=True))
     assert voices(world) == {bert}
-    world.tell(ChangeParticipant(room=room, call=bert, muted=True))
+    world.post(ChangeParticipant(room=room, call=bert, muted=True))
     assert voices(world) == set()
-    world.tell(ChangeParticipant(room=room, call=anna, hold=False))
+    world.post(ChangeParticipant(room=room, call=anna, hold=False))
     assert voices(world) == {anna}
     carla = world.calls_in("carla", f"{APP}/room")
     assert voices(world) == {anna, carla}
-    world.tell(PhoneHeld(call=anna))
+    world.post(PhoneHeld(call=anna))
     assert voices(world) == {carla}
 
 
@@ -438,7 +438,7 @@ def test_it_ends_with_the_conference_and_is_told(world: World) -> None:
     one = only(world)
     assert one.room is not None
     world.passes(33)
-    world.tell(EndRoom(room=one.room))
+    world.post(EndRoom(room=one.room))
     assert only(world).status == "completed"
     assert statuses(world) == ["completed"]
     assert world.callbacks[-1]["ConferenceSid"] == one.room
@@ -448,7 +448,7 @@ def test_it_ends_with_the_conference_and_is_told(world: World) -> None:
 
 def test_a_conference_that_does_not_ask_is_not_recorded(world: World) -> None:
     meet(world, 'record="do-not-record"')
-    assert world.board.recordings == {}
+    assert world.state.recordings == {}
 
 
 # --- by REST ----------------------------------------------------------------------------------------------
@@ -465,29 +465,29 @@ def test_a_live_call_is_recorded_paused_and_stopped(world: World) -> None:
     terms = RecordingOptions(
         source="StartCallRecordingAPI", dual=True, callback=Callback(url=f"{APP}/progress", events=("completed",))
     )
-    world.tell(RecordCall(call=caller, recording=TAPE, options=terms))
+    world.post(RecordCall(call=caller, recording=TAPE, options=terms))
     assert world.captures[TAPE].voices == (((caller, "says"),), ((caller, "hears"),))
-    world.tell(ChangeRecording(recording=TAPE, status="paused"))
+    world.post(ChangeRecording(recording=TAPE, status="paused"))
     assert (only(world).status, world.captures[TAPE].mode) == ("paused", "silent")
-    world.tell(ChangeRecording(recording=TAPE, status="paused", skip=True))
+    world.post(ChangeRecording(recording=TAPE, status="paused", skip=True))
     assert world.captures[TAPE].mode == "silent"
-    world.tell(CaptureQuiet(recording=TAPE))
-    world.tell(ChangeRecording(recording=TAPE, status="in-progress"))
+    world.post(CaptureQuiet(recording=TAPE))
+    world.post(ChangeRecording(recording=TAPE, status="in-progress"))
     assert (only(world).status, world.captures[TAPE].mode) == ("in-progress", "on")
-    world.tell(ChangeRecording(recording=TAPE, status="in-progress"))
-    world.tell(ChangeRecording(recording=TAPE, status="paused", skip=True))
+    world.post(ChangeRecording(recording=TAPE, status="in-progress"))
+    world.post(ChangeRecording(recording=TAPE, status="paused", skip=True))
     assert world.captures[TAPE].mode == "off"
     world.passes(8)
-    world.tell(ChangeRecording(recording=TAPE, status="stopped"))
+    world.post(ChangeRecording(recording=TAPE, status="stopped"))
     assert only(world).status == "completed"
     assert statuses(world) == ["completed"]
     assert world.call(caller).live
-    assert world.ear(caller) == f"{APP}/song.mp3"
+    assert world.heard_by(caller) == f"{APP}/song.mp3"
 
 
 def test_a_recording_ends_with_its_call(world: World) -> None:
     caller = in_progress(world)
-    world.tell(RecordCall(call=caller, recording=TAPE, options=TERMS))
+    world.post(RecordCall(call=caller, recording=TAPE, options=TERMS))
     world.passes(3)
     world.hangs_up(caller)
     assert only(world).status == "completed"
@@ -495,62 +495,62 @@ def test_a_recording_ends_with_its_call(world: World) -> None:
 
 def test_what_is_over_cannot_be_changed_and_what_is_not_cannot_be_deleted(world: World) -> None:
     caller = in_progress(world)
-    world.tell(RecordCall(call=caller, recording=TAPE, options=TERMS))
+    world.post(RecordCall(call=caller, recording=TAPE, options=TERMS))
     with pytest.raises(RecordNotFinished):
-        world.tell(DeleteRecording(recording=TAPE))
+        world.post(DeleteRecording(recording=TAPE))
     world.passes(3)
     world.hangs_up(caller)
     with pytest.raises(RecordingNotActive):
-        world.tell(ChangeRecording(recording=TAPE, status="stopped"))
+        world.post(ChangeRecording(recording=TAPE, status="stopped"))
     with pytest.raises(CallNotInProgress):
-        world.tell(RecordCall(call=caller, recording=RecordingSid("RE" + "2" * 32), options=TERMS))
-    world.tell(DeleteRecording(recording=TAPE))
+        world.post(RecordCall(call=caller, recording=RecordingSid("RE" + "2" * 32), options=TERMS))
+    world.post(DeleteRecording(recording=TAPE))
     assert only(world).status == "deleted"
     erased = len(world.effects)
-    world.tell(DeleteRecording(recording=TAPE))
+    world.post(DeleteRecording(recording=TAPE))
     assert len(world.effects) == erased
     with pytest.raises(NotFound):
-        world.tell(DeleteRecording(recording=RecordingSid("RE" + "2" * 32)))
+        world.post(DeleteRecording(recording=RecordingSid("RE" + "2" * 32)))
 
 
 def test_only_what_is_known_of_a_deleted_recording_is_forgotten(world: World) -> None:
     caller = in_progress(world)
-    world.tell(RecordCall(call=caller, recording=TAPE, options=TERMS))
+    world.post(RecordCall(call=caller, recording=TAPE, options=TERMS))
     world.passes(3)
     world.hangs_up(caller)
     with pytest.raises(RecordNotFinished):
-        world.tell(ForgetRecording(recording=TAPE))
-    world.tell(DeleteRecording(recording=TAPE))
-    world.tell(ForgetRecording(recording=TAPE))
-    assert world.board.recordings == {}
+        world.post(ForgetRecording(recording=TAPE))
+    world.post(DeleteRecording(recording=TAPE))
+    world.post(ForgetRecording(recording=TAPE))
+    assert world.state.recordings == {}
     with pytest.raises(NotFound):
-        world.tell(ForgetRecording(recording=TAPE))
+        world.post(ForgetRecording(recording=TAPE))
 
 
 def test_a_call_that_rings_is_not_recorded(world: World) -> None:
     world.pages[f"{APP}/ring"] = twiml("<Pause length='9'/>")
     caller = world.calls_in("caller", f"{APP}/ring")
     with pytest.raises(CallNotInProgress):
-        world.tell(RecordCall(call=caller, recording=TAPE, options=TERMS))
-    assert world.board.recordings == {}
+        world.post(RecordCall(call=caller, recording=TAPE, options=TERMS))
+    assert world.state.recordings == {}
 
 
 def test_what_is_told_of_a_recording_that_is_over_changes_nothing(world: World) -> None:
     caller = in_progress(world)
-    world.tell(RecordCall(call=caller, recording=TAPE, options=TERMS))
+    world.post(RecordCall(call=caller, recording=TAPE, options=TERMS))
     world.passes(3)
     world.hangs_up(caller)
     before = only(world)
-    world.tell(CaptureEnded(recording=TAPE, duration_s=99))
-    world.tell(EndRecording(recording=TAPE))
-    world.tell(CaptureBegan(recording=RecordingSid("RE" + "9" * 32), url=""))
+    world.post(CaptureEnded(recording=TAPE, duration_s=99))
+    world.post(EndRecording(recording=TAPE))
+    world.post(CaptureBegan(recording=RecordingSid("RE" + "9" * 32), url=""))
     assert only(world) == before
 
 
 def test_a_call_placed_with_record_is_recorded_from_its_answer_and_says_so_at_its_end(world: World) -> None:
     call = CallSid("CA" + "7" * 32)
     world.pages[f"{APP}/hello"] = twiml("<Play>/hello.mp3</Play>")
-    world.tell(
+    world.post(
         CreateCall(
             call=call,
             account=ACCOUNT,
@@ -561,7 +561,7 @@ def test_a_call_placed_with_record_is_recorded_from_its_answer_and_says_so_at_it
             record=RecordingOptions(source="OutboundAPI", trim=True),
         )
     )
-    assert world.board.recordings == {}
+    assert world.state.recordings == {}
     world.answers(call)
     world.passes(21)
     world.hangs_up(call)
@@ -573,7 +573,7 @@ def test_a_call_placed_with_record_is_recorded_from_its_answer_and_says_so_at_it
 
 def test_a_call_placed_with_record_that_nobody_answers_has_no_recording(world: World) -> None:
     call = CallSid("CA" + "7" * 32)
-    world.tell(
+    world.post(
         CreateCall(
             call=call,
             account=ACCOUNT,

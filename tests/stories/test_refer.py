@@ -47,7 +47,7 @@ def asked(world: World) -> list[ReferLeg]:
 def tells(world: World, call: CallSid, *codes: int, over: bool = False, lasts_s: float | None = None) -> None:
     """The phone tells how the other call fares."""
     for code in codes:
-        world.tell(ReferralNotified(call=call, sip_code=code, is_over=over or code >= 200, expires_s=lasts_s))
+        world.post(ReferralNotified(call=call, sip_code=code, is_over=over or code >= 200, expires_s=lasts_s))
 
 
 # --- <Refer> ----------------------------------------------------------------------------------------------------
@@ -57,7 +57,7 @@ def test_the_phone_goes_and_the_other_call_is_answered(world: World) -> None:
     told = referred(world)
     assert asked(world) == [ReferLeg(call=told["X"], target=ALICE)]
     assert told.stands() == {"X": "in-progress hears silence"}
-    world.tell(LegReferred(call=told["X"], sip_code=202))
+    world.post(LegReferred(call=told["X"], sip_code=202))
     tells(world, told["X"], 100, 180)
     assert told.news() == []
     tells(world, told["X"], 200)
@@ -72,7 +72,7 @@ def test_the_phone_goes_and_the_other_call_is_answered(world: World) -> None:
 )
 def test_the_other_call_is_refused_and_the_caller_comes_back(world: World, code: int, status: str) -> None:
     told = referred(world)
-    world.tell(LegReferred(call=told["X"], sip_code=202))
+    world.post(LegReferred(call=told["X"], sip_code=202))
     tells(world, told["X"], 180, code)
     assert told.news() == [
         f"X POST /after in-progress ReferCallStatus={status} ReferSipResponseCode=202 NotifySipResponseCode={code}"
@@ -82,14 +82,14 @@ def test_the_other_call_is_refused_and_the_caller_comes_back(world: World, code:
 
 def test_the_phone_does_not_go(world: World) -> None:
     told = referred(world)
-    world.tell(LegReferred(call=told["X"], sip_code=405))
+    world.post(LegReferred(call=told["X"], sip_code=405))
     assert told.news() == ["X POST /after in-progress ReferCallStatus=failed ReferSipResponseCode=405"]
     assert told.stands() == {"X": "in-progress hears /after.mp3"}
 
 
 def test_a_phone_that_tells_nothing_is_waited_for_a_minute(world: World) -> None:
     told = referred(world)
-    world.tell(LegReferred(call=told["X"], sip_code=202))
+    world.post(LegReferred(call=told["X"], sip_code=202))
     world.passes(59.9)
     assert told.news() == []
     world.passes(0.2)
@@ -98,7 +98,7 @@ def test_a_phone_that_tells_nothing_is_waited_for_a_minute(world: World) -> None
 
 def test_a_phone_that_tells_something_is_waited_for_as_long_as_it_says(world: World) -> None:
     told = referred(world)
-    world.tell(LegReferred(call=told["X"], sip_code=202))
+    world.post(LegReferred(call=told["X"], sip_code=202))
     tells(world, told["X"], 180, lasts_s=200.0)
     world.passes(150)
     assert told.news() == []
@@ -114,7 +114,7 @@ def test_a_phone_that_tells_something_is_waited_for_as_long_as_it_says(world: Wo
 @pytest.mark.parametrize(("code", "said"), [(0, ""), (180, " ReferCallStatus=ringing")])
 def test_a_phone_may_stop_telling(world: World, code: int, said: str) -> None:
     told = referred(world)
-    world.tell(LegReferred(call=told["X"], sip_code=202))
+    world.post(LegReferred(call=told["X"], sip_code=202))
     tells(world, told["X"], code, over=True)
     notified = f" NotifySipResponseCode={code}" if code else ""
     assert told.news() == [f"X POST /after in-progress{said} ReferSipResponseCode=202{notified}"]
@@ -123,7 +123,7 @@ def test_a_phone_may_stop_telling(world: World, code: int, said: str) -> None:
 def test_a_notice_may_come_before_the_answer(world: World) -> None:
     told = referred(world)
     tells(world, told["X"], 180)
-    world.tell(LegReferred(call=told["X"], sip_code=202))
+    world.post(LegReferred(call=told["X"], sip_code=202))
     tells(world, told["X"], 200)
     assert told.news() == [
         "X POST /after in-progress ReferCallStatus=in-progress ReferSipResponseCode=202 NotifySipResponseCode=200"
@@ -132,7 +132,7 @@ def test_a_notice_may_come_before_the_answer(world: World) -> None:
 
 def test_a_caller_who_hangs_up_meanwhile_has_canceled_it(world: World) -> None:
     told = referred(world)
-    world.tell(LegReferred(call=told["X"], sip_code=202))
+    world.post(LegReferred(call=told["X"], sip_code=202))
     tells(world, told["X"], 180)
     world.hangs_up(told["X"])
     assert told.news() == [
@@ -146,7 +146,7 @@ def test_a_caller_who_hangs_up_meanwhile_has_canceled_it(world: World) -> None:
 def test_a_redirect_meanwhile(world: World, monkeypatch: pytest.MonkeyPatch, *, asks: bool) -> None:
     monkeypatch.setattr(twilio_assumptions, "REFER_LEFT_ASKS_ACTION", asks)
     told = referred(world)
-    world.tell(LegReferred(call=told["X"], sip_code=202))
+    world.post(LegReferred(call=told["X"], sip_code=202))
     redirect(world, told["X"], "/new")
     owed = ["X POST /after in-progress ReferCallStatus=canceled ReferSipResponseCode=202"] if asks else []
     assert told.news() == [*owed, "X POST /new in-progress"]
@@ -177,7 +177,7 @@ def test_header_fields_go_with_the_address(world: World) -> None:
 def test_header_fields_of_the_engine_do_not_go_with_the_address(world: World, name: str) -> None:
     referred(world, noun=f"<Sip>{ALICE}?{name}=CA1&amp;X-A=1</Sip>")
     assert [leg.target for leg in asked(world)] == [f"{ALICE}?X-A=1"]
-    assert [notice.code for notice in world.notices] == [13252]
+    assert [notice.code for notice in world.notifications] == [13252]
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_header_fields_of_the_engine_do_not_go_with_the_address(world: World, na
 )
 def test_with_nowhere_to_go_the_next_verb_follows(world: World, noun: str, codes: list[int]) -> None:
     told = referred(world, noun=noun)
-    assert [notice.code for notice in world.notices] == codes
+    assert [notice.code for notice in world.notifications] == codes
     assert asked(world) == []
     assert told.stands() == {"X": "in-progress hears /next.mp3"}
 
@@ -203,7 +203,7 @@ def test_with_nowhere_to_go_the_next_verb_follows(world: World, noun: str, codes
 def test_a_second_noun_is_passed_over(world: World) -> None:
     referred(world, noun=f"<Sip>{ALICE}</Sip><Sip>sip:bob@192.0.2.8</Sip>")
     assert [leg.target for leg in asked(world)] == [ALICE]
-    assert [notice.code for notice in world.notices] == [12200]
+    assert [notice.code for notice in world.notifications] == [12200]
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_a_second_noun_is_passed_over(world: World) -> None:
 def test_only_a_call_to_a_sip_phone_may_be_sent_elsewhere(world: World, to: str, *, may: bool) -> None:
     pages(world, start=f'<Refer action="/after"><Sip>{ALICE}</Sip></Refer>', after="<Pause length='60'/>")
     call = CallSid("CA" + "5" * 32)
-    world.tell(
+    world.post(
         CreateCall(
             call=call,
             account=AccountSid("AC" + "0" * 32),
@@ -224,17 +224,17 @@ def test_only_a_call_to_a_sip_phone_may_be_sent_elsewhere(world: World, to: str,
     )
     world.answers(call)
     assert bool(asked(world)) is may
-    assert [notice.code for notice in world.notices] == ([] if may else [13801])
+    assert [notice.code for notice in world.notifications] == ([] if may else [13801])
     assert world.call(call).live is may
 
 
 def test_keys_and_news_of_something_else_change_nothing(world: World) -> None:
     told = referred(world)
-    world.tell(DigitPressed(call=told["X"], digit="1"))
-    world.tell(QueueMissing(call=told["X"]))
-    world.tell(PhoneRefers(call=told["X"], target="<sip:c@192.0.2.9>"))
+    world.post(DigitPressed(call=told["X"], digit="1"))
+    world.post(QueueMissing(call=told["X"]))
+    world.post(PhoneRefers(call=told["X"], target="<sip:c@192.0.2.9>"))
     assert told.news() == []
-    assert [notice.code for notice in world.notices] == [13802]
+    assert [notice.code for notice in world.notifications] == [13802]
 
 
 def test_word_for_a_referral_that_was_cut_short(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,7 +275,7 @@ def answered(world: World) -> list[AnswerReferral]:
 
 def test_the_called_phone_puts_the_caller_through(world: World) -> None:
     told = talking(world)
-    world.tell(PhoneRefers(call=told["C"], target=CAROL))
+    world.post(PhoneRefers(call=told["C"], target=CAROL))
     assert answered(world) == [AnswerReferral(call=told["C"], sip_code=202)]
     assert told.news() == [
         f"P POST /refer in-progress {PUT}",
@@ -298,7 +298,7 @@ def test_the_called_phone_puts_the_caller_through(world: World) -> None:
 
 def test_the_calling_phone_puts_the_called_one_through(world: World) -> None:
     told = talking(world, 'action="/after" referUrl="/refer" referMethod="GET"')
-    world.tell(PhoneRefers(call=told["P"], target=CAROL))
+    world.post(PhoneRefers(call=told["P"], target=CAROL))
     assert answered(world) == [AnswerReferral(call=told["P"], sip_code=202)]
     assert told.news() == [
         "P POST /status completed CallDuration=7 Duration=1 SipResponseCode=200",
@@ -318,9 +318,9 @@ def test_the_calling_phone_puts_the_called_one_through(world: World) -> None:
 def test_a_phone_that_holds_and_then_refers_leaves_no_music_behind(world: World, who: str, other: str) -> None:
     """A blind transfer as phones make it: hold, REFER, BYE. The other hears music, ringing, and whom it is put to."""
     told = talking(world, 'action="/after" referUrl="/refer"')
-    world.tell(PhoneHeld(call=told[who]))
+    world.post(PhoneHeld(call=told[who]))
     assert told.hears()[other] == "builtin:hold"
-    world.tell(PhoneRefers(call=told[who], target=CAROL))
+    world.post(PhoneRefers(call=told[who], target=CAROL))
     assert told.stands()[who] == "completed hears nothing"
     told.name(D=world.children(told[other])[-1])
     assert told.hears()[other] == "builtin:ringback"
@@ -332,28 +332,28 @@ def test_a_phone_that_holds_and_then_refers_leaves_no_music_behind(world: World,
 @pytest.mark.parametrize(("who", "other"), [("C", "P"), ("P", "C")])
 def test_a_phone_that_holds_and_is_refused_to_refer_still_holds(world: World, who: str, other: str) -> None:
     told = talking(world, 'action="/after"')
-    world.tell(PhoneHeld(call=told[who]))
-    world.tell(PhoneRefers(call=told[who], target=CAROL))
+    world.post(PhoneHeld(call=told[who]))
+    world.post(PhoneRefers(call=told[who], target=CAROL))
     assert answered(world) == [AnswerReferral(call=told[who], sip_code=603)]
     assert told.hears()[other] == "builtin:hold"
-    world.tell(PhoneResumed(call=told[who]))
+    world.post(PhoneResumed(call=told[who]))
     assert told.hears() == {"P": "C", "C": "P"}
     world.check()
 
 
 def test_a_document_for_it_that_cannot_be_had_ends_the_call(world: World) -> None:
     told = talking(world, 'referUrl="/gone"')
-    world.tell(PhoneRefers(call=told["C"], target=CAROL))
-    assert [notice.code for notice in world.notices] == [11200]
+    world.post(PhoneRefers(call=told["C"], target=CAROL))
+    assert [notice.code for notice in world.notifications] == [11200]
     assert told.stands() == {"P": "completed hears nothing", "C": "completed hears nothing"}
 
 
 @pytest.mark.parametrize("who", ["P", "C"])
 def test_without_a_refer_url_it_is_refused_and_they_talk_on(world: World, who: str) -> None:
     told = talking(world, 'action="/after"')
-    world.tell(PhoneRefers(call=told[who], target=CAROL))
+    world.post(PhoneRefers(call=told[who], target=CAROL))
     assert answered(world) == [AnswerReferral(call=told[who], sip_code=603)]
-    assert [(notice.code, notice.log) for notice in world.notices] == [(13802, 0)]
+    assert [(notice.code, notice.log) for notice in world.notifications] == [(13802, 0)]
     assert told.news() == []
     assert told.stands() == {"P": "in-progress hears C", "C": "in-progress hears P"}
 
@@ -361,7 +361,7 @@ def test_without_a_refer_url_it_is_refused_and_they_talk_on(world: World, who: s
 def test_one_who_is_screened_puts_nobody_through(world: World) -> None:
     told = talking(world, noun='url="/screen"')
     assert told.hears() == {"P": "builtin:ringback", "C": "/screen.mp3"}
-    world.tell(PhoneRefers(call=told["C"], target=CAROL))
+    world.post(PhoneRefers(call=told["C"], target=CAROL))
     assert answered(world) == [AnswerReferral(call=told["C"], sip_code=603)]
     assert told.hears() == {"P": "builtin:ringback", "C": "/screen.mp3"}
 
@@ -377,10 +377,10 @@ def test_one_who_is_screened_puts_nobody_through(world: World) -> None:
 )
 def test_one_who_is_in_no_dial_puts_nobody_through(world: World, verbs: str) -> None:
     pages(world, start=verbs, slow="")
-    world.held_back.add(f"{APP}/slow")
+    world.withheld_urls.add(f"{APP}/slow")
     told = Told(world, X=world.calls_in("caller", f"{APP}/start"))
     before = told.stands()
-    world.tell(PhoneRefers(call=told["X"], target=CAROL))
+    world.post(PhoneRefers(call=told["X"], target=CAROL))
     assert answered(world) == [AnswerReferral(call=told["X"], sip_code=603)]
     assert told.stands() == before
 
@@ -388,5 +388,5 @@ def test_one_who_is_in_no_dial_puts_nobody_through(world: World, verbs: str) -> 
 def test_one_who_is_gone_puts_nobody_through(world: World) -> None:
     told = talking(world)
     world.hangs_up(told["C"])
-    world.tell(PhoneRefers(call=told["C"], target=CAROL))
+    world.post(PhoneRefers(call=told["C"], target=CAROL))
     assert answered(world) == []

@@ -22,12 +22,12 @@ def test_a_text_is_spoken_and_then_the_next_verb_runs(world: World) -> None:
     _, source, rounds = world.playing[call]
     assert (source, rounds) == ('say:fr-FR:woman:Bonjour <break time="1s"></break> &amp; merci', 2)
     world.sound_ends(call)
-    assert world.ear(call) == f"{APP}/a.mp3"
+    assert world.heard_by(call) == f"{APP}/a.mp3"
 
 
 def test_nothing_to_say_answers_nothing_and_goes_on(world: World) -> None:
     call = caller(world, "<Say> </Say><Play>/a.mp3</Play>")
-    assert world.ear(call) == f"{APP}/a.mp3"
+    assert world.heard_by(call) == f"{APP}/a.mp3"
 
 
 @pytest.mark.parametrize(
@@ -47,4 +47,4 @@ def test_voice_and_language(world: World, attributes: str, source: str) -> None:
 def test_a_text_that_is_too_long_is_cut(world: World) -> None:
     call = caller(world, f"<Say>{'&amp;' * 5000}</Say>")
     assert world.playing[call][1] == "say:en-US:man:" + "&amp;" * 4096
-    assert 13521 in [notice.code for notice in world.notices]
+    assert 13521 in [notice.code for notice in world.notifications]

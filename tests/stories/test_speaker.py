@@ -19,7 +19,7 @@ def test_each_turn_is_told_once(world: World) -> None:
     assert world.listening == {told["A"], told["B"]}
     world.speaks(told["A"])
     world.speaks(told["B"])
-    world.tell(LegSpeaks(call=told["B"], speaks=True))
+    world.post(LegSpeaks(call=told["B"], speaks=True))
     world.speaks(told["A"], begins=False)
     assert told.news() == [
         f"A POST /events 1 participant-speech-start {PLAIN}",
@@ -32,9 +32,9 @@ def test_each_turn_is_told_once(world: World) -> None:
 def test_nobody_listens_unless_asked_or_before_the_start(world: World) -> None:
     told = two(world, 'statusCallback="/events" statusCallbackEvent="start end"')
     assert world.listening == set()
-    world.tell(LegSpeaks(call=told["A"], speaks=True))
+    world.post(LegSpeaks(call=told["A"], speaks=True))
     assert told.news() == []
-    world.tell(EndRoom(room=room_of(world, told["A"]).sid))
+    world.post(EndRoom(room=room_of(world, told["A"]).sid))
     alone = world.calls_in("alone", room_page(world, "first", SPEAKER))
     assert world.listening == set()
     assert room_of(world, alone).status == "init"
@@ -47,15 +47,15 @@ def test_who_is_not_heard_stops_speaking_and_is_not_listened_to(world: World, na
     told.news()
     room = room_of(world, told["A"]).sid
     on: dict[str, bool] = {name: True}
-    world.tell(ChangeParticipant(room=room, call=told["A"], **on))  # type: ignore[arg-type]  # one of the booleans
+    world.post(ChangeParticipant(room=room, call=told["A"], **on))  # type: ignore[arg-type]  # one of the booleans
     assert told.news() == [
         f"A POST /events 2 participant-speech-stop {PLAIN.replace(f'{word}=false', f'{word}=true')}",
     ]
     assert world.listening == {told["B"]}
-    world.tell(LegSpeaks(call=told["A"], speaks=True))
+    world.post(LegSpeaks(call=told["A"], speaks=True))
     assert told.news() == []
     off: dict[str, bool] = {name: False}
-    world.tell(ChangeParticipant(room=room, call=told["A"], **off))  # type: ignore[arg-type]  # one of the booleans
+    world.post(ChangeParticipant(room=room, call=told["A"], **off))  # type: ignore[arg-type]  # one of the booleans
     assert world.listening == {told["A"], told["B"]}
 
 
@@ -66,9 +66,9 @@ def test_who_leaves_is_listened_to_no_more(world: World) -> None:
     redirect(world, told["A"], "/music")
     assert world.listening == {told["B"]}
     assert "participant-speech-stop" not in " ".join(told.news())
-    world.tell(EndRoom(room=room_of(world, told["B"]).sid))
+    world.post(EndRoom(room=room_of(world, told["B"]).sid))
     assert world.listening == set()
-    world.tell(LegSpeaks(call=told["B"], speaks=True))
+    world.post(LegSpeaks(call=told["B"], speaks=True))
     assert [line for line in told.news() if "speech" in line] == []
 
 
@@ -77,8 +77,8 @@ def test_in_a_bridge_nobody_is_listened_to(world: World) -> None:
     (child,) = world.children(parent)
     world.answers(child)
     assert world.listening == set()
-    world.tell(LegSpeaks(call=child, speaks=True))
-    assert world.ear(parent) == {child}
+    world.post(LegSpeaks(call=child, speaks=True))
+    assert world.heard_by(parent) == {child}
 
 
 def test_those_who_are_not_heard_may_have_events_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,7 +120,7 @@ def test_the_action_of_a_recorded_dial_has_the_address_alone(world: World, monke
     (child,) = world.children(parent)
     world.answers(child)
     world.hangs_up(child)
-    assert [name for name in world.asked[-1].form if name.startswith("Recording")] == ["RecordingUrl"]
+    assert [name for name in world.document_requests[-1].form if name.startswith("Recording")] == ["RecordingUrl"]
 
 
 @pytest.mark.parametrize("typed", ["", "12"])
@@ -198,8 +198,8 @@ def test_those_on_hold_hear_what_is_announced_to_all(world: World, monkeypatch: 
     monkeypatch.setattr(twilio_assumptions, "HELD_HEARS_ROOM_ANNOUNCEMENT", True)
     told = two(world)
     room = room_of(world, told["A"]).sid
-    world.tell(ChangeParticipant(room=room, call=told["A"], hold=True))
-    world.tell(AnnounceToRoom(room=room, request=WebRequest(url=f"{APP}/music")))
+    world.post(ChangeParticipant(room=room, call=told["A"], hold=True))
+    world.post(AnnounceToRoom(room=room, request=WebRequest(url=f"{APP}/music")))
     assert told.hears() == {"A": "/music.mp3", "B": "/music.mp3"}
 
 
@@ -207,22 +207,22 @@ def test_one_on_hold_does_not_hear_what_is_announced_to_it(world: World, monkeyp
     monkeypatch.setattr(twilio_assumptions, "HELD_HEARS_OWN_ANNOUNCEMENT", False)
     told = two(world)
     room = room_of(world, told["A"]).sid
-    world.tell(ChangeParticipant(room=room, call=told["A"], hold=True))
-    world.tell(ChangeParticipant(room=room, call=told["A"], announce=WebRequest(url=f"{APP}/music")))
+    world.post(ChangeParticipant(room=room, call=told["A"], hold=True))
+    world.post(ChangeParticipant(room=room, call=told["A"], announce=WebRequest(url=f"{APP}/music")))
     assert told.hears() == {"A": "builtin:hold", "B": "silence"}
 
 
 def test_a_removed_participant_is_hung_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(twilio_assumptions, "KICKED_GOES_ON", False)
     told = two(world)
-    world.tell(RemoveParticipant(room=room_of(world, told["A"]).sid, call=told["A"]))
+    world.post(RemoveParticipant(room=room_of(world, told["A"]).sid, call=told["A"]))
     assert told.statuses() == {"A": "completed", "B": "in-progress"}
 
 
 def test_the_first_events_number(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(twilio_assumptions, "FIRST_EVENT_NUMBER", 0)
     told = Told(world, A=world.calls_in("a", room_page(world, "first", EVERY)))
-    world.tell(EndRoom(room=room_of(world, told["A"]).sid))
+    world.post(EndRoom(room=room_of(world, told["A"]).sid))
     assert [asked["SequenceNumber"] for asked in world.callbacks] == ["0", "1", "2"]
 
 
@@ -281,7 +281,7 @@ def test_a_dialler_whose_member_left_gives_up(world: World, monkeypatch: pytest.
 def test_the_size_of_a_queue_that_states_none(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(twilio_assumptions, "QUEUE_DEFAULT_SIZE", 100)
     queue_dialled(world, bridged=False)
-    assert [queue.max_size for queue in world.board.queues.values()] == [100]
+    assert [queue.max_size for queue in world.state.queues.values()] == [100]
 
 
 @pytest.mark.parametrize("word", ["failed", "no-answer"])

@@ -129,7 +129,7 @@ def prepare(world: World) -> None:
 
 
 def live(world: World) -> list[CallSid]:
-    return [call.sid for call in world.board.calls.values() if call.live]
+    return [call.sid for call in world.state.calls.values() if call.live]
 
 
 def act(world: World, dice: Random, number: int) -> None:
@@ -148,34 +148,34 @@ def act(world: World, dice: Random, number: int) -> None:
         case "ring" if leg == "called":
             world.rings(call)
         case "early" if leg == "called":
-            world.tell(LegRinging(call=call, early_media=True))
+            world.post(LegRinging(call=call, early_media=True))
         case "answer" if leg == "called":
             world.answers(call)
         case "hold at answer" if leg == "called":
-            world.tell(PhoneHeld(call=call))
+            world.post(PhoneHeld(call=call))
             world.answers(call)
         case "speaks":
             # Also of one who is listened to no more: such news may be on its way.
-            world.tell(LegSpeaks(call=call, speaks=dice.random() < 0.7))
+            world.post(LegSpeaks(call=call, speaks=dice.random() < 0.7))
         case "tape":
             terms = RecordingOptions(source="StartCallRecordingAPI", dual=dice.random() < 0.5)
-            world.tell(RecordCall(call=call, recording=RecordingSid(derive("RE", f"tape{number}")), options=terms))
+            world.post(RecordCall(call=call, recording=RecordingSid(derive("RE", f"tape{number}")), options=terms))
         case "refuse" if leg == "called":
             world.refuses(call, dice.choice((486, 404, 480)))
         case "hangup" if leg in ("up", "calling"):
             world.hangs_up(call)
         case "redirect":
             request = WebRequest(url=APP + dice.choice((*STARTS, "/bad", "/end", "/gone")))
-            world.tell(RedirectCall(call=call, instruction=Instruction(request=request)))
+            world.post(RedirectCall(call=call, instruction=Instruction(request=request)))
         case "end":
-            world.tell(EndCall(call=call, status=dice.choice(("completed", "canceled"))))
+            world.post(EndCall(call=call, status=dice.choice(("completed", "canceled"))))
         case "hold" | "unhold" | "mute":
-            room = world.board.room_of(call)
+            room = world.state.room_of(call)
             if room is not None and room.kind == "conference":
                 hold = {"hold": True, "unhold": False}.get(deed)
                 muted = dice.random() < 0.5 if deed == "mute" else None
                 music = dice.choice((None, WebRequest(url=f"{APP}/song", method="GET"), WebRequest(url=f"{APP}/gone")))
-                world.tell(ChangeParticipant(room=room.sid, call=call, hold=hold, muted=muted, hold_request=music))
+                world.post(ChangeParticipant(room=room.sid, call=call, hold=hold, muted=muted, hold_request=music))
         case "kick" | "announce" | "coach" | "end room":
             meet(world, dice, deed, call)
         case "dequeue" | "resize":
@@ -183,13 +183,13 @@ def act(world: World, dice: Random, number: int) -> None:
         case "call in":
             call_in(world, f"guest{number}")
         case "limit":
-            world.tell(ChangeCall(call=call, time_limit_s=dice.choice((1, 30, 14400))))
+            world.post(ChangeCall(call=call, time_limit_s=dice.choice((1, 30, 14400))))
         case "slow":
             # Answers of a web server are held back, or come at last.
             url = APP + dice.choice(tuple(PAGES))
-            world.release(url) if url in world.held_back else world.held_back.add(url)
+            world.release(url) if url in world.withheld_urls else world.withheld_urls.add(url)
         case "phone" if leg == "up":
-            world.tell(PhoneHeld(call=call) if dice.random() < 0.5 else PhoneResumed(call=call))
+            world.post(PhoneHeld(call=call) if dice.random() < 0.5 else PhoneResumed(call=call))
         case "sound" | "fail" if world.playing.get(call, ("", "", 0))[1].startswith("leg:"):
             pass  # What another phone sends is no sound of the library's: it neither ends by itself nor fails.
         case "sound" if call in world.playing:
@@ -204,31 +204,31 @@ def act(world: World, dice: Random, number: int) -> None:
 
 def meet(world: World, dice: Random, deed: str, call: CallSid) -> None:
     """Something is asked of a conference or of one in it."""
-    room = world.board.room_of(call)
+    room = world.state.room_of(call)
     if room is None or room.kind != "conference":
         return
     news = WebRequest(url=APP + dice.choice(("/song", "/gone", "/bad", "/end")))
     match deed:
         case "kick":
-            world.tell(RemoveParticipant(room=room.sid, call=call))
+            world.post(RemoveParticipant(room=room.sid, call=call))
         case "announce" if dice.random() < 0.5:
-            world.tell(AnnounceToRoom(room=room.sid, request=news))
+            world.post(AnnounceToRoom(room=room.sid, request=news))
         case "announce":
-            world.tell(ChangeParticipant(room=room.sid, call=call, announce=news, beep_on_exit=dice.random() < 0.5))
+            world.post(ChangeParticipant(room=room.sid, call=call, announce=news, beep_on_exit=dice.random() < 0.5))
         case "coach":
             whom = dice.choice(room.participants).call
-            world.tell(ChangeParticipant(room=room.sid, call=call, coaching=dice.random() < 0.7, coach=whom))
+            world.post(ChangeParticipant(room=room.sid, call=call, coaching=dice.random() < 0.7, coach=whom))
         case _:
-            world.tell(EndRoom(room=room.sid))
+            world.post(EndRoom(room=room.sid))
 
 
 def queue(world: World, dice: Random, deed: str) -> None:
     """Something is asked of a queue."""
-    for one in list(world.board.queues.values()):
+    for one in list(world.state.queues.values()):
         if deed == "dequeue":
-            world.tell(DequeueMember(queue=one.sid, call=None, request=WebRequest(url=f"{APP}/park")))
+            world.post(DequeueMember(queue=one.sid, call=None, request=WebRequest(url=f"{APP}/park")))
         else:
-            world.tell(ChangeQueue(queue=one.sid, max_size=dice.choice((0, 1, 5))))
+            world.post(ChangeQueue(queue=one.sid, max_size=dice.choice((0, 1, 5))))
 
 
 def call_in(world: World, name: str) -> None:
@@ -236,7 +236,7 @@ def call_in(world: World, name: str) -> None:
     sid = CallSid(derive("CA", name))
     admission = Admission(name="r", label=name[-1], end_on_exit=name[-1] == "3")
     text = twiml(f'<Dial><Conference participantLabel="{name[-1]}">r</Conference></Dial>')
-    world.tell(
+    world.post(
         CreateCall(
             call=sid,
             account=ACCOUNT,
@@ -252,7 +252,7 @@ def call_in(world: World, name: str) -> None:
 
 def check(world: World) -> None:
     world.check()
-    board = world.board
+    board = world.state
     for room in board.rooms.values():
         inside = [one.call for one in room.participants]
         assert len(inside) == len(set(inside))
@@ -290,7 +290,7 @@ def test_whatever_happens_the_board_stays_whole(seed: int) -> None:
             check(world)
         assert straight.effects == rebuilt.effects
     while calls := live(straight):
-        straight.tell(EndCall(call=calls[0]))
+        straight.post(EndCall(call=calls[0]))
     check(straight)
     assert not live(straight)
     assert not straight.playing
@@ -298,7 +298,7 @@ def test_whatever_happens_the_board_stays_whole(seed: int) -> None:
         told["CallSid"] for told in straight.callbacks if told.kind == "call" and told["CallStatus"] == "completed"
     )
     assert not finals or max(finals.values()) == 1
-    for room in straight.board.rooms.values():
+    for room in straight.state.rooms.values():
         assert room.status is RoomStatus.COMPLETED
     started = [effect.token for effect in straight.effects if isinstance(effect, StartTimer | PlaySound)]
     # What a caller hears while a phone rings has one token: our ringing, or what that phone sends.

@@ -76,7 +76,7 @@ class RtpStream:
         self._thread = threading.Thread(target=self._run, name=f"rtp-{port}", daemon=True)
         self.sent = 0
         self.skipped = 0
-        self.keys: list[tuple[float, str]] = []
+        self.digits: list[tuple[float, str]] = []
         """The keys the other side pressed, by telephone events, and when the first packet of each came."""
         self._press: event_receiver.DigitPress | None = None
 
@@ -147,7 +147,7 @@ class RtpStream:
                 self._press, packet.payload, timestamp=packet.timestamp, marker=packet.marker, ssrc=packet.ssrc
             )
             if digit is not None:
-                self.keys.append((packet.at_s, digit))
+                self.digits.append((packet.at_s, digit))
 
     def _speak(self) -> None:
         agreed = self._agreed

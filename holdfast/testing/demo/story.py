@@ -24,7 +24,7 @@ class Phase:
     held: str | None = None
 
 
-class Watched(Protocol):
+class PhoneStatus(Protocol):
     """Somebody whose call can be looked at, such as a phone."""
 
     @property
@@ -43,7 +43,7 @@ class Act:
     listen_s: float = 0.0
     """How long each phase goes on after it is heard as expected."""
     ears: dict[str, Ear] = field(default_factory=dict)
-    phones: dict[str, Watched] = field(default_factory=dict)
+    phones: dict[str, PhoneStatus] = field(default_factory=dict)
     held: str | None = None
     phases: list[Phase] = field(default_factory=list)
     failure: str | None = None

@@ -79,7 +79,7 @@ def state(board: EngineState) -> tuple[object, ...]:
 def test_a_step_that_fails_in_its_middle_changes_nothing(seed: int, stumble: int) -> None:
     dice = Random(seed)
     board = Stumbling()
-    world = World(board=board)
+    world = World(state=board)
     for number in range(12):
         calls = [call.sid for call in board.calls.values() if call.live]
         inline = Instruction(twiml=twiml(dice.choice(DOCUMENTS)))
@@ -88,9 +88,9 @@ def test_a_step_that_fails_in_its_middle_changes_nothing(seed: int, stumble: int
             if not calls or dice.random() < 0.4:
                 world.calls_in(f"caller{number}", twiml=twiml(dice.choice(DOCUMENTS)))
             elif dice.random() < 0.7:
-                world.tell(RedirectCall(call=dice.choice(calls), instruction=inline))
+                world.post(RedirectCall(call=dice.choice(calls), instruction=inline))
             else:
-                world.tell(EndCall(call=dice.choice(calls)))
+                world.post(EndCall(call=dice.choice(calls)))
         except AskedWrong:
             world._inbox.clear()
         board.left = 1_000_000
@@ -112,13 +112,13 @@ def test_only_a_finished_call_is_forgotten() -> None:
     world = World()
     call = world.calls_in("a", twiml=twiml("<Pause length='9'/>"))
     with pytest.raises(RecordNotFinished):
-        world.tell(ForgetCall(call=call))
+        world.post(ForgetCall(call=call))
     world.hangs_up(call)
-    world.tell(ForgetCall(call=call))
-    assert call not in world.board.calls
-    assert world.board.removed() == (("call", call),)
+    world.post(ForgetCall(call=call))
+    assert call not in world.state.calls
+    assert world.state.removed() == (("call", call),)
     with pytest.raises(NotFound):
-        world.tell(ForgetCall(call=call))
+        world.post(ForgetCall(call=call))
 
 
 def test_a_deleted_queue_is_gone() -> None:
@@ -132,13 +132,13 @@ def test_a_bridge_is_no_conference() -> None:
     world = World()
     parent = world.calls_in("a", twiml=twiml("<Dial><Client>b</Client></Dial>"))
     world.answers(world.children(parent)[0])
-    bridge = world.board.room_of(parent)
+    bridge = world.state.room_of(parent)
     assert bridge is not None
     for room in (bridge.sid, RoomSid("CF" + "9" * 32)):
         with pytest.raises(NotFound):
-            world.tell(EndRoom(room=room))
+            world.post(EndRoom(room=room))
         with pytest.raises(NotFound):
-            world.tell(ChangeParticipant(room=room, call=parent, hold=True))
+            world.post(ChangeParticipant(room=room, call=parent, hold=True))
 
 
 def test_finished_calls_and_rooms_are_let_go_of(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,7 +146,7 @@ def test_finished_calls_and_rooms_are_let_go_of(monkeypatch: pytest.MonkeyPatch)
     world = World()
     for number in range(10):
         world.hangs_up(world.calls_in(f"a{number}", twiml=twiml(f"<Dial><Conference>{number}</Conference></Dial>")))
-    assert len(world.board.calls) + len(world.board.rooms) == 4
+    assert len(world.state.calls) + len(world.state.rooms) == 4
 
 
 def test_what_is_let_go_of_is_gone_from_the_store_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,7 +158,7 @@ def test_what_is_let_go_of_is_gone_from_the_store_too(monkeypatch: pytest.Monkey
         world.hangs_up(call)
     monkeypatch.setattr(board_module, "MAX_FINISHED", 2)
     rebuilt = EngineState()
-    rebuilt.restore([*reversed(world.board.calls.values())])
+    rebuilt.restore([*reversed(world.state.calls.values())])
     rebuilt.apply(CreateQueue(queue=QueueSid("QU" + "1" * 32), account=ACCOUNT, name="q"), START)
     assert rebuilt.removed() == (("call", calls[0]),)
     assert set(rebuilt.calls) == set(calls[1:])

@@ -83,7 +83,7 @@ def test_a_seat_that_is_only_reserved() -> None:
     seat = ReserveParticipant(
         call=bob, account=account, admission=Admission(name="room"), new_room=RoomSid("CF" + "0" * 32)
     )
-    world.tell(
+    world.post(
         CreateCall(
             call=bob,
             account=account,
@@ -97,7 +97,7 @@ def test_a_seat_that_is_only_reserved() -> None:
             reserve=seat,
         )
     )
-    told = explain(world.call(bob), world.board, (), now=world.now)
+    told = explain(world.call(bob), world.state, (), now=world.now)
     assert "Its seat there is only reserved: it is queued." in told
 
 
@@ -105,5 +105,5 @@ def test_a_call_that_is_forgotten_is_told_by_its_sid() -> None:
     world = World()
     world.pages["https://app/room"] = twiml("<Dial><Conference>room</Conference></Dial>")
     alice, bob = (world.calls_in(name, "https://app/room") for name in ("alice", "bob"))
-    del world.board.calls[bob]
-    assert f"Its ear hears {bob}." in explain(world.call(alice), world.board, (), now=world.now)
+    del world.state.calls[bob]
+    assert f"Its ear hears {bob}." in explain(world.call(alice), world.state, (), now=world.now)

@@ -37,7 +37,7 @@ SID = CallSid("CA" + "5" * 32)
 def placed(world: World, *, digits: str = "", text: str = "<Pause length='60'/>") -> CallSid:
     target = Target(to="client:bob")
     instruction = Instruction(twiml=twiml(text))
-    world.tell(
+    world.post(
         CreateCall(
             call=SID, account=ACCOUNT, target=target, from_="+15550199", instruction=instruction, send_digits=digits
         )
@@ -52,8 +52,8 @@ def test_a_second_answer_and_a_late_refusal_change_nothing() -> None:
     world.answers(call)
     before = world.call(call)
     for fact in (LegAnswered(call=call), LegRinging(call=call), LegRefused(call=call, sip_code=486)):
-        world.tell(fact)
-    world.tell(TimerFired(token=ring_timer(call)))
+        world.post(fact)
+    world.post(TimerFired(token=ring_timer(call)))
     assert world.call(call) == before
 
 
@@ -61,17 +61,17 @@ def test_a_phone_that_holds_twice_holds_once() -> None:
     world = World()
     call = placed(world)
     world.answers(call)
-    world.tell(PhoneHeld(call=call))
+    world.post(PhoneHeld(call=call))
     before = world.call(call)
     world.passes(1)
-    world.tell(PhoneHeld(call=call))
+    world.post(PhoneHeld(call=call))
     assert world.call(call) == before
 
 
 def test_the_time_limit_of_an_unanswered_call_counts_from_its_answer() -> None:
     world = World()
     call = placed(world)
-    world.tell(ChangeCall(call=call, time_limit_s=20))
+    world.post(ChangeCall(call=call, time_limit_s=20))
     world.passes(30)
     world.answers(call)
     world.passes(19)
@@ -84,7 +84,7 @@ def test_a_change_of_callbacks_holds_from_then_on() -> None:
     world = World()
     call = placed(world)
     world.answers(call)
-    world.tell(ChangeCall(call=call, callback=Callback(url=URL), fallback=WebRequest(url=URL)))
+    world.post(ChangeCall(call=call, callback=Callback(url=URL), fallback=WebRequest(url=URL)))
     world.hangs_up(call)
     assert [told.url for told in world.callbacks] == [URL]
 
@@ -93,12 +93,12 @@ def test_touch_tones_are_cut_off_by_a_redirect_and_their_end_means_nothing_then(
     world = World()
     call = placed(world, digits="123")
     world.answers(call)
-    assert world.ear(call) == "digits:123"
+    assert world.heard_by(call) == "digits:123"
     instruction = Instruction(twiml=twiml("<Play>http://x/a.mp3</Play>"), fallback=WebRequest(url=URL))
-    world.tell(RedirectCall(call=call, instruction=instruction))
-    assert world.ear(call) == "http://x/a.mp3"
-    world.tell(SoundEnded(token=digits_token(call)))
-    assert world.ear(call) == "http://x/a.mp3"
+    world.post(RedirectCall(call=call, instruction=instruction))
+    assert world.heard_by(call) == "http://x/a.mp3"
+    world.post(SoundEnded(token=digits_token(call)))
+    assert world.heard_by(call) == "http://x/a.mp3"
 
 
 def test_touch_tones_end_with_the_call() -> None:
@@ -114,7 +114,7 @@ def test_a_call_that_is_nobodys_child_is_not_released() -> None:
     world = World()
     call = placed(world)
     world.answers(call)
-    world.tell(ReleaseChild(call=call))
+    world.post(ReleaseChild(call=call))
     assert world.call(call).live
 
 
@@ -125,7 +125,7 @@ def test_messages_for_a_call_that_is_over_are_dropped() -> None:
     world.hangs_up(call)
     before = world.call(call)
     for fact in (LegAnswered(call=call), TimerFired(token=limit_timer(call)), DigitPressed(call=call, digit="1")):
-        world.tell(fact)
+        world.post(fact)
     assert world.call(call) == before
 
 
@@ -134,7 +134,7 @@ def test_a_token_of_a_script_that_is_no_more_finds_nobody() -> None:
     call = placed(world)
     world.answers(call)
     before = world.call(call)
-    world.tell(TimerFired(token=Token(f"{call}/main99/1.1")))
+    world.post(TimerFired(token=Token(f"{call}/main99/1.1")))
     assert world.call(call) == before
 
 
@@ -160,7 +160,7 @@ def test_how_a_call_in_ends_by_its_document(verb: str, status: str, sip_code: in
 def test_the_callers_name_is_told_when_it_is_known() -> None:
     world = World()
     request = WebRequest(url=URL)
-    world.tell(
+    world.post(
         ReceiveCall(
             call=SID,
             account=ACCOUNT,
@@ -171,16 +171,16 @@ def test_the_callers_name_is_told_when_it_is_known() -> None:
             extra_params=(("SipCallId", "x"),),
         )
     )
-    assert world.asked[0]["CallerName"] == "Ann"
-    assert world.asked[0]["SipCallId"] == "x"
+    assert world.document_requests[0]["CallerName"] == "Ann"
+    assert world.document_requests[0]["SipCallId"] == "x"
 
 
 def test_a_document_of_a_type_that_is_none_is_12300() -> None:
-    world = World(held_back={URL})
+    world = World(withheld_urls={URL})
     call = world.calls_in("a", URL)
-    (token,) = world.slow
-    world.tell(DocumentFetched(token=token, url=URL, content_type="image/png", body="x"))
-    assert [notice.code for notice in world.notices] == [12300]
+    (token,) = world.withheld
+    world.post(DocumentFetched(token=token, url=URL, content_type="image/png", body="x"))
+    assert [notice.code for notice in world.notifications] == [12300]
     assert world.call(call).status == "failed"
 
 
@@ -189,5 +189,5 @@ def test_a_fault_of_a_sound_in_a_document_is_an_error(verb: str) -> None:
     world = World()
     call = world.calls_in("a", twiml=twiml(f"{verb}<Play>http://x/b.mp3</Play>"))
     world.sound_fails(call)
-    assert [notice.code for notice in world.notices] == [11200]
+    assert [notice.code for notice in world.notifications] == [11200]
     assert world.call(call).status == "completed"
