@@ -41,8 +41,7 @@ def find_rejection(received: Request, *, in_call: bool = False) -> RequestReject
     """Return why a request is refused, or None. ACK is never refused: it has no response.
 
     `in_call`: the request belongs to a known call by its tags; its Request-URI is then not checked.
-    Deviation: a re-INVITE without a usable Contact, which RFC 3261 §8.1.1.8 requires, is accepted: the peer's target
-    stays.
+    Deviation: a re-INVITE without a usable Contact, which RFC 3261 §8.1.1.8 requires, is accepted: the target stays.
     Source: RFC 3261 §8.2.1 (method), §8.2.2.1 (URI), §8.2.2.3 (Require), §8.2.3 (content).
     """
     wrong = _inconsistency(received)

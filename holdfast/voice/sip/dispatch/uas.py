@@ -87,10 +87,7 @@ class UserAgentServer:
         self._contacts.setdefault(user, registrar.restored(contacts, self._stack.now))
 
     def begin_shutdown(self) -> None:
-        """Refuse initial INVITE and OPTIONS from now on; everything else goes on.
-
-        Source: RFC 3261 §21.5.4; §11.2 (OPTIONS is answered as an INVITE would be).
-        """
+        """Refuse initial INVITE and OPTIONS from now on; everything else goes on. Source: RFC 3261 §21.5.4, §11.2."""
         self._is_shutting_down = True
 
     def handle_disconnect(self, address: Address) -> None:

@@ -155,7 +155,7 @@ def test_of_a_plain_and_a_sealed_line_the_sealed_one_is_taken() -> None:
 def test_a_sealed_session_is_never_made_plain() -> None:
     _, offer = make_offer(THEM)
     us, _ = answer_offer(US, offer)
-    with pytest.raises(NotAcceptableHere, match="sealed sound alone"):
+    with pytest.raises(NotAcceptableHere, match="accepts SRTP alone"):
         answer_offer(us, offer.replace(b"RTP/SAVP", b"RTP/AVP"))
 
 
