@@ -1,4 +1,4 @@
-"""The clips we hold, and who plays which: the least recently used make room, those in play never."""
+"""Hold clips within a budget; the least recently used is dropped, but never a clip that plays."""
 
 from __future__ import annotations
 
@@ -9,45 +9,44 @@ from holdfast.voice.runtime.sounds.sound import DecodedAudio
 
 
 class ClipLru:
-    """Sounds by clip id within a budget of bytes.
+    """A cache holds decoded audio by clip id within a budget of bytes.
 
-    Invariant: what plays is never given away, and neither are the sounds put up for good; so the budget may be
-    exceeded by them.
+    Invariant: clips that play and pinned clips are never dropped, so they may exceed the budget.
     """
 
     def __init__(self, *, budget_bytes: int) -> None:
         self._budget = budget_bytes
-        self._sounds: OrderedDict[str, DecodedAudio] = OrderedDict()
-        self._for_good: set[str] = set()
+        self._clips: OrderedDict[str, DecodedAudio] = OrderedDict()
+        self._pinned: set[str] = set()
         self._size = 0
 
     def __contains__(self, clip: str) -> bool:
-        return clip in self._sounds
+        return clip in self._clips
 
     def get(self, clip: str) -> DecodedAudio | None:
-        """A sound; now it is the one used last."""
-        sound = self._sounds.get(clip)
+        """Return the audio of a clip, and mark it as the most recently used."""
+        sound = self._clips.get(clip)
         if sound is not None:
-            self._sounds.move_to_end(clip)
+            self._clips.move_to_end(clip)
         return sound
 
     def put(self, clip: str, audio: DecodedAudio, *, playing: Iterable[str], pinned: bool = False) -> tuple[str, ...]:
-        """Put up a sound, in place of one of its name; the clips given away to make room."""
-        before = self._sounds.pop(clip, None)
-        self._size += len(audio.audio) - (len(before.audio) if before is not None else 0)
-        self._sounds[clip] = audio
+        """Add or replace a clip, and return the clips that were dropped to make room."""
+        replaced = self._clips.pop(clip, None)
+        self._size += len(audio.audio) - (len(replaced.audio) if replaced is not None else 0)
+        self._clips[clip] = audio
         if pinned:
-            self._for_good.add(clip)
-        stays = {clip, *self._for_good, *playing}
-        given_away: list[str] = []
-        for candidate in list(self._sounds):
+            self._pinned.add(clip)
+        kept = {clip, *self._pinned, *playing}
+        dropped: list[str] = []
+        for candidate in list(self._clips):
             if self._size <= self._budget:
                 break
-            if candidate not in stays:
-                self._size -= len(self._sounds.pop(candidate).audio)
-                given_away.append(candidate)
-        return tuple(given_away)
+            if candidate not in kept:
+                self._size -= len(self._clips.pop(candidate).audio)
+                dropped.append(candidate)
+        return tuple(dropped)
 
     def pinned(self) -> tuple[str, ...]:
-        """The clips that are never given away."""
-        return tuple(sorted(self._for_good))
+        """Return the clips that are never dropped."""
+        return tuple(sorted(self._pinned))

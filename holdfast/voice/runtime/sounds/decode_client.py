@@ -1,4 +1,4 @@
-"""Control's side of the decoding process: hand it a file, get telephone sound back."""
+"""Run the decoding process: send it a file, and receive telephone audio."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COMMAND = (sys.executable, "-m", "holdfast.voice.runtime.sounds.decode_process")
 
 
 class Decoder:
-    """Decodes one file after the other in a process that is started when first needed, and anew when it has died."""
+    """A decoder decodes one file at a time in a process that is started on demand and restarted after a crash."""
 
     def __init__(
         self,
@@ -33,16 +33,16 @@ class Decoder:
         timeout_s: float = DECODE_TIMEOUT_S,
         command: tuple[str, ...] = COMMAND,
     ) -> None:
-        self._longest_s = max_duration_s
-        self._decode_s = timeout_s
+        self._max_duration_s = max_duration_s
+        self._timeout_s = timeout_s
         self._command = command
         self._process: asyncio.subprocess.Process | None = None
         self._busy = asyncio.Lock()
 
     async def start(self) -> None:
-        """Start the process ahead of the first file, which then need not wait for it."""
+        """Start the process before the first file, so that the file need not wait for it."""
         async with self._busy:
-            await self._running()
+            await self._ensure_running()
 
     async def close(self) -> None:
         """End the process."""
@@ -50,43 +50,43 @@ class Decoder:
             await self._end()
 
     async def decode(self, body: bytes, kind: str) -> DecodedAudio:
-        """Telephone sound from a file. Raises: SoundUnplayable, also when the process cannot stand the file."""
+        """Decode a file to telephone audio. Raises: SoundUnplayable, also if the file crashes the process."""
         async with self._busy:
             try:
-                async with asyncio.timeout(self._decode_s):
-                    return await self._ask(await self._running(), body, kind)
+                async with asyncio.timeout(self._timeout_s):
+                    return await self._exchange(await self._ensure_running(), body, kind)
             except TimeoutError as error:
                 await self._end()
-                raise SoundUnplayable(f"decoding it takes longer than {self._decode_s:g} s") from error
+                raise SoundUnplayable(f"decoding it takes longer than {self._timeout_s:g} s") from error
             except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError) as error:
                 log.warning("decoding process lost: kind=%s size=%d why=%r", kind, len(body), error)
                 await self._end()
                 raise SoundUnplayable("the file makes the decoder fail") from error
             except asyncio.CancelledError:
-                # A reply half read would be taken for the next file's.
+                # The rest of this reply would be read as the reply to the next file.
                 await self._end()
                 raise
 
-    async def _ask(self, process: asyncio.subprocess.Process, body: bytes, kind: str) -> DecodedAudio:
+    async def _exchange(self, process: asyncio.subprocess.Process, body: bytes, kind: str) -> DecodedAudio:
         assert process.stdin is not None
         assert process.stdout is not None
-        request = {"kind": kind, "size": len(body), "longest_s": self._longest_s, "cpu_s": self._decode_s}
+        request = {"kind": kind, "size": len(body), "max_duration_s": self._max_duration_s, "cpu_s": self._timeout_s}
         process.stdin.write(json.dumps(request).encode() + b"\n" + body)
         await process.stdin.drain()
         reply = _read_reply(await process.stdout.readuntil(b"\n"))
-        if reply.size > self._longest_s * RATE_HZ + RATE_HZ:
-            raise ValueError(f"a sound of {reply.size} bytes")
+        if reply.size > self._max_duration_s * RATE_HZ + RATE_HZ:
+            raise ValueError(f"a reply of {reply.size} bytes")
         audio = await process.stdout.readexactly(reply.size)
         return DecodedAudio(audio=audio, level_db=reply.level_db, peak_db=reply.peak_db)
 
-    async def _running(self) -> asyncio.subprocess.Process:
-        """The process, started if there is none."""
+    async def _ensure_running(self) -> asyncio.subprocess.Process:
+        """Return the process, and start it if it does not run."""
         if self._process is None or self._process.returncode is not None:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
-                # Codecs write complaints about hostile files there, without limit.
+                # Codecs write unlimited complaints about hostile files to it.
                 stderr=asyncio.subprocess.DEVNULL,
                 limit=LINE_LIMIT,
                 env={**child_environment(os.environ), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
@@ -108,7 +108,7 @@ class Decoder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reply:
-    """The line before a sound."""
+    """A reply is the line before the audio."""
 
     size: int
     level_db: float
@@ -116,9 +116,9 @@ class _Reply:
 
 
 def _read_reply(line: bytes) -> _Reply:
-    """Read what the process says; a process taken over by a hostile file may say anything.
+    """Parse a reply; a process that a hostile file has taken over may send anything.
 
-    Raises: SoundUnplayable when it says so, ValueError when it is no reply.
+    Raises: SoundUnplayable if the reply is an error, ValueError if it is invalid.
     """
     match json.loads(line):
         case {"error": str(message)}:
@@ -126,4 +126,4 @@ def _read_reply(line: bytes) -> _Reply:
         case {"size": int(size), "level_db": float(level_db), "peak_db": float(peak_db)} if size > 0:
             return _Reply(size=size, level_db=level_db, peak_db=peak_db)
         case _:
-            raise ValueError("no reply of a decoder")
+            raise ValueError("an invalid reply of the decoder")

@@ -1,11 +1,11 @@
-"""The decoding process: reads sound files from standard input, writes telephone sound to standard output.
+"""Decode sound files from standard input to telephone audio on standard output, in a confined process.
 
-`python -m holdfast.voice.runtime.sounds.decode_process`. One file at a time, until its input ends. It has few means:
-no new files, little memory, a limit of processor time for each file. A file that crashes the decoder takes this process
-along and nothing else.
+`python -m holdfast.voice.runtime.sounds.decode_process`. It decodes one file at a time until its input ends. It is
+confined: no new files, little memory, limited processor time for each file. A file that crashes the decoder ends only
+this process.
 
-Shape: a request is a line of JSON `{"kind", "size", "longest_s", "cpu_s"}` and `size` bytes; a reply a line of JSON
-`{"size", "level_db", "peak_db"}` and `size` bytes, or `{"error"}`.
+Shape: a request is a line of JSON `{"kind", "size", "max_duration_s", "cpu_s"}` and `size` bytes; a reply is a line of
+JSON `{"size", "level_db", "peak_db"}` and `size` bytes, or `{"error"}`.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from holdfast.voice.runtime.http.errors import SoundUnplayable
 from holdfast.voice.runtime.sounds.decode import decode_audio
 
 MEMORY_BYTES = 768 * 1024 * 1024
-"""How much more than at its start: a file, 40 minutes of samples as floats twice, and the codecs."""
+"""The memory beyond that at the start: a file, 40 minutes of float samples twice, and the codecs."""
 NICENESS = 5
-"""Below the media process, whose tick must not wait for a decoder."""
+"""The niceness: the media process's tick must not wait for a decoder."""
 
 
 def confine() -> None:
-    """Give up what decoding does not need."""
+    """Give up the resources and rights that decoding does not need."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(NICENESS)
     with open("/proc/self/statm", encoding="ascii") as file:
@@ -45,19 +45,19 @@ def confine() -> None:
 
 
 def serve(requests: BinaryIO, replies: BinaryIO) -> None:
-    """Answer requests until there are no more."""
+    """Answer requests until the input ends."""
     while line := requests.readline():
         request = json.loads(line)
         body = requests.read(request["size"])
         limit_cpu_time(request["cpu_s"])
-        reply, audio = _answer(body, request["kind"], longest_s=request["longest_s"])
+        reply, audio = _answer(body, request["kind"], max_duration_s=request["max_duration_s"])
         replies.write(json.dumps(reply).encode() + b"\n" + audio)
         replies.flush()
 
 
-def _answer(body: bytes, kind: AudioFormat, *, longest_s: float) -> tuple[dict[str, object], bytes]:
+def _answer(body: bytes, kind: AudioFormat, *, max_duration_s: float) -> tuple[dict[str, object], bytes]:
     try:
-        sound = decode_audio(body, kind, max_duration_s=longest_s)
+        sound = decode_audio(body, kind, max_duration_s=max_duration_s)
     except SoundUnplayable as error:
         return {"error": error.message}, b""
     except MemoryError:
@@ -66,7 +66,10 @@ def _answer(body: bytes, kind: AudioFormat, *, longest_s: float) -> tuple[dict[s
 
 
 def limit_cpu_time(cpu_s: float) -> None:
-    """Processor time for the next file; the kernel ends the process that takes more. Units: whole seconds at least."""
+    """Limit the processor time of the next file; the kernel ends the process beyond it.
+
+    Units: seconds, rounded up to whole ones.
+    """
     usage = resource.getrusage(resource.RUSAGE_SELF)
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(usage.ru_utime + usage.ru_stime + cpu_s), hard))

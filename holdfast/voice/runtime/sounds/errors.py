@@ -1,4 +1,4 @@
-"""Why a sound cannot be played, in the codes that a sound's failure has."""
+"""Translate failures to the Twilio codes of a sound that cannot be played."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from holdfast.voice.runtime.http.errors import SoundUnplayable
 
 
 class InternalFailure(VoiceError):
-    """Something of ours is not there: the media process is being restarted, or its bank is full."""
+    """A part of the engine failed: the media process restarts, or its clip bank is full."""
 
     code = 12400
 
 
 def as_sound_error(error: VoiceError) -> VoiceError:
-    """The same failure with the code that a sound's failure has."""
+    """Return the error with the code that a sound's failure has."""
     if isinstance(error, DocumentTooLarge):
         return SoundUnplayable(error.message)
     return error if isinstance(error, PeerWrong) else InternalFailure(error.message)

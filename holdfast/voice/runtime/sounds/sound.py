@@ -1,4 +1,4 @@
-"""A sound as telephones carry it."""
+"""Encode audio as telephones carry it, and measure its level."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BLOCK = 1 << 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodedAudio:
-    """One mono channel, µ-law, 8,000 samples a second.
+    """Decoded audio is one mono channel, µ-law, 8,000 samples a second.
 
     Units: `level_db` (RMS) and `peak_db` relative to full scale.
     """
@@ -29,12 +29,15 @@ class DecodedAudio:
 
     @property
     def seconds(self) -> float:
-        """How long it lasts."""
+        """Return the duration. Units: seconds."""
         return len(self.audio) / RATE_HZ
 
 
 def encode_samples(samples: NDArray[np.floating[Any]]) -> DecodedAudio:
-    """Encode and measure samples. Units: −1 to 1; what is beyond is clipped. Shape: at least one sample."""
+    """Encode and measure samples; values beyond the range are clipped.
+
+    Shape: (samples,), at least one, floating point. Units: −1 to 1.
+    """
     blocks = (samples[start : start + BLOCK] for start in range(0, len(samples), BLOCK))
     audio = b"".join(
         g711.encode(np.clip(np.rint(block * 32767), -32768, 32767).astype(np.int16), g711.ULAW) for block in blocks

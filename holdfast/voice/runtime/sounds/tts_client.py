@@ -1,7 +1,7 @@
-"""Speech for `<Say>`: an interface, the engine behind it that comes with the extra `speech`, and none at all.
+"""Speak the texts of `<Say>` with espeak-ng, which the extra `speech` installs, or with no engine.
 
-The engine is espeak-ng, run as a process of its own: it is under another licence than we are, it keeps global state,
-and what it reads comes from strangers. Another engine is another class with `speak`.
+espeak-ng runs in its own process: it has another licence, keeps global state, and reads texts of unknown origin.
+Another engine is another class with `speak`.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ COMMAND = (sys.executable, "-m", "holdfast.voice.runtime.sounds.tts_process")
 MAX_DURATION_S = 600.0
 SPEAK_TIMEOUT_S = 10.0
 CHARACTERS_PER_SECOND = 15
-"""How fast a text is spoken, for the pause that stands in for it."""
+"""The speed at which a text is spoken, for the pause that replaces it."""
 
 SPEECH_FAILED = 13520
-"""Source: Twilio error 13520, what a <Say> holds cannot be spoken."""
+"""Source: Twilio error 13520, the text of a <Say> cannot be spoken."""
 
 _TAG = re.compile(r"<[^>]*>")
 _SOURCE = re.compile(r"say:([A-Za-z0-9-]{2,40}):(man|woman):(.*)", re.DOTALL)
@@ -34,7 +34,7 @@ _SOURCE = re.compile(r"say:([A-Za-z0-9-]{2,40}):(man|woman):(.*)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Utterance:
-    """What is to be spoken, and how. Shape: `marked` is text with SSML, `language` a tag of BCP 47."""
+    """An utterance is a text with its voice. Shape: `ssml` is text with SSML, `language` a tag of BCP 47."""
 
     language: str
     gender: str
@@ -42,32 +42,33 @@ class Utterance:
 
     @property
     def pause_s(self) -> float:
-        """How long it would take, roughly."""
+        """Return the estimated duration. Units: seconds."""
         return min(MAX_DURATION_S, max(1.0, len(_TAG.sub("", self.ssml)) / CHARACTERS_PER_SECOND))
 
 
 class SpeechEngine(Protocol):
-    """Something that can speak."""
+    """A speech engine turns texts into audio."""
 
     async def speak(self, utterance: Utterance) -> DecodedAudio:
-        """The sound of it. Raises: SoundUnplayable, when there is no voice for the language among other things."""
+        """Return the spoken audio. Raises: SoundUnplayable, for example if there is no voice for the language."""
 
     async def close(self) -> None:
-        """Give back what it holds."""
+        """Release all resources."""
 
 
 class Espeak:
-    """espeak-ng in a process that is started with the first text. One text after the other; it speaks 700 times as
-    fast as one listens.
+    """This engine runs espeak-ng in a process that starts with the first text.
+
+    It speaks one text at a time, 700 times faster than real time.
     """
 
     def __init__(self, *, command: tuple[str, ...] = COMMAND, timeout_s: float = SPEAK_TIMEOUT_S) -> None:
         self._process = Decoder(max_duration_s=MAX_DURATION_S, timeout_s=timeout_s, command=command)
 
     async def speak(self, utterance: Utterance) -> DecodedAudio:
-        """The sound of it. Raises: SoundUnplayable."""
-        asked = {"language": utterance.language, "gender": utterance.gender, "marked": utterance.ssml}
-        return await self._process.decode(json.dumps(asked).encode(), "speech")
+        """Return the spoken audio. Raises: SoundUnplayable."""
+        request = {"language": utterance.language, "gender": utterance.gender, "ssml": utterance.ssml}
+        return await self._process.decode(json.dumps(request).encode(), "speech")
 
     async def close(self) -> None:
         """End the process."""
@@ -75,33 +76,33 @@ class Espeak:
 
 
 class NoSpeech:
-    """No engine is installed: every text is a pause of its length, and a warning."""
+    """This engine speaks no text: each is replaced by a pause of its length, with a warning."""
 
     async def speak(self, utterance: Utterance) -> DecodedAudio:
-        """Raises: SoundUnplayable."""
+        """Refuse to speak. Raises: SoundUnplayable."""
         raise SoundUnplayable("this engine has no voice (install holdfast[speech])")
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing, as there is no process."""
 
 
 def installed_speech_engine() -> SpeechEngine:
-    """What is installed."""
+    """Return the speech engine that is installed, or the one that speaks no text."""
     return Espeak() if find_spec("espeakng_loader") is not None else NoSpeech()
 
 
 def utterance_of(source: str) -> Utterance | None:
-    """What a source of a sound asks to be spoken; None for one that asks for something else."""
+    """Parse the utterance of a `say:…` source; return None for any other source."""
     found = _SOURCE.match(source)
     return None if found is None else Utterance(language=found[1], gender=found[2], ssml=found[3])
 
 
 def clip_of(source: str) -> str:
-    """The name of the clip of a text: the same text by the same voice is spoken once."""
+    """Return the clip id of a spoken text: the same text with the same voice is spoken once."""
     return "say-" + hashlib.blake2b(source.encode(), digest_size=16).hexdigest()
 
 
 def pause_for(utterance: Utterance) -> DecodedAudio:
-    """Silence as long as the text."""
+    """Return silence that is as long as the spoken text would be."""
     silence = bytes([SILENCE[ULAW]]) * round(utterance.pause_s * RATE_HZ)
     return DecodedAudio(audio=silence, level_db=FLOOR_DB, peak_db=FLOOR_DB)

@@ -1,7 +1,7 @@
-"""The speaking process: texts on standard input, telephone sound on standard output.
+"""Speak texts from standard input to telephone audio on standard output, in a confined process.
 
-`python -m holdfast.voice.runtime.sounds.tts_process`. It speaks as the decoding process does (`worker.py`), and is
-confined like it: a request's `size` bytes are JSON `{"language", "gender", "marked"}`.
+`python -m holdfast.voice.runtime.sounds.tts_process`. It uses the protocol of the decoding process and is confined like
+it (`decode_process.py`): a request's `size` bytes are JSON `{"language", "gender", "ssml"}`.
 Source: espeak-ng, speak_lib.h.
 """
 
@@ -23,7 +23,7 @@ from holdfast.voice.runtime.sounds.sound import RATE_HZ, DecodedAudio, encode_sa
 
 SYNCHRONOUS, BY_CHARACTER, UTF8, SSML = 2, 1, 1, 0x10
 LEVEL_DB = -20.0
-"""As loud as speech on a telephone is."""
+"""The RMS level of the audio, as of speech on a telephone."""
 WORDS_PER_MINUTE = 150
 RATE_PARAMETER = 1
 VARIANT = {"woman": "+f2", "man": "+m3"}
@@ -41,47 +41,47 @@ ESPEAK_NAMES = {
     "es-us": "es-419",
     "fil": "tl",
 }
-"""Tags that the engine calls by another name; any other one is tried whole, then by its language alone."""
+"""Language tags for which espeak-ng has other names; any other tag is tried whole, then its language alone."""
 
 
 class EspeakEngine:
-    """The library, loaded once."""
+    """The espeak-ng library, loaded once."""
 
     def __init__(self) -> None:
         self._library = ctypes.CDLL(espeakng_loader.get_library_path())
         self._rate_hz = self._library.espeak_Initialize(SYNCHRONOUS, 0, espeakng_loader.get_data_path().encode(), 0)
         if self._rate_hz <= 0:
             raise OSError("espeak-ng did not start")
-        self._heard: list[bytes] = []
-        self._room = 0
+        self._blocks: list[bytes] = []
+        self._samples_left = 0
         kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
-        # The library keeps the address alone: the callback must live as long as it.
-        self._callback = kind(self._hear)
+        # The library keeps only the address: the callback must live as long as the library.
+        self._callback = kind(self._collect)
         self._library.espeak_SetSynthCallback(self._callback)
 
-    def _hear(self, samples: int | None, count: int, _events: int | None) -> int:
-        """Take in a piece; 1 tells the library to stop."""
+    def _collect(self, samples: int | None, count: int, _events: int | None) -> int:
+        """Collect a block of samples; 1 tells the library to stop."""
         if samples and count > 0:
-            self._heard.append(ctypes.string_at(samples, 2 * count))
-            self._room -= count
-        return int(self._room <= 0)
+            self._blocks.append(ctypes.string_at(samples, 2 * count))
+            self._samples_left -= count
+        return int(self._samples_left <= 0)
 
     def speak(self, *, language: str, gender: str, ssml: str, max_duration_s: float) -> DecodedAudio:
-        """Speak a text. Raises: SoundUnplayable."""
-        self._choose(language, gender)
+        """Speak a text. Units: `max_duration_s` seconds. Raises: SoundUnplayable."""
+        self._select_voice(language, gender)
         self._library.espeak_SetParameter(RATE_PARAMETER, WORDS_PER_MINUTE, 0)
-        self._heard, self._room = [], round(max_duration_s * self._rate_hz)
+        self._blocks, self._samples_left = [], round(max_duration_s * self._rate_hz)
         text = f"<speak>{ssml}</speak>".encode()
         self._library.espeak_Synth(text, len(text) + 1, 0, BY_CHARACTER, 0, UTF8 | SSML, None, None)
-        heard = np.frombuffer(b"".join(self._heard), dtype=np.int16)
-        if not len(heard):
+        samples = np.frombuffer(b"".join(self._blocks), dtype=np.int16)
+        if not len(samples):
             raise SoundUnplayable("nothing in the text can be spoken")
         return encode_samples(
-            _levelled(soxr.resample(heard.astype(np.float32) / np.float32(32768), self._rate_hz, RATE_HZ))
+            _normalized(soxr.resample(samples.astype(np.float32) / np.float32(32768), self._rate_hz, RATE_HZ))
         )
 
-    def _choose(self, language: str, gender: str) -> None:
-        """Take the nearest voice. Raises: SoundUnplayable."""
+    def _select_voice(self, language: str, gender: str) -> None:
+        """Select the nearest voice. Raises: SoundUnplayable."""
         tag = language.lower()
         primary = tag.split("-")[0]
         for name in dict.fromkeys((ESPEAK_NAMES.get(tag, tag), ESPEAK_NAMES.get(primary, primary))):
@@ -91,23 +91,26 @@ class EspeakEngine:
         raise SoundUnplayable(f"there is no voice for the language {language}")
 
 
-def _levelled(sound: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The same, as loud as speech on a telephone, its pauses not counted, and never clipped."""
-    loud = sound[np.abs(sound) > 0.01]
+def _normalized(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Normalize the level to that of speech on a telephone, measured without pauses and never clipped.
+
+    Shape: (samples,), float32, −1 to 1.
+    """
+    loud = samples[np.abs(samples) > 0.01]
     level = float(np.sqrt(np.mean(np.square(loud, dtype=np.float64)))) if len(loud) else 1.0
-    peak = float(np.max(np.abs(sound))) or 1.0
-    return sound * np.float32(min(10 ** (LEVEL_DB / 20) / level, 0.7 / peak))
+    peak = float(np.max(np.abs(samples))) or 1.0
+    return samples * np.float32(min(10 ** (LEVEL_DB / 20) / level, 0.7 / peak))
 
 
 def serve(engine: EspeakEngine, requests: BinaryIO, replies: BinaryIO) -> None:
-    """Answer requests until there are no more."""
+    """Answer requests until the input ends."""
     while line := requests.readline():
         request = json.loads(line)
-        asked = json.loads(requests.read(request["size"]))
+        utterance = json.loads(requests.read(request["size"]))
         limit_cpu_time(request["cpu_s"])
         reply: dict[str, object]
         try:
-            sound = engine.speak(**asked, max_duration_s=request["longest_s"])
+            sound = engine.speak(**utterance, max_duration_s=request["max_duration_s"])
         except SoundUnplayable as error:
             reply, audio = {"error": error.message}, b""
         else:
@@ -118,6 +121,6 @@ def serve(engine: EspeakEngine, requests: BinaryIO, replies: BinaryIO) -> None:
 
 
 if __name__ == "__main__":
-    spoken_by = EspeakEngine()
+    espeak = EspeakEngine()
     confine()
-    serve(spoken_by, sys.stdin.buffer, sys.stdout.buffer)
+    serve(espeak, sys.stdin.buffer, sys.stdout.buffer)

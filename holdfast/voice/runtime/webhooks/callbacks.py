@@ -1,4 +1,4 @@
-"""Callbacks: events told to web servers, those of one call or conference one after the other."""
+"""Deliver status callbacks to web servers, in order for each call and each conference."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from holdfast.voice.runtime.http.http_trace import traces_of_exchange
 
 MAX_QUEUED = 1000
 RESPONSE_READ_BYTES = 4096
-"""How much of the answer is read, for the ladder; it changes nothing."""
+"""The number of bytes of a response that are read, for the ladder only."""
 
 CALLBACK_DROPPED = 15002
 CALLBACK_FAILED = 15003
@@ -26,9 +26,9 @@ CONFERENCE_CALLBACK_FAILED = 16011
 
 
 class Callbacks:
-    """Sends callbacks. A slow receiver holds up its own call's callbacks, and nobody else's.
+    """A queue for each call and each conference delivers its callbacks; a slow receiver delays only its own queue.
 
-    Deviation: in order for each call and each conference; Twilio lets them overtake each other.
+    Deviation: callbacks of one call or conference are delivered in order; at Twilio they may overtake each other.
     """
 
     def __init__(
@@ -42,49 +42,49 @@ class Callbacks:
     ) -> None:
         self._web = web
         self._notify = notify
-        self._seen = trace
+        self._trace = trace
         self._clock = clock
         self._tasks = tasks
-        self._lanes: dict[str, deque[tuple[int, PostCallback]]] = {}
+        self._queues: dict[str, deque[tuple[int, PostCallback]]] = {}
         self._numbers = count()
         self._unsent: dict[int, tuple[float, PostCallback]] = {}
-        """Callbacks that no answer has ended yet, oldest first, each with when it was given to us."""
+        """The callbacks without a response yet, the oldest first, each with the time at which it was queued."""
         self._superseded: dict[CallSid, set[asyncio.Task[None]]] = {}
         self._idle = asyncio.Event()
         self._idle.set()
 
     def enqueue(self, effect: PostCallback) -> None:
-        """Line up behind the callbacks of the same call or conference.
+        """Queue a callback behind those of the same call or conference.
 
-        A superseded verb's request is not one of them: it leaves at once, with the call's cookies.
+        The request of a superseded verb is not queued: it is sent at once, with the call's cookies.
         """
         if effect.kind == "superseded" and effect.call is not None:
             self._post_superseded(effect, effect.call)
             return
-        name = _lane(effect)
-        lane = self._lanes.get(name)
-        if lane is None:
-            self._lanes[name] = lane = deque()
-            self._tasks.create_task(self._drain(name, lane), name=f"callbacks {name}")
+        name = _queue_name(effect)
+        queue = self._queues.get(name)
+        if queue is None:
+            self._queues[name] = queue = deque()
+            self._tasks.create_task(self._deliver_all(name, queue), name=f"callbacks {name}")
             self._idle.clear()
-        if len(lane) >= MAX_QUEUED:
-            self._failed(effect, CALLBACK_DROPPED, f"{MAX_QUEUED} callbacks wait before it")
+        if len(queue) >= MAX_QUEUED:
+            self._failed(effect, CALLBACK_DROPPED, f"{MAX_QUEUED} callbacks are queued before it")
             return
-        lane.append((self._lined_up(effect), effect))
+        queue.append((self._register(effect), effect))
 
-    def _lined_up(self, effect: PostCallback) -> int:
-        """Take note that a callback is to be sent; its number."""
+    def _register(self, effect: PostCallback) -> int:
+        """Register a callback that is not sent yet, and return its number."""
         number = next(self._numbers)
         self._unsent[number] = (self._clock(), effect)
         return number
 
     def backlog(self) -> tuple[int, float]:
-        """How many callbacks are not taken yet, and how long the oldest of them waits. Units: seconds."""
+        """Return the number of callbacks without a response, and how long the oldest has waited. Units: seconds."""
         oldest = next(iter(self._unsent.values()), None)
         return len(self._unsent), 0.0 if oldest is None else max(0.0, self._clock() - oldest[0])
 
     def unsent(self, call: CallSid) -> PendingCallbacks | None:
-        """The callbacks about this call that are not taken yet; None when all are."""
+        """Return the callbacks of this call without a response; None if there are none."""
         of_call = [(since, effect) for since, effect in self._unsent.values() if effect.call == call]
         if not of_call:
             return None
@@ -93,12 +93,12 @@ class Callbacks:
         return PendingCallbacks(count=len(of_call), method=oldest.request.method, url=url, since=since)
 
     async def superseded_answered(self, call: CallSid, *, timeout_s: float) -> None:
-        """Wait until the call's superseded requests were answered, but no longer than this."""
+        """Wait until the call's superseded requests are answered, at most `timeout_s` seconds."""
         if earlier := self._superseded.get(call):
             await asyncio.wait(earlier, timeout=timeout_s)
 
     async def drained(self, *, timeout_s: float) -> bool:
-        """Wait until every callback has left, but no longer than this; whether all have."""
+        """Wait until every callback is delivered, at most `timeout_s` seconds; return whether all are."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._idle.wait()
@@ -107,7 +107,7 @@ class Callbacks:
         return True
 
     def _post_superseded(self, effect: PostCallback, call: CallSid) -> None:
-        task = self._tasks.create_task(self._send(self._lined_up(effect), effect), name=f"superseded {call}")
+        task = self._tasks.create_task(self._deliver(self._register(effect), effect), name=f"superseded {call}")
         self._superseded.setdefault(call, set()).add(task)
         self._idle.clear()
         task.add_done_callback(lambda done: self._superseded_done(call, done))
@@ -117,39 +117,39 @@ class Callbacks:
         left.discard(done)
         if not left:
             del self._superseded[call]
-        self._rest()
+        self._update_idle()
 
-    async def _drain(self, name: str, lane: deque[tuple[int, PostCallback]]) -> None:
-        """Send the callbacks of a lane in order until there are none."""
+    async def _deliver_all(self, name: str, queue: deque[tuple[int, PostCallback]]) -> None:
+        """Deliver the callbacks of a queue in order until it is empty."""
         try:
-            while lane:
-                await self._send(*lane.popleft())
+            while queue:
+                await self._deliver(*queue.popleft())
         finally:
-            del self._lanes[name]
-            for number, _ in lane:
+            del self._queues[name]
+            for number, _ in queue:
                 self._unsent.pop(number, None)
-            self._rest()
+            self._update_idle()
 
-    def _rest(self) -> None:
-        if not self._lanes and not self._superseded:
+    def _update_idle(self) -> None:
+        if not self._queues and not self._superseded:
             self._idle.set()
 
-    async def _send(self, number: int, effect: PostCallback) -> None:
-        """Send a callback, which waits no longer once that is done, whatever came of it."""
+    async def _deliver(self, number: int, effect: PostCallback) -> None:
+        """Deliver a callback, and remove it from the unsent ones even if that fails."""
         try:
-            await self._sent(effect)
+            await self._send(effect)
         finally:
             self._unsent.pop(number, None)
 
-    async def _sent(self, effect: PostCallback) -> None:
-        """Send a callback. Its answer is looked at only to be shown; a failure is logged, and not made good."""
+    async def _send(self, effect: PostCallback) -> None:
+        """Send a callback; its response is only traced, and a failure is logged and not retried."""
         request = effect.request
         began = self._clock()
         is_superseded = effect.kind == "superseded"
-        answer: HttpResponse | None = None
+        response: HttpResponse | None = None
         error: VoiceError | None = None
         try:
-            answer = await self._web.send(
+            response = await self._web.send(
                 HttpRequest(
                     url=request.url,
                     method=request.method,
@@ -160,28 +160,28 @@ class Callbacks:
                     cookies=is_superseded,
                 )
             )
-            answer.require_success()
-        except VoiceError as wrong:
-            error = wrong
+            response.require_success()
+        except VoiceError as failure:
+            error = failure
             code = CONFERENCE_CALLBACK_FAILED if effect.kind == "conference" else CALLBACK_FAILED
-            self._failed(effect, wrong.code if is_superseded else code, f"{wrong.message} ({wrong.code})")
-        for seen in traces_of_exchange(
+            self._failed(effect, failure.code if is_superseded else code, f"{failure.message} ({failure.code})")
+        for trace in traces_of_exchange(
             kind=effect.kind,
             call=effect.call,
             request=request,
             took_s=self._clock() - began,
-            response=answer,
+            response=response,
             error=error,
         ):
-            self._seen(seen)
+            self._trace(trace)
 
     def _failed(self, effect: PostCallback, code: int, message: str) -> None:
         url = without_secrets(effect.request.url)
         self._notify(LogNotification(call=effect.call, code=code, log=1, message=message, url=url))
 
 
-def _lane(effect: PostCallback) -> str:
-    """Whose order the callback keeps."""
+def _queue_name(effect: PostCallback) -> str:
+    """Return the name of the queue of a callback: the SID of its conference or call."""
     if effect.kind == "conference":
         return next((value for name, value in effect.request.form if name == "ConferenceSid"), effect.call or "")
     return effect.call or ""

@@ -1,7 +1,7 @@
-"""Webhooks: documents fetched for scripts, events told to callbacks, notifications logged.
+"""Carry out web effects: fetch documents for scripts, deliver callbacks, log notifications.
 
-A document kept from an earlier answer is told in the same call that asks for it. Callbacks of one call, or of one
-conference, leave one after the other; nobody else waits for them.
+A cached document is posted within the call of `carry_out` that requests it. The callbacks of one call or conference are
+delivered in order, and delay no others.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from holdfast.voice.runtime.webhooks.callbacks import Callbacks
 
 DOCUMENTS_BYTES = 16 * 1024 * 1024
 GONE_STATUSES = (404, 410)
-"""With these a server takes back what it gave before; any other failure leaves the last good copy in use."""
+"""With these statuses a server withdraws a document; after any other failure the last good copy is used."""
 SUPERSEDED_WAIT_S = 0.25
-"""How long a call's next document waits for the request that the verb before it left behind, so that they arrive in
-this order. Source: Twilio change log 2021-05, a redirect during <Dial>: `action` first, then the new document."""
+"""The maximum time that a call's next document waits for the request of the superseded verb before it, so that both
+arrive in this order. Source: Twilio change log 2021-05, a redirect during <Dial>: `action` first, then the document."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchedDocument:
-    """What a web server answered, as a script takes it: a text, or a sound that is ready."""
+    """A fetched document is a text, or a clip that is ready to play."""
 
     url: str
     content_type: str
@@ -46,11 +46,11 @@ class FetchedDocument:
 
 
 DocumentKey = tuple[str, CallSid | None]
-"""Under what a page is kept: its URL without the call's parameters, and whose it is (None: anybody's)."""
+"""The cache key of a document: its URL without the call's parameters, and its call (None: all calls)."""
 
 
 class Webhooks:
-    """Carries out web effects; its tasks are born in `tasks`. `tell` may be called within `carry_out`."""
+    """An executor carries out web effects; its tasks run in `tasks`, and `post` may be called within `carry_out`."""
 
     def __init__(
         self,
@@ -65,24 +65,24 @@ class Webhooks:
         audio_limit_bytes: int = AUDIO_LIMIT,
     ) -> None:
         self._web = web
-        self._library = sounds
-        self._tell = post
+        self._sounds = sounds
+        self._post = post
         self._notify = notify
-        self._seen = trace
+        self._trace = trace
         self._clock = clock
         self._tasks = tasks
         self._audio_limit = audio_limit_bytes
-        self._pages: ResponseCache[FetchedDocument] = ResponseCache(budget_bytes=DOCUMENTS_BYTES)
+        self._documents: ResponseCache[FetchedDocument] = ResponseCache(budget_bytes=DOCUMENTS_BYTES)
         self._awaited: set[Token] = set()
-        self._asking_behind: set[DocumentKey] = set()
+        self._revalidating: set[DocumentKey] = set()
         self.callbacks = Callbacks(web=web, notify=notify, trace=trace, clock=clock, tasks=tasks)
 
     def carry_out(self, effect: WebEffect) -> None:
-        """Begin what is asked; what comes of it is told as a fact."""
+        """Start an effect; its outcome is posted as a fact."""
         match effect:
             case FetchDocument():
                 self._awaited.add(effect.token)
-                if not self._tell_kept(effect):
+                if not self._post_cached(effect):
                     self._tasks.create_task(self._fetch(effect), name=f"document {effect.token}")
             case StopFetch():
                 self._awaited.discard(effect.token)
@@ -94,91 +94,95 @@ class Webhooks:
                 assert_never(effect)
 
     def forget(self, call: CallSid) -> None:
-        """The call is over: its cookies and passwords are nobody's any more."""
+        """Forget the cookies and passwords of a call that has ended."""
         self._web.forget(call)
 
     async def drained(self, *, timeout_s: float) -> bool:
-        """Wait until every callback has left, but no longer than this; whether all have. For an orderly stop."""
+        """Wait until every callback is delivered, at most `timeout_s` seconds; return whether all are."""
         return await self.callbacks.drained(timeout_s=timeout_s)
 
     # --- documents ----------------------------------------------------------------------------------------------
 
     def _find(self, effect: FetchDocument) -> tuple[DocumentKey, CachedResponse[FetchedDocument]] | None:
-        """A page that answers this request, if one is kept and its sound is still here. A POST is never kept."""
+        """Return the cached document for this request, if its clip is still cached too. A POST is never cached."""
         if effect.request.method != "GET":
             return None
         for key in _keys(effect):
-            kept = self._pages.get(key)
-            if kept is not None and (kept.value.clip is None or self._library.has_clip(kept.value.clip)):
-                return key, kept
+            cached = self._documents.get(key)
+            if cached is not None and (cached.value.clip is None or self._sounds.has_clip(cached.value.clip)):
+                return key, cached
         return None
 
-    def _tell_kept(self, effect: FetchDocument) -> bool:
-        """Answer from what is kept, at once; whether that could be done.
+    def _post_cached(self, effect: FetchDocument) -> bool:
+        """Post the cached document at once, and return whether there is one.
 
-        Deviation: with `keep` a sound is told even when its time is over, unless its server forbids that, and a
-        document while `stale-while-revalidate` lasts; both are asked for again behind. Hold music must not wait.
+        Deviation: with `cacheable`, a stale sound is posted unless its server forbids that, and a stale document
+        within its `stale-while-revalidate` time; both are revalidated afterwards. Hold music must not wait.
         """
         found = self._find(effect)
         if found is None:
             return False
-        key, kept = found
-        state = kept.freshness(self._clock())
-        if state != "fresh":
-            is_sound = kept.value.clip is not None
+        key, cached = found
+        freshness = cached.freshness(self._clock())
+        if freshness != "fresh":
+            is_sound = cached.value.clip is not None
             if (
                 not effect.cacheable
-                or kept.policy.must_revalidate
-                or not (is_sound or state == "stale-while-revalidate")
+                or cached.policy.must_revalidate
+                or not (is_sound or freshness == "stale-while-revalidate")
             ):
                 return False
-            if key not in self._asking_behind:
-                self._asking_behind.add(key)
-                self._tasks.create_task(self._ask_behind(effect, key), name=f"revalidate {effect.token}")
-        self._tell_page(effect, kept.value)
+            if key not in self._revalidating:
+                self._revalidating.add(key)
+                self._tasks.create_task(self._revalidate(effect, key), name=f"revalidate {effect.token}")
+        self._post_document(effect, cached.value)
         return True
 
-    async def _ask_behind(self, effect: FetchDocument, key: DocumentKey) -> None:
-        """Ask whether a page told already has changed. A failure leaves it as it is: the last good copy."""
+    async def _revalidate(self, effect: FetchDocument, key: DocumentKey) -> None:
+        """Revalidate a document that was posted already; after a failure the last good copy stays."""
         try:
-            await self._ask(effect, kind="revalidation")
+            await self._request(effect, kind="revalidation")
         except VoiceError:
-            # The exchange was traced with its error; nobody waits for it.
+            # The exchange was traced with its error; no script waits for it.
             return
         finally:
-            self._asking_behind.discard(key)
+            self._revalidating.discard(key)
 
     async def _fetch(self, effect: FetchDocument) -> None:
-        """Ask for a page and tell what came of it, if anybody still waits."""
+        """Request a document, and post the outcome if the script still waits for it."""
         await self.callbacks.superseded_answered(effect.call, timeout_s=SUPERSEDED_WAIT_S)
         try:
-            self._tell_page(effect, await self._ask(effect, kind="document"))
+            self._post_document(effect, await self._request(effect, kind="document"))
         except VoiceError as error:
             found = self._find(effect) if effect.cacheable else None
             if found is not None and not found[1].policy.must_revalidate:
                 message = f"{error.message}; the last good copy is used"
                 url = without_secrets(effect.request.url)
                 self._notify(LogNotification(call=effect.call, code=error.code, log=1, message=message, url=url))
-                self._tell_page(effect, found[1].value)
+                self._post_document(effect, found[1].value)
             elif effect.token in self._awaited:
                 self._awaited.discard(effect.token)
                 url = without_secrets(effect.request.url)
-                self._tell(DocumentFetchFailed(token=effect.token, url=url, code=error.code, message=error.message))
+                self._post(DocumentFetchFailed(token=effect.token, url=url, code=error.code, message=error.message))
 
-    def _tell_page(self, effect: FetchDocument, page: FetchedDocument) -> None:
+    def _post_document(self, effect: FetchDocument, document: FetchedDocument) -> None:
         if effect.token in self._awaited:
             self._awaited.discard(effect.token)
-            self._tell(
+            self._post(
                 DocumentFetched(
-                    token=effect.token, url=page.url, content_type=page.content_type, body=page.body, clip=page.clip
+                    token=effect.token,
+                    url=document.url,
+                    content_type=document.content_type,
+                    body=document.body,
+                    clip=document.clip,
                 )
             )
 
-    async def _ask(self, effect: FetchDocument, *, kind: str) -> FetchedDocument:
-        """Ask for a page, only for changes if we have one; keep what may be kept. Raises: VoiceError."""
+    async def _request(self, effect: FetchDocument, *, kind: str) -> FetchedDocument:
+        """Request a document, conditionally if one is cached, and cache the response as allowed. Raises: VoiceError."""
         found = self._find(effect)
         conditions = found[1].policy.conditions() if found is not None else {}
-        ask = HttpRequest(
+        request = HttpRequest(
             url=effect.request.url,
             method=effect.request.method,
             form=effect.request.form,
@@ -188,84 +192,89 @@ class Webhooks:
             conditions=conditions,
         )
         began = self._clock()
-        answer: HttpResponse | None = None
+        response: HttpResponse | None = None
         error: VoiceError | None = None
         try:
-            answer = await self._web.send(ask)
-            caching = read_cache_policy(answer.headers)
-            if answer.status == 304 and found is not None:
-                self._pages.confirm(found[0], caching, now=self._clock())
+            response = await self._web.send(request)
+            policy = read_cache_policy(response.headers)
+            if response.status == 304 and found is not None:
+                self._documents.confirm(found[0], policy, now=self._clock())
                 return found[1].value
-            page = await self._read(answer.require_success(), effect.call)
-            self._keep(effect, page, answer)
-            return page
-        except VoiceError as wrong:
-            error = wrong
-            if found is not None and answer is not None and answer.status in GONE_STATUSES:
-                self._pages.remove(found[0])
+            document = await self._read(response.require_success(), effect.call)
+            self._store(effect, document, response)
+            return document
+        except VoiceError as failure:
+            error = failure
+            if found is not None and response is not None and response.status in GONE_STATUSES:
+                self._documents.remove(found[0])
             raise
         finally:
-            for seen in traces_of_exchange(
+            for trace in traces_of_exchange(
                 kind=kind,
                 call=effect.call,
                 request=effect.request,
                 took_s=self._clock() - began,
-                response=answer,
+                response=response,
                 error=error,
             ):
-                self._seen(seen)
+                self._trace(trace)
 
-    async def _read(self, answer: HttpResponse, call: CallSid) -> FetchedDocument:
-        """Return the text, or the clip made ready.
+    async def _read(self, response: HttpResponse, call: CallSid) -> FetchedDocument:
+        """Return the text of a response, or its audio as a clip in the media process.
 
         Raises: ResponseEmpty, ContentTypeInvalid, DocumentUnreadable, SoundUnplayable.
         """
-        if not answer.body:
-            raise ResponseEmpty(f"{answer.url} answered with nothing")
-        said = answer.content_type
-        if said in ("text/xml", "application/xml", "text/html", "text/plain"):
-            return FetchedDocument(url=answer.url, content_type=said, body=document_text(answer.body, answer.charset))
-        if said in content_sniffing.GENERIC_TYPES and content_sniffing.is_markup(answer.body):
-            self._warn(call, answer, f"{answer.url} has no content type that tells; it is read as text/xml")
+        if not response.body:
+            raise ResponseEmpty(f"{response.url} sent an empty response")
+        content_type = response.content_type
+        if content_type in ("text/xml", "application/xml", "text/html", "text/plain"):
             return FetchedDocument(
-                url=answer.url, content_type="text/xml", body=document_text(answer.body, answer.charset)
+                url=response.url, content_type=content_type, body=document_text(response.body, response.charset)
             )
-        shows = said in content_sniffing.GENERIC_TYPES and content_sniffing.recognized_format(answer.body) is not None
-        if shows or (content_sniffing.may_be_audio(said) and said not in content_sniffing.GENERIC_TYPES):
-            taken = await self._library.add_response(answer, call=call)
-            return FetchedDocument(url=answer.url, content_type=said or "audio/*", clip=taken.clip)
-        raise ContentTypeInvalid(f"{answer.url} is {said or 'without content type'}: neither TwiML nor a sound")
+        if content_type in content_sniffing.GENERIC_TYPES and content_sniffing.is_markup(response.body):
+            self._warn(call, response, f"{response.url} has no specific content type; it is read as text/xml")
+            return FetchedDocument(
+                url=response.url, content_type="text/xml", body=document_text(response.body, response.charset)
+            )
+        is_generic = content_type in content_sniffing.GENERIC_TYPES
+        has_signature = content_sniffing.recognized_format(response.body) is not None
+        if has_signature if is_generic else content_sniffing.may_be_audio(content_type):
+            sound = await self._sounds.add_response(response, call=call)
+            return FetchedDocument(url=response.url, content_type=content_type or "audio/*", clip=sound.clip)
+        raise ContentTypeInvalid(
+            f"{response.url} is {content_type or 'without content type'}: neither TwiML nor a sound"
+        )
 
-    def _keep(self, effect: FetchDocument, page: FetchedDocument, answer: HttpResponse) -> None:
-        """Keep a page as its server allows, for this call or for all.
+    def _store(self, effect: FetchDocument, document: FetchedDocument, response: HttpResponse) -> None:
+        """Cache a document as its server allows, for this call or for all calls.
 
-        A sound is anybody's unless it is private. A document is anybody's only if it also has a lifetime: one with
-        a validator alone may well be written for this call.
+        A sound is shared unless it is private. A document is shared only if it has a lifetime too: one with a
+        validator alone may be written for this call.
         """
         if effect.request.method != "GET":
             return
-        caching = read_cache_policy(answer.headers)
-        anybodys, own = _keys(effect)
-        for key in (anybodys, own):
-            self._pages.remove(key)
-        if page.clip is None and not caching.is_useful:
+        policy = read_cache_policy(response.headers)
+        shared_key, own_key = _keys(effect)
+        for key in (shared_key, own_key):
+            self._documents.remove(key)
+        if document.clip is None and not policy.is_useful:
             return
-        if not caching.storable:
+        if not policy.storable:
             return
-        is_everyones = caching.shared and (page.clip is not None or bool(caching.lifetime_s))
-        key = anybodys if is_everyones and effect.cacheable else own
-        self._pages.put(key, page, policy=caching, now=self._clock(), size=len(page.body) + 512)
+        is_shared = policy.shared and (document.clip is not None or bool(policy.lifetime_s))
+        key = shared_key if is_shared and effect.cacheable else own_key
+        self._documents.put(key, document, policy=policy, now=self._clock(), size=len(document.body) + 512)
 
-    # --- what can be seen ---------------------------------------------------------------------------------------
+    # --- notifications -----------------------------------------------------------------------------------------
 
-    def _warn(self, call: CallSid, answer: HttpResponse, message: str) -> None:
-        self._notify(LogNotification(call=call, code=ContentTypeInvalid.code, log=1, message=message, url=answer.url))
+    def _warn(self, call: CallSid, response: HttpResponse, message: str) -> None:
+        self._notify(LogNotification(call=call, code=ContentTypeInvalid.code, log=1, message=message, url=response.url))
 
 
 def _keys(effect: FetchDocument) -> tuple[DocumentKey, DocumentKey]:
-    """Where a page for this request may be kept: as anybody's, as this call's.
+    """Return the cache keys of a document for this request: the shared one, and that of this call.
 
-    The call's parameters are left out only where a cached answer is allowed for (`keep`): they name this call.
+    The call's parameters, which name the call, are left out only if the request is `cacheable`.
     """
     url = effect.request.url
     if not effect.cacheable:
