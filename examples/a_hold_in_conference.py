@@ -1,4 +1,4 @@
-"""(a) Put a conference participant on hold: they hear your music, nobody hears them.
+"""(a) Put a conference participant on hold: they hear your music, and no other participant hears them.
 
     python examples/a_hold_in_conference.py CF… CA… https://example.com/music.mp3
 

@@ -1,4 +1,4 @@
-"""(b) Bring a conference participant back from hold; if they hung up meanwhile, say so.
+"""(b) Resume a conference participant; if they hung up meanwhile, report it.
 
     python examples/b_resume_in_conference.py CF… CA…
 
@@ -12,7 +12,7 @@ from twilio.base.exceptions import TwilioRestException
 from twilio.rest import Client
 
 NOT_FOUND = 20404
-"""A participant who left is listed no more. Source: Twilio, error 20404."""
+"""The account does not list a participant who has left. Source: Twilio, error 20404."""
 
 client = Client()
 client.api.base_url = os.environ.get("TWILIO_API_BASE_URL", client.api.base_url)

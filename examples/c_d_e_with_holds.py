@@ -19,7 +19,10 @@ from holdfast.holds.web.app import make_web
 
 
 async def main(public_url: str) -> None:
-    """Anybody who reaches this port may hold: put your own login in front of everything but /twiml."""
+    """Serve the web application.
+
+    Any client that reaches this port may hold: put your own login in front of all but /twiml.
+    """
     async with Holds(Account.twilio(), public_url=public_url) as holds:
         await uvicorn.Server(uvicorn.Config(make_web(holds), port=urlsplit(public_url).port or 80)).serve()
 

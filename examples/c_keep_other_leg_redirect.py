@@ -2,8 +2,8 @@
 
     python examples/c_keep_other_leg_redirect.py 8000 +15550123
 
-When the dialled leg is held (d), the <Dial> of this one ends, and it lives on where the <Redirect> leads.
-It goes there after any end of the <Dial>; the `action` of c_keep_other_leg_action.py can tell one from another.
+When the dialled leg is held (d), the <Dial> of this one ends, and it continues where the <Redirect> leads.
+It goes there after any end of the <Dial>; the `action` of c_keep_other_leg_action.py can tell the ends apart.
 """
 
 import sys
@@ -13,7 +13,7 @@ from twilio.twiml.voice_response import VoiceResponse
 
 
 def answer(path: str) -> VoiceResponse:
-    """The document for a path."""
+    """Return the document for a path."""
     response = VoiceResponse()
     if path == "/voice":
         response.dial(sys.argv[2])

@@ -2,8 +2,8 @@
 
     python examples/d_hold_a_leg.py CA… https://example.com/music.mp3
 
-CA… is the leg that was dialled; the other one must have somewhere to go on (c). Redirected first, the leg that
-dialled would take this one down with it.
+CA… is the leg that was dialled; the other one must have a document to continue with (c). Redirected first, the
+leg that dialled would end this one.
 Twilio: TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN. Holdfast's engine: the same, and TWILIO_API_BASE_URL.
 """
 

@@ -2,7 +2,7 @@
 
     python examples/e_resume_a_leg.py CA…held CA…other https://example.com/after
 
-The last URL, where (c) lets the other leg wait, is where that one goes on when the held leg is held again.
+The last URL, where (c) lets the other leg wait, is where that one continues when the held leg is held again.
 Twilio: TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN. Holdfast's engine: the same, and TWILIO_API_BASE_URL.
 """
 

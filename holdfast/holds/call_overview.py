@@ -70,16 +70,16 @@ def call_views(data: OverviewInput) -> tuple[CallView, ...]:
 
 def _view(call: CallSnapshot, by_sid: Mapping[CallSid, CallSnapshot], data: OverviewInput) -> CallView:
     room = conference_planner.find(call.sid, data.rooms)
-    me = None if room is None else room.participant(call.sid)
+    participant = None if room is None else room.participant(call.sid)
     pair = data.pairs.get(call.sid)
     if room is not None or (pair is not None and (pair.over or pair.room is not None)):
         pair = None
     hold = data.holds.get(call.sid)
     queue = data.queues.get(call.sid)
-    held = (me is not None and me.hold) or (pair is not None and pair.party(call.sid).held)
+    held = (participant is not None and participant.hold) or (pair is not None and pair.party(call.sid).held)
     ends = _dialled_peers(call, by_sid) if room is None and pair is None and queue is None else ()
     peer = pair.other(call.sid).call if pair is not None else (ends[0].sid if len(ends) == 1 else None)
-    why_not, fix = _why_not(call, held=held, in_room=me is not None, pair=pair, ends=ends, data=data)
+    why_not, fix = _why_not(call, held=held, in_room=participant is not None, pair=pair, ends=ends, data=data)
     by_phone = data.phone_holds.get(call.sid)
     shown_hold = (
         hold if hold is not None and hold.status in (Status.HELD, Status.RESUMING, Status.HOLDING) else by_phone
@@ -94,7 +94,7 @@ def _view(call: CallSnapshot, by_sid: Mapping[CallSid, CallSnapshot], data: Over
         status=call.status,
         conference=None if room is None else room.conference.sid,
         conference_name=None if room is None else room.conference.name,
-        muted=me is not None and me.muted,
+        muted=participant is not None and participant.muted,
         queue=queue,
         held=held,
         held_by_phone=by_phone is not None,

@@ -86,10 +86,10 @@ class Reconciler:
         room = rooms.get(hold.conference)
         if room is None:
             room = rooms[hold.conference] = await self._executor.conferences.read_room(hold.conference)
-        me = room.participant(hold.call)
-        if me is None or not me.hold:
+        participant = room.participant(hold.call)
+        if participant is None or not participant.hold:
             if self._confirm_unexpected(hold):
-                over = me is None
+                over = participant is None
                 await self._hold_log.handle(
                     hold.id,
                     CallEnded(why="the party has left the conference")

@@ -173,7 +173,7 @@ class Holds:
         current = await self._find(hold, by=by, taken_over=True)
         if current.way is WayName.PHONE and current.active:
             raise HoldRefused(
-                "the party's own phone holds, and only it can take the call back",
+                "the party's own phone holds, and only it can resume the call",
                 fix="Ask the party to press Hold again; a hold of ours on the same call is a separate hold.",
                 hold=current.id,
             )
@@ -259,7 +259,7 @@ class Holds:
             if held is not None and result.music_failed is not None:
                 why = f"{result.music_failed} cannot be played; the account's own music takes its place"
                 await self.hold_log.handle(held.id, MusicFailed(why=why))
-            await self._end_holds(result.pair, gone=result.ended_call)
+            await self._end_holds(result.pair, ended_call=result.ended_call)
 
     async def handle_call_ended(self, call: CallSid) -> None:
         """Handle the report that this call is over."""
@@ -271,7 +271,7 @@ class Holds:
             pair = self.pairs.of(call)
             if pair is not None:
                 await self.legs.handle_call_ended(call)
-                await self._end_holds(party_left(pair, call).pair, gone=call)
+                await self._end_holds(party_left(pair, call).pair, ended_call=call)
 
     async def end_all(self, *, why: str) -> None:
         """End every active hold, because every call of the account is over: its engine was stopped.
@@ -285,13 +285,13 @@ class Holds:
         for pair in self.pairs.all():
             await self.pairs.forget(pair)
 
-    async def _end_holds(self, pair: Pair, *, gone: CallSid | None) -> None:
+    async def _end_holds(self, pair: Pair, *, ended_call: CallSid | None) -> None:
         """End the holds of a pair that is over, or together again."""
         for party in (pair.parent, pair.child):
             hold = self.hold_log.of_call(party.call)
             if hold is None or hold.status is not Status.HELD:
                 continue
-            if party.call == gone:
+            if party.call == ended_call:
                 message: Message = CallEnded(why="the party hung up")
             elif pair.over:
                 message = other_party_left(continues=isinstance(next_document(pair, party.call), ContinueDocument))

@@ -35,6 +35,6 @@ class SqlKeyValues:
 
     async def remove(self, kind: str, key: str) -> None:
         """Remove a value; no error when absent. Raises: StoreFailed."""
-        gone = delete(KEY_VALUES).where(KEY_VALUES.c.kind == kind, KEY_VALUES.c.key == key)
+        deletion = delete(KEY_VALUES).where(KEY_VALUES.c.kind == kind, KEY_VALUES.c.key == key)
         async with as_store_failed():
-            await self._database.write(Statement(sql=gone))
+            await self._database.write(Statement(sql=deletion))

@@ -90,7 +90,7 @@ def _all_rows(connection: sqlite3.Connection, readers: Readers) -> Iterator[Unre
     """Yield for every row that is read at a start what is wrong with it, or None."""
     columns_of = "SELECT rowid, noun, sid, data, over_at FROM snapshots"
     over = f"SELECT * FROM ({columns_of} WHERE over_at IS NOT NULL ORDER BY over_at DESC LIMIT {readers.kept:d})"
-    nouns = f"{columns_of} WHERE over_at IS NULL UNION ALL {over}"  # each by the index: the rest is not looked at
+    nouns = f"{columns_of} WHERE over_at IS NULL UNION ALL {over}"  # each by the index: the rest is not read
     for rowid, *columns in connection.execute(nouns):
         yield _check_row("snapshots", rowid, columns, lambda texts: _read_noun(readers, *texts), ("{} {}", 2))
     for rowid, *columns in connection.execute("SELECT rowid, kind, key, value FROM key_values"):

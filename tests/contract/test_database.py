@@ -1,4 +1,4 @@
-"""The SQLite file: survives a crash, commits in groups, and is refused with a reason when it cannot be used."""
+"""The SQLite file survives a crash, commits in groups, and is refused with a reason when it cannot be used."""
 
 from __future__ import annotations
 
@@ -118,9 +118,9 @@ async def test_a_caller_that_left_does_not_stop_the_writer(tmp_path: Path) -> No
 
 
 async def test_a_reader_that_left_leaves_nothing_behind(tmp_path: Path) -> None:
-    """However far its read is: nothing is left to a task that no group waits for."""
-    told: list[str] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["message"]))
+    """At any stage of its read: no task is left that no group waits for."""
+    reported: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["message"]))
     slow = text("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 20000) SELECT max(i) FROM n")
     async with open_database(tmp_path / "holdfast.db") as database:
         await database.write(row("a"))
@@ -133,7 +133,7 @@ async def test_a_reader_that_left_leaves_nothing_behind(tmp_path: Path) -> None:
             assert asyncio.all_tasks() == tasks
         assert len(await database.read(select(KEY_VALUES))) == 1
     gc.collect()
-    assert told == []
+    assert reported == []
 
 
 async def test_writes_before_the_close_are_kept(tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ async def test_a_failing_store_raises_the_engines_error(tmp_path: Path) -> None:
 
 
 async def test_a_new_store_is_its_owners_alone(tmp_path: Path) -> None:
-    """Passwords of lines and trunks are in it. A mode that somebody gave it stays."""
+    """It has passwords of lines and trunks. A mode that the operator gave it stays."""
     path = tmp_path / "holdfast.db"
     async with open_database(path) as database:
         await database.write(row("a"))
@@ -190,9 +190,9 @@ async def test_a_new_store_is_its_owners_alone(tmp_path: Path) -> None:
         assert path.stat().st_mode & 0o777 == 0o640
 
 
-@pytest.mark.parametrize(("version", "told"), [(1, "an earlier"), (99, "a later")])
+@pytest.mark.parametrize(("version", "reported"), [(1, "an earlier"), (99, "a later")])
 async def test_a_file_of_another_version_is_refused_untouched_in_a_sentence(
-    version: int, told: str, tmp_path: Path
+    version: int, reported: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "holdfast.db"
     with closing(sqlite3.connect(path)) as other, other:
@@ -201,7 +201,7 @@ async def test_a_file_of_another_version_is_refused_untouched_in_a_sentence(
         other.execute(f"PRAGMA user_version={version}")
     before = path.read_bytes()
     with pytest.raises(
-        DatabaseInvalid, match=rf"was written by {told} version of Holdfast \(schema {version}, ours is"
+        DatabaseInvalid, match=rf"was written by {reported} version of Holdfast \(schema {version}, ours is"
     ):
         async with open_database(path, readers=readers()):
             pass

@@ -1,4 +1,4 @@
-"""The store's file is taken away, replaced or written over while it is open: noticed, said, and no more is written."""
+"""The store's file is removed, replaced or overwritten while open: it is noticed and logged, and writes stop."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def row(key: str, value: str = "v") -> Statement:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Looks follow each other without a pause, so that no test waits."""
+    """Let checks follow each other without a pause, so that no test waits."""
     monkeypatch.setattr(database_module, "WATCH_INTERVAL_S", 0.01)
 
 
@@ -35,22 +35,22 @@ def path(tmp_path: Path) -> Path:
 
 async def trouble_of(database: Database) -> str:
     async with asyncio.timeout(30):
-        while (found := database.trouble()) is None:  # noqa: ASYNC110  # it says so when it is asked
+        while (found := database.trouble()) is None:  # noqa: ASYNC110  # it reports trouble only when asked
             await asyncio.sleep(0.01)
     return found
 
 
-async def looked(database: Database) -> None:
-    """Several looks have passed."""
+async def checked(database: Database) -> None:
+    """Wait for several checks."""
     await asyncio.sleep(0.2)
 
 
 async def another(path: Path) -> Path:
-    """A store that is not this one, closed and whole."""
+    """Make another store, closed and complete."""
     other = path.parent.parent / "other.db"
     async with open_database(other, watched=True) as opened:
         await opened.write(row("other"))
-        await looked(opened)
+        await checked(opened)
     return other
 
 
@@ -82,14 +82,14 @@ async def test_a_file_that_is_no_longer_the_one_that_was_opened_is_noticed(
     deed: str, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     other = await another(path)
-    do, told = DEEDS[deed]
+    do, reason = DEEDS[deed]
     async with open_database(path, watched=True) as database:
         await database.write(row("before"))
-        await looked(database)
+        await checked(database)
         assert database.trouble() is None
         do(path, other)
         trouble = await trouble_of(database)
-        assert told in trouble
+        assert reason in trouble
         assert "Stop Holdfast, put the file you want in its place while it is stopped, and start it again" in trouble
         assert caplog.text.count(trouble) == 1
         with pytest.raises(StoreUnavailable, match="while it was open"):
@@ -99,11 +99,11 @@ async def test_a_file_that_is_no_longer_the_one_that_was_opened_is_noticed(
 async def test_an_older_copy_of_the_same_store_is_noticed(path: Path) -> None:
     async with open_database(path, watched=True) as database:
         await database.write(row("before"))
-        await looked(database)
+        await checked(database)
         shutil.copyfile(path, path.with_suffix(".backup"))
         for number in range(3):
             await database.write(row(f"later {number}", "x" * 5_000_000))  # enough to be brought into the file
-            await looked(database)
+            await checked(database)
         assert database.trouble() is None
         shutil.copyfile(path.with_suffix(".backup"), path)
         assert "was written over" in await trouble_of(database)
@@ -113,7 +113,7 @@ async def test_a_file_that_comes_back_is_written_again(path: Path, caplog: pytes
     away = path.with_suffix(".away")
     async with open_database(path, watched=True) as database:
         await database.write(row("before"))
-        await looked(database)
+        await checked(database)
         path.rename(away)
         await trouble_of(database)
         away.rename(path)
@@ -127,7 +127,7 @@ async def test_a_file_that_comes_back_is_written_again(path: Path, caplog: pytes
 
 
 async def test_other_uses_of_the_file_are_no_trouble(path: Path) -> None:
-    """A second program that reads, writes, copies and cleans up, and much that is written."""
+    """A second program reads, writes, copies and cleans up, while many writes arrive."""
     async with open_database(path, watched=True) as database:
         for number in range(5):
             await database.write(row(f"row {number}", "x" * 3_000_000))
@@ -137,8 +137,8 @@ async def test_other_uses_of_the_file_are_no_trouble(path: Path) -> None:
                 third.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 third.execute("VACUUM INTO ?", (f"{path}.{number}",))
                 third.execute("DELETE FROM key_values WHERE key = ?", (f"row {number}",))
-            await looked(database)
+            await checked(database)
             assert database.trouble() is None
         await database.write(Statement(sql=text("DELETE FROM key_values")))
-        await looked(database)
+        await checked(database)
         assert database.trouble() is None

@@ -1,4 +1,4 @@
-"""Every hold store keeps holds with their history, and pairs, and numbers its events so that readers can go on."""
+"""Every hold store keeps holds with their history, and pairs, and numbers its events so that readers can continue."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ FULL = Hold(
 )
 
 
-def a_pair(parent: int, child: int, *, turn: int = 0) -> Pair:
+def a_pair(parent: int, child: int, *, generation: int = 0) -> Pair:
     return Pair(
         parent=Party(call=CallSid(f"CA{parent:032x}"), state=LegState.PARENT),
         child=Party(call=CallSid(f"CA{child:032x}"), state=LegState.CHILD, held=True, music="https://example.com/m"),
         after="https://example.com/after",
-        generation=turn,
+        generation=generation,
     )
 
 
@@ -113,9 +113,9 @@ async def test_history_is_numbered_in_its_order(store: HoldStore) -> None:
     ids = [event.id for event in (*first, *second)]
     assert ids == sorted(set(ids))
     assert await store.last_event_id() == ids[-1]
-    told = await store.events()
-    assert told == [*first, *second]
-    assert [(event.kind, event.at, event.by, event.detail) for event in told] == [
+    history = await store.events()
+    assert history == [*first, *second]
+    assert [(event.kind, event.at, event.by, event.detail) for event in history] == [
         ("asked", 1.0, "alice", "why"),
         ("holding", 1.0, "alice", None),
         ("resumed", 2.0, "bob", None),
@@ -132,8 +132,8 @@ async def test_history_is_read_after_a_given_event(store: HoldStore) -> None:
 async def test_a_pair_replaces_the_one_of_its_parent_and_is_removed(store: HoldStore) -> None:
     await store.save_pair(a_pair(1, 2))
     await store.save_pair(a_pair(3, 4))
-    await store.save_pair(a_pair(1, 5, turn=7))
-    assert sorted(await store.pairs(), key=lambda pair: pair.parent.call) == [a_pair(1, 5, turn=7), a_pair(3, 4)]
+    await store.save_pair(a_pair(1, 5, generation=7))
+    assert sorted(await store.pairs(), key=lambda pair: pair.parent.call) == [a_pair(1, 5, generation=7), a_pair(3, 4)]
     await store.remove_pair(a_pair(1, 2).parent.call)
     await store.remove_pair(a_pair(9, 9).parent.call)
     assert await store.pairs() == [a_pair(3, 4)]
@@ -148,7 +148,7 @@ async def test_sql_continues_numbering_after_a_restart(tmp_path: Path) -> None:
         store = await SqlHolds.open(database)
         [event] = await store.save_hold(FULL, [RecordEvent(kind="resumed")], at=2.0)
         assert event.id == 3
-        assert [one.kind for one in await store.events()] == ["asked", "held", "resumed"]
+        assert [event.kind for event in await store.events()] == ["asked", "held", "resumed"]
 
 
 async def test_a_failing_sql_store_raises_the_products_error(tmp_path: Path) -> None:

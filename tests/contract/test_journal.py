@@ -78,20 +78,20 @@ async def test_only_the_newest_ended_nouns_are_loaded_and_the_rest_is_pruned(jou
         for n in range(9)
     ]
     live = [state("CA900", "live"), Snapshot(noun="queue", sid="QU1", data="queue")]
-    lines = [entry(one.sid) for one in (*over, *live)]
+    lines = [entry(noun.sid) for noun in (*over, *live)]
     await journal.commit(lines, [*over[5:], *live, *over[:5]])
-    assert sorted((one.sid, one.data) for one in await journal.load(kept=3)) == [
+    assert sorted((noun.sid, noun.data) for noun in await journal.load(kept=3)) == [
         ("CA006", "6"),
         ("CA007", "7"),
         ("CA008", "8"),
         ("CA900", "live"),
         ("QU1", "queue"),
     ]
-    # What is written after the load is on the board, though the clock was set back meanwhile.
+    # Later rows belong to the running engine, though the clock was set back meanwhile.
     await journal.commit([entry("CA950")], [Snapshot(noun="call", sid="CA950", data="new", over_at=0.0)])
     while await journal.prune():
         pass
-    assert sorted(one.sid for one in await journal.load(kept=100)) == [
+    assert sorted(noun.sid for noun in await journal.load(kept=100)) == [
         "CA006",
         "CA007",
         "CA008",

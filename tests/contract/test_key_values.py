@@ -1,4 +1,4 @@
-"""Every configuration store replaces, lists by kind, and forgets."""
+"""Every configuration store replaces, lists by kind, and removes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A store that is late or fails: nobody waits for it, nothing it was given is lost or out of order, and it recovers.
+"""A late or failing store delays no caller, loses or reorders no write, and recovers.
 
 The lock is a real one: that of a second connection to the file.
 """
@@ -75,7 +75,7 @@ async def test_writes_to_a_locked_file_are_waited_for_once_and_written_later_in_
         took_s = time.monotonic() - began
         assert await kept(database) == [], "it is locked"
         assert database.trouble() is None, "it is late, no more"
-    # Twenty that each waited would be twenty times as long: nothing here says how fast this machine is.
+    # Twenty writes that each waited would take twenty times as long, on any machine.
     assert took_s < database_module.TROUBLE_S
     assert "and are written later, in order" in caplog.text
     await until_quiet(database)
@@ -135,7 +135,7 @@ async def test_a_late_write_that_fails_is_logged_and_the_others_are_kept_in_orde
 async def test_a_failing_store_raises_at_once_and_recovers_by_itself(
     database: Database, path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A disk that is full: here a file that may not grow."""
+    """The disk is full: here a file that may not grow."""
     monkeypatch.setattr(database_module, "RETRY_S", 0.05)
     await database.write(Statement(sql=text("PRAGMA max_page_count=1")))
     with pytest.raises(SQLAlchemyError, match="full"):
@@ -188,9 +188,9 @@ async def test_a_locked_store_logs_at_its_close_what_is_lost(
 async def test_a_hold_written_late_is_read_in_its_newest_state(database: Database, path: Path) -> None:
     store = await SqlHolds.open(database)
     call = CallSid("CA" + "1" * 32)
-    first, told = open_hold(id=HoldId("HD1"), call=call, now=1.0, by=None, reason=None, music=None, limit_s=None)
-    await store.save_hold(first, told, at=1.0)
-    second, told = open_hold(id=HoldId("HD2"), call=call, now=2.0, by="alice", reason=None, music=None, limit_s=None)
+    first, records = open_hold(id=HoldId("HD1"), call=call, now=1.0, by=None, reason=None, music=None, limit_s=None)
+    await store.save_hold(first, records, at=1.0)
+    second, records = open_hold(id=HoldId("HD2"), call=call, now=2.0, by="alice", reason=None, music=None, limit_s=None)
 
     async def seen() -> list[object]:
         return [
@@ -205,7 +205,7 @@ async def test_a_hold_written_late_is_read_in_its_newest_state(database: Databas
         ]
 
     with locked(path):
-        await store.save_hold(second, [*told, RecordEvent(kind="held")], at=2.0)
+        await store.save_hold(second, [*records, RecordEvent(kind="held")], at=2.0)
         late = await seen()
     await until_quiet(database)
     assert late == await seen()
@@ -214,15 +214,15 @@ async def test_a_hold_written_late_is_read_in_its_newest_state(database: Databas
 
 async def test_no_hold_begins_while_the_store_is_in_trouble(database: Database, path: Path) -> None:
     store = await SqlHolds.open(database)
-    hold, told = open_hold(
+    hold, records = open_hold(
         id=HoldId("HD1"), call=CallSid("CA1"), now=1.0, by=None, reason=None, music=None, limit_s=None
     )
     with locked(path):
         await database.write(row("early"))
         await until(lambda: database.trouble() is not None)
         with pytest.raises(StoreError, match="keeps it locked"):
-            await store.save_hold(hold, told, at=1.0)
+            await store.save_hold(hold, records, at=1.0)
         assert await store.hold(HoldId("HD1")) is None
     await until_quiet(database)
-    await store.save_hold(hold, told, at=1.0)
+    await store.save_hold(hold, records, at=1.0)
     assert await store.hold(HoldId("HD1")) == hold

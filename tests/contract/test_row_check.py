@@ -1,6 +1,6 @@
-"""Rows that cannot be read: a few are set aside, whole and said, and the start goes on; many are refused, untouched.
+"""A few unreadable rows are set aside, whole and logged, and the start continues; many are refused, untouched.
 
-Each kind of row is written by what writes it in a server, and is read by the readers of one.
+Each kind of row is written as a server writes it, and is read by a server's readers.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ NOUNS: tuple[Call | Room | Queue | Recording, ...] = (
 
 
 async def fill(path: Path) -> None:
-    """One row or more of each kind, as a server writes it."""
+    """Write one row or more of each kind, as a server does."""
     async with open_database(path) as database:
         kv, journal = SqlKeyValues(database), SqlJournal(database)
         states = [
@@ -188,7 +188,7 @@ def a_hold(id: str) -> Hold:
 
 
 async def start(path: Path) -> EngineState:
-    """All that a start reads, in the order in which a server does. Raises what would end it."""
+    """Read all that a start reads, in the order of a server. Raises the error that would end it."""
     async with open_database(path, readers=READERS) as database:
         holds = await SqlHolds.open(database)
         await holds.holds(active_only=True)
@@ -215,8 +215,8 @@ async def bury(switch: Switch, journal: Journal) -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(switch.run)
         switch.restore(await journal.load(kept=READERS.kept))
-        for one in [one.sid for one in switch.state.calls.values() if one.live]:
-            switch.post(LegEnded(call=one, cause="lost", sip_code=503))
+        for sid in [call.sid for call in switch.state.calls.values() if call.live]:
+            switch.post(LegEnded(call=sid, cause="lost", sip_code=503))
         await switch.settled()
         tasks.cancel_scope.cancel()
 
@@ -262,7 +262,7 @@ Damage = Callable[[bytes], str | bytes]
 
 
 def with_values(change: Callable[[object], object]) -> Damage:
-    """Every value that is no text is another."""
+    """Replace every value that is no text."""
 
     def walk(plain: Any) -> Any:
         if isinstance(plain, dict):
@@ -321,7 +321,7 @@ async def test_an_unreadable_row_is_set_aside_and_logged(
         assert kept == [(1,)]
         return
     aside = rows(path, "SELECT from_table, what, why, record FROM set_aside")
-    assert [one[0] for one in aside] == [table], (damage, after)
+    assert [row[0] for row in aside] == [table], (damage, after)
     if table == "snapshots":  # those that lived have ended since
         assert kept == [(0,)]
     else:
@@ -336,7 +336,7 @@ async def test_an_unreadable_row_is_set_aside_and_logged(
 async def test_the_engine_starts_with_references_to_a_noun_that_was_set_aside(number: int, path: Path) -> None:
     change(path, "UPDATE snapshots SET data = '{' WHERE sid = ?", NOUNS[number].sid)
     board = await start(path)
-    assert not [one for one in board.calls.values() if one.live]
+    assert not [call for call in board.calls.values() if call.live]
     await start(path)
 
 

@@ -1,4 +1,4 @@
-"""The account behind the holds service, when what answers is slow, wrong, or not there."""
+"""The client of the account handles responses that are slow, wrong, or missing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.anyio
 SID, TOKEN = "AC" + "1" * 32, "a-token"
 CALL, ROOM, QUEUE = CallSid("CA" + "2" * 32), ConferenceSid("CF" + "3" * 32), QueueSid("QU" + "4" * 32)
 SHORT_S, LONG_S = 0.2, 20.0
-"""Where no answer is expected, and where one is."""
+"""Methods without a response, and with one."""
 
 READS: dict[str, Callable[[Account], Awaitable[object]]] = {
     "call": lambda account: account.call(CALL),
@@ -50,8 +50,8 @@ CHANGES: dict[str, Callable[[Account], Awaitable[object]]] = {
 ALL = READS | CHANGES
 
 
-def told(status: int, code: int) -> Behaviour:
-    """An error as Twilio tells it."""
+def error_response(status: int, code: int) -> Behaviour:
+    """Return an error as Twilio sends it."""
     body = json.dumps({"code": code, "message": "no", "more_info": "", "status": status})
     return reply(body, status=status, kind="application/json")
 
@@ -120,14 +120,14 @@ async def test_an_unreadable_response_is_an_account_error(work: str, behaviour: 
 async def test_errors_are_translated_by_their_meaning(
     work: str, status: int, code: int, expected: type[AccountRefused]
 ) -> None:
-    error = await trouble(told(status, code), ALL[work])
+    error = await trouble(error_response(status, code), ALL[work])
     assert type(error) is expected
     assert isinstance(error, AccountRefused)
     assert (error.status, error.twilio_code) == (status, code)
 
 
 async def test_an_absent_resource_is_a_valid_response_to_a_read() -> None:
-    async with WebServer(otherwise=told(404, 20404)) as server:
+    async with WebServer(otherwise=error_response(404, 20404)) as server:
         account = Account.engine(url=server.url(""), sid=SID, token=TOKEN, timeout_s=LONG_S)
         assert await account.call(CALL) is None
         assert await account.participant(ROOM, CALL) is None

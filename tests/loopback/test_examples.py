@@ -1,4 +1,4 @@
-"""Each example, run as the program it is, with phones at both ends that say what they hear."""
+"""Each example runs as a program, with phones at both ends that report what they hear."""
 
 import asyncio
 import json
@@ -47,7 +47,7 @@ async def start(name: str, *arguments: str, server: Server) -> asyncio.subproces
 
 
 async def run(name: str, *arguments: str, server: Server) -> tuple[int | None, str]:
-    """Run an example to its end: its status, and what it printed."""
+    """Run an example to its end; return its status, and what it printed."""
     process = await start(name, *arguments, server=server)
     async with asyncio.timeout(20.0):
         output, errors = await process.communicate()
@@ -56,7 +56,7 @@ async def run(name: str, *arguments: str, server: Server) -> tuple[int | None, s
 
 @asynccontextmanager
 async def serving(name: str, *arguments: str, port: int, server: Server) -> AsyncIterator[None]:
-    """An example that is a web application, while it runs and listens at this port."""
+    """Run an example that is a web application and listens at this port."""
     process = await start(name, *arguments, server=server)
     try:
         async with asyncio.timeout(20.0):
@@ -87,7 +87,7 @@ def into_a_room() -> str:
 
 
 async def call_from(caller: str, server: Server) -> str:
-    """The SID of the call a phone has made."""
+    """Return the SID of the call that a phone has made."""
     calls = await asyncio.to_thread(server.sdk().calls.list, status="in-progress")
     return str(next(call.sid for call in calls if call.parent_call_sid is None and caller in str(call._from)))
 

@@ -1,4 +1,4 @@
-"""Phones that hold by themselves, in every form there is: what is answered, and what every ear hears meanwhile."""
+"""Phones that hold by themselves, in every form: the response is right, and every party hears the right audio."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def twiml(inside: str) -> str:
 
 
 async def hears_music(phone: Phone, *, within_s: float = 5.0) -> None:
-    """Wait until the phone gets nothing but frames of the engine's own hold music, byte for byte."""
+    """Wait until the phone receives only frames of the engine's own hold music, byte for byte."""
     asked_s = now_s()
     while now_s() - asked_s < within_s:
         latest = [packet.payload for packet in phone.ear.packets(since_s=now_s() - 0.12)]
@@ -52,7 +52,7 @@ def files() -> Iterator[FileServer]:
 
 @pytest.fixture(autouse=True)
 async def numbers(server: Server, files: FileServer) -> AsyncIterator[None]:
-    """Who answers; and no error is logged."""
+    """Register the callees, and assert that no error is logged."""
     room = files.put("room.xml", twiml('<Dial><Conference beep="false" waitUrl="">room</Conference></Dial>'))
     line_up = files.put("line.xml", twiml('<Play digits="w"/><Enqueue>line</Enqueue>'))
     for number, url in {FRONT: files.url("front.xml"), ROOM: room, LINE_UP: line_up}.items():
@@ -63,7 +63,7 @@ async def numbers(server: Server, files: FileServer) -> AsyncIterator[None]:
 
 
 async def through(call: PhoneCall, phone: Phone, peer: Phone, form: HoldForm, by: Literal["INVITE", "UPDATE"]) -> None:
-    """One hold and its end: answered right, music at the peer, nothing sent to the phone that holds."""
+    """Hold and resume once: the right response, music at the peer, nothing sent to the phone that holds."""
     assert await call.hold(form, by=by) == form.answer
     await asyncio.gather(hears_music(peer), phone.hears("no packets"))
     assert await call.unhold(by=by) == "sendrecv"
@@ -79,13 +79,13 @@ async def test_every_form_of_hold_in_a_call_of_two(server: Server, files: FileSe
         await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
         for number, form in enumerate(HoldForm):
             await through(call, alice, bob, form, BY[number % 2])
-        # The called party may hold as well, and twice, and come back without an offer of its own.
+        # The callee may hold as well, and twice, and resume without an offer of its own.
         await called.hold(HoldForm.SENDONLY)
         assert await called.hold(HoldForm.INACTIVE, by="UPDATE") == "inactive"
         await hears_music(alice)
         assert await called.unhold(offer=False) == "sendrecv"
         await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
-        # Both hold: neither hears anything, and each comes back by itself.
+        # Both hold: neither hears anything, and each resumes by itself.
         await call.hold()
         await called.hold()
         await asyncio.gather(alice.hears("no packets"), bob.hears("no packets"))
@@ -104,11 +104,11 @@ async def test_a_phone_and_rest_hold_one_party_and_both_must_resume(server: Serv
         await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
         (conference,) = await asyncio.to_thread(client.conferences.list, status="in-progress")
         calls = await asyncio.to_thread(client.calls.list, status="in-progress")
-        sid = str(next(one.sid for one in calls if "alice" in str(one._from)))
+        sid = str(next(call.sid for call in calls if "alice" in str(call._from)))
         participant = client.conferences(str(conference.sid)).participants(sid)
 
         await through(call, alice, bob, HoldForm.NO_ADDRESS, "UPDATE")
-        # By the phone first, then by REST; REST lets go first.
+        # By the phone first, then by REST; REST resumes first.
         await call.hold()
         await hears_music(bob)
         await asyncio.to_thread(participant.update, hold=True)
@@ -116,7 +116,7 @@ async def test_a_phone_and_rest_hold_one_party_and_both_must_resume(server: Serv
         await asyncio.gather(alice.hears("no packets"), hears_music(bob))
         await call.unhold(offer=False)
         await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
-        # By REST first, then by the phone; the phone lets go first.
+        # By REST first, then by the phone; the phone resumes first.
         await asyncio.to_thread(participant.update, hold=True)
         await asyncio.gather(hears_music(alice), bob.hears("silence"))
         await call.hold(HoldForm.INACTIVE)
@@ -145,7 +145,7 @@ async def test_three_in_a_conference_go_on_when_one_phone_holds(server: Server) 
 
 
 async def test_a_waiting_phone_that_holds_is_met_with_music(server: Server, files: FileServer) -> None:
-    """In a queue: held while it waits, taken while it holds, and both ways once they talk."""
+    """A call in a queue holds while it waits, is taken while it holds, and holds again once they talk."""
     files.put("front.xml", twiml("<Dial><Queue>line</Queue></Dial>"))
     async with Phone("alice", server=server.sip) as alice, Phone("bob", server=server.sip) as bob:
         waiting = await alice.call(LINE_UP)
@@ -169,15 +169,15 @@ async def test_the_holds_service_shows_a_hold_by_phone(server: Server) -> None:
         await (await bob.call(ROOM)).answered()
         await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
         await call.hold(by="UPDATE")
-        sids = {one["from"].partition("@")[0]: one["sid"] for one in await asked(ask, "/calls", "calls")}
+        sids = {view["from"].partition("@")[0]: view["sid"] for view in await asked(ask, "/calls", "calls")}
         (hold,) = await listed(ask, sids["sip:alice"], 1)
         assert (hold["by"], hold["status"], hold["way"]) == ("phone", "held", "phone")
-        shown = {one["from"].partition("@")[0]: one for one in await asked(ask, "/calls", "calls")}
+        shown = {view["from"].partition("@")[0]: view for view in await asked(ask, "/calls", "calls")}
         assert (shown["sip:alice"]["held_by_phone"], shown["sip:alice"]["by"]) == (True, "phone")
         assert (shown["sip:bob"]["held_by_phone"], shown["sip:bob"]["hears"]) == (False, "music")
         await call.unhold()
         assert await listed(ask, sids["sip:alice"], 0) == []
-        (ended,) = [one for one in await asked(ask, "/holds", "holds") if one["call"] == sids["sip:alice"]]
+        (ended,) = [view for view in await asked(ask, "/holds", "holds") if view["call"] == sids["sip:alice"]]
         assert (ended["id"], ended["status"]) == (hold["id"], "resumed")
 
 
@@ -187,10 +187,10 @@ async def asked(ask: HoldsClient, path: str, name: str) -> list[Any]:
 
 
 async def listed(ask: HoldsClient, call: str, count: int) -> list[Any]:
-    """The holds of a call that go on, once there are so many. Raises: TimeoutError."""
+    """Return the active holds of a call, once there are so many. Raises: TimeoutError."""
     async with asyncio.timeout(15):
         while True:
-            holds = [one for one in await asked(ask, "/holds?active=true", "holds") if one["call"] == call]
+            holds = [view for view in await asked(ask, "/holds?active=true", "holds") if view["call"] == call]
             if len(holds) == count:
                 return holds
             await asyncio.sleep(0.1)

@@ -1,4 +1,4 @@
-"""The holds service at the real engine: conference and two legs, at the ears of the phones."""
+"""The holds service works with the real engine: conference and two legs, heard by the phones."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def files() -> Iterator[FileServer]:
 
 @dataclass(frozen=True, kw_only=True)
 class Talk:
-    """Alice and Bob, talking, and the JSON API they are held by. `bob_call` is the child of Alice's, by legs."""
+    """Alice and Bob talk; the JSON API holds them. `bob_call` is the child of Alice's, by legs."""
 
     server: Server
     api: Client
@@ -75,7 +75,7 @@ class Talk:
 async def talking(
     server: Server, files: FileServer, *, number: str, support_url: str | None = None
 ) -> AsyncIterator[Talk]:
-    """Two phones that talk: in a conference, or by a Dial whose document the holds service gave."""
+    """Let two phones talk: in a conference, or by a Dial whose document the holds service gave."""
     api = client(server)
     async with (
         Phone("alice", server=server.sip) as alice,
@@ -96,7 +96,7 @@ async def talking(
 
 
 async def hears_other_music(phone: Phone, *not_this: str) -> None:
-    """Wait until this ear hears something that is neither silence nor one of these: the built-in music."""
+    """Wait until this phone hears something that is neither silence nor one of these: the built-in music."""
 
     def heard() -> bool:
         now = phone.ear.now(now_s())
@@ -106,7 +106,7 @@ async def hears_other_music(phone: Phone, *not_this: str) -> None:
 
 
 async def history(talk: Talk, hold: str) -> list[str]:
-    """What happened to a hold, as a watcher who comes late is told it."""
+    """Return the history of a hold, as a watcher that connects late receives it."""
 
     def read() -> list[str]:
         kinds: list[str] = []
@@ -212,7 +212,7 @@ async def test_control_killed_in_the_middle_of_a_hold_ends_the_hold_and_keeps_it
 
 
 async def kept(store: Path) -> list[Hold]:
-    """The holds in a store whose server has ended, oldest first."""
+    """Return the holds in a store whose server has ended, oldest first."""
     async with open_database(store) as database:
         return list(reversed(await (await SqlHolds.open(database)).holds()))
 
@@ -249,7 +249,7 @@ async def test_a_clean_stop_ends_holds_with_the_time_of_the_stop(
 async def test_holds_of_a_program_of_its_own_stay_with_it_when_the_server_stops(
     files: FileServer, tmp_path: Path
 ) -> None:
-    """Its account may be another one's, or come back: it says what became of them once it can look."""
+    """Its account may be another one, or return: it reports the outcome once it can read it."""
     own = tmp_path / "own.db"
     async with Server(lines={"bob": PASSWORD}) as server, talking(server, files, number=MEETING) as talk:
         account = Account.engine(url=server.url, sid=server.account_sid, token=server.auth_token)
@@ -262,11 +262,11 @@ async def test_holds_of_a_program_of_its_own_stay_with_it_when_the_server_stops(
             with pytest.raises(AccountUnreachable):
                 await beside.check()
             assert (await beside.get(hold.id)).status == "held"
-    assert [one.status for one in await kept(own)] == ["held"]
+    assert [hold.status for hold in await kept(own)] == ["held"]
 
 
 class Service:
-    """A holds service of one's own beside the engine, as an application has it: it can be stopped and started."""
+    """A service runs beside the engine, as an application has it: it can be stopped and started."""
 
     def __init__(self, server: Server, *, port: int, store: Path) -> None:
         self._server = server
@@ -275,7 +275,7 @@ class Service:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Holds]:
-        """The service, from its start to its end."""
+        """Run the service."""
         sid, token = self._server.account_sid, self._server.auth_token
         async with AsyncExitStack() as stack:
             database = await stack.enter_async_context(open_database(self._store))
@@ -372,5 +372,5 @@ async def test_another_service_resumes_and_holds_a_leg(server: Server, files: Fi
 
 
 def dial_document(action: str) -> str:
-    """A Dial of an application that says what is ours: where it goes on."""
+    """Return a Dial of an application whose continuation is ours."""
     return f'<Response><Dial action="{action}"><Client>bob</Client></Dial></Response>'

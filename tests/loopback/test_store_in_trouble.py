@@ -1,4 +1,4 @@
-"""A server whose store is locked, damaged or taken away: calls come, are held, come back and end all the same.
+"""A server whose store is locked, damaged or removed still takes calls, holds them, resumes them and ends them.
 
 The lock is that of a second connection to the file. What is awaited here happens while it lasts.
 """
@@ -35,7 +35,7 @@ def locked(server: Server) -> Iterator[None]:
 
 @asynccontextmanager
 async def conversation() -> AsyncIterator[Talk]:
-    """Alice and Bob talk in a conference, at a server of their own."""
+    """Let Alice and Bob talk in a conference, at a server of their own."""
     with FileServer() as files:
         files.put("room.xml", ROOM)
         async with (
@@ -75,9 +75,9 @@ async def test_calls_continue_while_the_store_is_locked_and_all_of_it_is_written
 
         def kept() -> bool:
             with closing(sqlite3.connect(server.store)) as store:
-                told = store.execute("SELECT kind FROM hold_events ORDER BY id").fetchall()
+                kinds = store.execute("SELECT kind FROM hold_events ORDER BY id").fetchall()
                 over = store.execute("SELECT count(*) FROM snapshots WHERE over_at IS NOT NULL").fetchone()
-            return told == [("asked",), ("holding",), ("held",), ("resuming",), ("resumed",)] and over == (2,)
+            return kinds == [("asked",), ("holding",), ("held",), ("resuming",), ("resumed",)] and over == (2,)
 
         await until(kept)
         assert (await talk.hold(await carols_call(talk)))["status"] == "held"

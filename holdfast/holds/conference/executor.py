@@ -69,14 +69,14 @@ class ConferenceExecutor:
         return None if room.participant(call) is None else self._remember(call, room)
 
     def _remember(self, call: CallSid, room: RoomSnapshot) -> FoundParticipant | None:
-        me = room.participant(call)
-        if me is None:
+        participant = room.participant(call)
+        if participant is None:
             return None
         self._last_conference[call] = room.conference.sid
         self._last_conference.move_to_end(call)
         if len(self._last_conference) > MAX_REMEMBERED:
             self._last_conference.popitem(last=False)
-        return FoundParticipant(participant=me, room=room)
+        return FoundParticipant(participant=participant, room=room)
 
     def forget(self, call: CallSid) -> None:
         """Remove what was remembered of a call."""
@@ -91,9 +91,9 @@ class ConferenceExecutor:
             return music
         return self._documents.music_url(music)
 
-    async def hold(self, me: ParticipantSnapshot, music: str | None) -> Message:
+    async def hold(self, participant: ParticipantSnapshot, music: str | None) -> Message:
         """Hold a participant, and return the message for its hold."""
-        step = planner.hold(me, self.music_url(music))
+        step = planner.hold(participant, self.music_url(music))
         match step:
             case Refusal(why=why, call_ended=True):
                 return CallEnded(why=why)
@@ -104,9 +104,9 @@ class ConferenceExecutor:
             case SetHold():
                 return await self._set(step)
 
-    async def resume(self, me: ParticipantSnapshot) -> Message:
+    async def resume(self, participant: ParticipantSnapshot) -> Message:
         """Resume a participant, and return the message for its hold."""
-        step = planner.resume(me)
+        step = planner.resume(participant)
         return HoldEnded() if step is None else await self._set(step)
 
     async def _set(self, step: SetHold) -> Message:

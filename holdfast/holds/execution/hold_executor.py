@@ -84,8 +84,8 @@ class HoldExecutor:
 
     async def _carry_out(self, hold: Hold, chosen: InConference | InPair | Refusal) -> Message:
         match chosen:
-            case Refusal(why=why, call_ended=gone):
-                return CallEnded(why=why) if gone else Refuse(why=why)
+            case Refusal(why=why, call_ended=call_ended):
+                return CallEnded(why=why) if call_ended else Refuse(why=why)
             case InConference(found=found, owner_call=owner_call):
                 sid = found.room.conference.sid
                 await self._hold_log.handle(
@@ -119,10 +119,10 @@ class HoldExecutor:
             if self.pairs.of(hold.call) is None:
                 return CallEnded(why="the conversation is over")
             return await self.legs.resume(hold.call)
-        me = None if hold.conference is None else await self.account.participant(hold.conference, hold.call)
-        if me is None:
+        participant = None if hold.conference is None else await self.account.participant(hold.conference, hold.call)
+        if participant is None:
             return CallEnded(why="the party has left the conference")
-        return await self.conferences.resume(me)
+        return await self.conferences.resume(participant)
 
     async def reconcile(self, hold: Hold) -> Hold:
         """Change an unfinished hold to the status that the account shows. Raises: AccountError."""

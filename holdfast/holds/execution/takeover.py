@@ -69,13 +69,13 @@ class Takeover:
                 f"{HELD_BY_LEGS}, and the account cannot reach this service",
                 fix=f"Give Holds(…, public_url=…). {RESUME_THERE}",
             )
-        me = Party(call=call, state=LegState.JOINED)
+        party = Party(call=call, state=LegState.JOINED)
         # While this call is held, the other talks to no party: it is parked, or held as well.
         if queue_name(other.sid) in waiting:
-            left = Party(call=other.sid, state=LegState.WAITING, held=True)
+            peer = Party(call=other.sid, state=LegState.WAITING, held=True)
         else:
-            left = Party(call=other.sid, state=LegState.PARKED)
-        pair = Pair(parent=left, child=me) if await self._is_child(call) else Pair(parent=me, child=left)
+            peer = Party(call=other.sid, state=LegState.PARKED)
+        pair = Pair(parent=peer, child=party) if await self._is_child(call) else Pair(parent=party, child=peer)
         return ShownHold(begin=Begin(way=WayName.LEGS, queue=name), pair=pair)
 
     async def adopt(self, call: CallSid, shown: ShownHold) -> HoldConfirmed:

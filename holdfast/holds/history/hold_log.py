@@ -166,9 +166,9 @@ class HoldLog:
             newest = {hold.id: number for number, (hold, _, _) in enumerate(self._unsaved)}
             stale = next((n for n, (hold, _, _) in enumerate(self._unsaved) if newest[hold.id] > n), None)
             if stale is not None:
-                gone, _, _ = self._unsaved[stale]
+                dropped, _, _ = self._unsaved[stale]
                 del self._unsaved[stale]
-                _log.error("hold=%s call=%s fact=HistoryLost why=the store takes nothing", gone.id, gone.call)
+                _log.error("hold=%s call=%s fact=HistoryLost why=the store accepts no writes", dropped.id, dropped.call)
 
     async def flush(self, *, limit: int = MAX_ACTIVE) -> None:
         """Write unsaved changes in their order. After a failure the next flush tries again."""

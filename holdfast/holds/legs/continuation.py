@@ -74,31 +74,31 @@ class ContinuationResult:
 
 def continue_call(pair: Pair, call: CallSid, report: ContinuationRequest) -> ContinuationResult:
     """Decide what a party does next when its document has ended."""
-    me, other = pair.party(call), pair.other(call)
+    party, other = pair.party(call), pair.other(call)
     if report.hung_up:
         plan = planner.party_left(pair, call)
         return ContinuationResult(pair=plan.pair, document=HangUp(), steps=plan.steps, ended_call=call)
-    stale = report.superseded or report.generation < me.generation
+    stale = report.superseded or report.generation < party.generation
     if pair.over and not stale:
-        gone_on = pair.with_parties(replace(me, state=LegState.GONE, held=False, unconfirmed=False))
+        gone_on = pair.with_parties(replace(party, state=LegState.GONE, held=False, unconfirmed=False))
         return ContinuationResult(pair=gone_on, document=next_document(pair, call))
     if stale:
-        # It may be on its way to the room by a redirect; the answer takes it there just as well.
-        seen = pair.with_parties(replace(me, unconfirmed=False)) if me.state is LegState.ROOM else pair
+        # It may be on its way to the room by a redirect; the response leads there just as well.
+        seen = pair.with_parties(replace(party, unconfirmed=False)) if party.state is LegState.ROOM else pair
         return ContinuationResult(pair=seen, document=current_document(pair, call))
-    if me.held and report.queue_result in MUSIC_FAILED and me.music is not None:
-        plain = pair.with_parties(replace(me, music=None))
-        return ContinuationResult(pair=plain, document=current_document(plain, call), music_failed=me.music)
-    if me.held and report.queue_result in QUEUE_REFUSED:
+    if party.held and report.queue_result in MUSIC_FAILED and party.music is not None:
+        plain = pair.with_parties(replace(party, music=None))
+        return ContinuationResult(pair=plain, document=current_document(plain, call), music_failed=party.music)
+    if party.held and report.queue_result in QUEUE_REFUSED:
         plan = planner.fall_back(pair, call, answered=True)
         return ContinuationResult(
             pair=plan.pair, document=current_document(plan.pair, call), steps=plan.steps, not_queued=call
         )
-    if me.unconfirmed and me.generation < pair.generation:
-        arrived = replace(me, generation=pair.generation, unconfirmed=me.state is not LegState.PARKED)
+    if party.unconfirmed and party.generation < pair.generation:
+        arrived = replace(party, generation=pair.generation, unconfirmed=party.state is not LegState.PARKED)
         moved = pair.with_parties(arrived)
         return ContinuationResult(pair=moved, document=current_document(moved, call))
-    if me.state is LegState.TAKING and report.dial_status in NOT_JOINED:
+    if party.state is LegState.TAKING and report.dial_status in NOT_JOINED:
         return ContinuationResult(
             pair=planner.restore_hold(pair, other.call), document=park_document(other), not_joined=other.call
         )

@@ -55,17 +55,17 @@ def hold(pair: Pair, call: CallSid, *, music: str | None, limit_s: float | None 
 
     It waits in its private queue; the other waits in silence, or in its own queue when it is held too.
     """
-    me, other = pair.party(call), pair.other(call)
-    missing = _missing(pair, me, other)
+    party, other = pair.party(call), pair.other(call)
+    missing = _missing(pair, party, other)
     if missing is not None:
         return missing
-    if me.held:
+    if party.held:
         return Plan(pair=pair)
-    if me.state is LegState.ROOM:
+    if party.state is LegState.ROOM:
         return Refusal(why="the pair is in a conference by now", fix="Hold the party there.")
     generation = pair.generation + 1
-    held = replace(me, state=LegState.WAITING, held=True, unconfirmed=True, music=music, limit_s=limit_s)
-    if me.state is LegState.PARENT:
+    held = replace(party, state=LegState.WAITING, held=True, unconfirmed=True, music=music, limit_s=limit_s)
+    if party.state is LegState.PARENT:
         return Plan(
             pair=pair.next_generation(held, replace(other, state=LegState.PARKED, generation=generation)),
             steps=(OpenQueue(name=queue_name(call)), RedirectCall(call=other.call, document=park_document(held))),
@@ -91,17 +91,17 @@ def resume(pair: Pair, call: CallSid) -> Plan | Refusal:
 
     The other party takes it out of its queue; while the other is held too, it waits in silence.
     """
-    me, other = pair.party(call), pair.other(call)
-    if me.state is LegState.GONE or pair.over:
+    party, other = pair.party(call), pair.other(call)
+    if party.state is LegState.GONE or pair.over:
         return Refusal(why=f"{call} has hung up", call_ended=True)
-    if not me.held:
+    if not party.held:
         return Plan(pair=pair)
     generation = pair.generation + 1
     if other.held:
-        parked = replace(me, state=LegState.PARKED, held=False, unconfirmed=False, generation=generation, music=None)
+        parked = replace(party, state=LegState.PARKED, held=False, unconfirmed=False, generation=generation, music=None)
         return Plan(pair=pair.next_generation(parked), steps=(RedirectCall(call=call, document=park_document(other)),))
     taking = replace(other, state=LegState.TAKING, unconfirmed=False, generation=generation)
-    back = replace(me, held=False, unconfirmed=False)
+    back = replace(party, held=False, unconfirmed=False)
     return Plan(
         pair=pair.next_generation(taking, back),
         steps=(RedirectCall(call=other.call, document=TakeFromQueue(queue=queue_name(call), generation=generation)),),
@@ -133,9 +133,9 @@ def fall_back(pair: Pair, call: CallSid, *, answered: bool = False) -> Plan:
     conference, because queues cannot do it. `answered`: this party is asking for a document just now, and needs no
     redirect.
     """
-    me, other = pair.party(call), pair.other(call)
+    party, other = pair.party(call), pair.other(call)
     generation = pair.generation + 1
-    here = replace(me, held=False, music=None, generation=generation, unconfirmed=False)
+    here = replace(party, held=False, music=None, generation=generation, unconfirmed=False)
     if other.held:
         parked = replace(here, state=LegState.PARKED)
         steps: tuple[LegStep, ...] = () if answered else (RedirectCall(call=call, document=park_document(other)),)
@@ -163,8 +163,8 @@ def unconfirmed_in_room(pair: Pair) -> tuple[Party, ...]:
 
 def confirm_in_room(pair: Pair, call: CallSid) -> Pair:
     """Return the pair after this call was seen in the conference."""
-    me = pair.party(call)
-    return pair.with_parties(replace(me, unconfirmed=False)) if me.state is LegState.ROOM else pair
+    party = pair.party(call)
+    return pair.with_parties(replace(party, unconfirmed=False)) if party.state is LegState.ROOM else pair
 
 
 def undo(before: Pair, planned: Pair, current: Pair, call: CallSid) -> Plan:
@@ -181,41 +181,41 @@ def undo(before: Pair, planned: Pair, current: Pair, call: CallSid) -> Plan:
 
 def confirm_waiting(pair: Pair, call: CallSid) -> Pair:
     """Return the pair after this call was seen in its own queue."""
-    me = pair.party(call)
-    if me.state is LegState.WAITING and me.unconfirmed:
-        return pair.with_parties(replace(me, unconfirmed=False))
+    party = pair.party(call)
+    if party.state is LegState.WAITING and party.unconfirmed:
+        return pair.with_parties(replace(party, unconfirmed=False))
     return pair
 
 
 def confirm_joined(pair: Pair, call: CallSid) -> Pair:
     """Return the pair after this call was seen to have left its queue to talk."""
-    me = pair.party(call)
-    if me.state is LegState.WAITING and not me.held and pair.other(call).state is LegState.TAKING:
-        return pair.with_parties(replace(me, state=LegState.JOINED, music=None))
+    party = pair.party(call)
+    if party.state is LegState.WAITING and not party.held and pair.other(call).state is LegState.TAKING:
+        return pair.with_parties(replace(party, state=LegState.JOINED, music=None))
     return pair
 
 
 def restore_hold(pair: Pair, call: CallSid) -> Pair:
     """Return the pair after a failed resume: this call waits in its queue as before, the other in silence."""
-    me, other = pair.party(call), pair.other(call)
+    party, other = pair.party(call), pair.other(call)
     return pair.with_parties(
-        replace(me, held=True, state=LegState.WAITING, unconfirmed=False),
+        replace(party, held=True, state=LegState.WAITING, unconfirmed=False),
         replace(other, state=LegState.PARKED, unconfirmed=False, generation=pair.generation),
     )
 
 
 def abandon_resume(pair: Pair, call: CallSid) -> Plan:
     """End a resume that does not succeed: the call stays held, and the party that was to take it is parked again."""
-    me, other = pair.party(call), pair.other(call)
+    party, other = pair.party(call), pair.other(call)
     generation = pair.generation + 1
     if other.held:
-        return Plan(pair=pair.next_generation(replace(me, held=True, state=LegState.WAITING, unconfirmed=False)))
+        return Plan(pair=pair.next_generation(replace(party, held=True, state=LegState.WAITING, unconfirmed=False)))
     return Plan(
         pair=pair.next_generation(
-            replace(me, held=True, state=LegState.WAITING, unconfirmed=False),
+            replace(party, held=True, state=LegState.WAITING, unconfirmed=False),
             replace(other, state=LegState.PARKED, unconfirmed=False, generation=generation),
         ),
-        steps=(RedirectCall(call=other.call, document=park_document(me)),),
+        steps=(RedirectCall(call=other.call, document=park_document(party)),),
     )
 
 
@@ -247,9 +247,9 @@ def awaiting_request(pair: Pair) -> tuple[Party, ...]:
     )
 
 
-def _missing(pair: Pair, me: Party, other: Party) -> Refusal | None:
-    if pair.over or me.state is LegState.GONE:
-        return Refusal(why=f"{me.call} is not in this conversation any more", call_ended=True)
+def _missing(pair: Pair, party: Party, other: Party) -> Refusal | None:
+    if pair.over or party.state is LegState.GONE:
+        return Refusal(why=f"{party.call} is not in this conversation any more", call_ended=True)
     if other.state is LegState.GONE:
         return Refusal(why=f"the other party, {other.call}, has hung up", call_ended=True)
     return None

@@ -1,4 +1,4 @@
-"""A service on a pretend account, with its real web door."""
+"""The stories use a service on a fake account, with its real web application."""
 
 from dataclasses import dataclass, field
 from functools import cache
@@ -18,7 +18,7 @@ from tests.stories.holds.fake_account import PUBLIC, FakeAccount, FakeClock
 
 
 class Newest:
-    """Stands for the service that was started last, and takes what is asked of it there."""
+    """The newest service stands for the one that was started last, and forwards every use to it."""
 
     holds: Holds
 
@@ -31,13 +31,16 @@ NEWEST = Newest()
 
 @cache
 def newest_web() -> ASGIApp:
-    """The web door of the newest service. One for all: building it takes longer than most stories."""
+    """Return the web application of the newest service.
+
+    It is one for all: building it takes longer than most stories.
+    """
     return make_web(cast(Holds, NEWEST))
 
 
 @dataclass(slots=True)
 class Stage:
-    """Everything a story needs."""
+    """A stage has everything that a story needs."""
 
     account: FakeAccount = field(default_factory=FakeAccount)
     clock: FakeClock = field(default_factory=FakeClock)
@@ -52,7 +55,7 @@ class Stage:
         self.start()
 
     def start(self, **options: Any) -> None:
-        """A new service on what there is: as after a restart, or with other options."""
+        """Start a new service on the same account and store: as after a restart, or with other options."""
         self.options |= options
         self.holds = Holds(
             self.account,
@@ -65,13 +68,13 @@ class Stage:
         self.account.web = newest_web()
 
     async def two_legs(self, *, after: str | None = None) -> tuple[CallSid, CallSid]:
-        """A parent and a child whose Dial goes on at ours."""
+        """Add a parent and a child whose Dial continues at our URL."""
         parent, child = self.account.dial(1, 2, action=self.holds.continue_url)
         await self.holds.adopt(parent, child, after=after)
         return parent, child
 
     async def passes(self, seconds: float, *, looked_after: bool = True) -> None:
-        """Let time pass: documents end, and the service looks after what is held, if it is there."""
+        """Let time pass: documents end, and the service checks what is held, if it runs."""
         until = self.clock.time + seconds
         while self.clock.time < until:
             self.clock.time = min(until, self.clock.time + 5.0)
@@ -81,15 +84,15 @@ class Stage:
                 await self.settle()
 
     async def settle(self) -> None:
-        """Let everything that is under way come to its end."""
+        """Finish all that is in progress."""
         await self.account.quiet()
 
     async def kinds(self, hold: Hold) -> list[str]:
-        """The history of one hold."""
+        """Return the history of one hold."""
         return [event.kind for event in await self.store.events() if event.hold == hold.id]
 
 
 @pytest.fixture
 def stage() -> Stage:
-    """A service with nothing held yet."""
+    """Return a service with no hold yet."""
     return Stage()

@@ -1,9 +1,9 @@
-"""An account that follows Twilio's rules for two legs, queues and conferences, in memory, with a clock that is told.
+"""A fake account follows Twilio's rules for two legs, queues and conferences, in memory, with a clock that tests move.
 
-It keeps to what is documented: what a redirect does to each end of a Dial, when `action` is asked and when its answer
-is thrown away, that a document's end hangs up, and that a call whose next document does not come is over. Its webhooks
-go to the real web door, signed. Nothing happens by itself: `pump` delivers the webhooks that wait, in order or in the
-order a test chooses, and those of documents that have come to their end by now.
+It keeps to what is documented: what a redirect does to each end of a Dial, when `action` is requested and when its
+response is discarded, that a document's end hangs up, and that a call whose next document does not arrive is over. Its
+webhooks go to the real web application, signed. Nothing happens by itself: `pump` delivers the pending webhooks, in
+order or in the order a test chooses, and those of documents that have ended by now.
 
 Source: TwiML <Dial>, <Enqueue>, <Queue>, <Conference>; Twilio REST, Call, Participant, Queue and Member resources.
 """
@@ -33,14 +33,14 @@ TOKEN = "the account's secret token"
 SID = "AC" + "1" * 32
 MAX_DELIVERIES = 200
 TRACK_S = 1.0
-"""How long the music is that is played over and over."""
+"""Length of the looped music."""
 LOOPS = 1_000
 """How often `loop="0"` plays it. Source: TwiML <Play>."""
 
 
 @dataclass(slots=True)
 class Call:
-    """One leg and what it runs."""
+    """A call is one leg with the document that it runs."""
 
     sid: CallSid
     parent: CallSid | None = None
@@ -57,8 +57,8 @@ class Call:
     muted: bool = False
     coaches: CallSid | None = None
     hold_url: str | None = None
-    at: str | None = None
-    """The application's own document it went on to."""
+    app_url: str | None = None
+    """The application's own document with which it continued."""
     session: int = 0
     hung_up_by: str | None = None
 
@@ -69,21 +69,21 @@ class Call:
 
 @dataclass(slots=True)
 class PendingWebhook:
-    """A webhook that has not been delivered."""
+    """A pending webhook has not been delivered."""
 
     call: CallSid
     session: int
     url: str
     values: dict[str, str]
     run: bool
-    """Whether the answer is run, or thrown away."""
+    """Whether the account runs the response, or discards it."""
     wait: bool = False
     at: float = 0.0
-    """When the document that asks it comes to its end."""
+    """When the document that requests it ends."""
 
 
 class FakeClock:
-    """A clock that moves when somebody waits; the account's webhooks are delivered meanwhile."""
+    """A fake clock moves when a task waits; the account's webhooks are delivered meanwhile."""
 
     def __init__(self) -> None:
         self.time = 1_700_000_000.0
@@ -104,13 +104,14 @@ class FakeClock:
 
 @dataclass(slots=True)
 class FakeAccount:
-    """Implements the `Account` port."""
+    """A fake account implements the `AccountPort`."""
 
     sid: str = SID
     token: str = TOKEN
     base_url: str = "https://api.example"
     reach: bool = True
     phones_on_hold: dict[CallSid, float] = field(default_factory=dict)
+    """Calls whose own phones hold, and since when."""
     audio_quality_: list[AudioQualitySnapshot] = field(default_factory=list)
     """Calls whose own phones hold, and since when."""
     calls_: dict[CallSid, Call] = field(default_factory=dict)
@@ -122,21 +123,21 @@ class FakeAccount:
     errors: dict[str, list[tuple[AccountError, bool]]] = field(default_factory=dict)
     """By method: the errors to come, and whether the change is made all the same."""
     before: dict[str, list[Callable[[], None]]] = field(default_factory=dict)
-    """By method: what happens in the world just before it is carried out."""
+    """By method: what happens just before it is carried out."""
     web: ASGIApp | None = None
     other_webs: dict[str, ASGIApp] = field(default_factory=dict)
-    """The web other_webs of other services, by their addresses."""
+    """The web applications of other services, by their addresses."""
     web_unreachable: bool = False
-    """Whether the web door cannot be reached: what is asked of it fails."""
+    """Whether the web application cannot be reached: each request to it fails."""
     clock: FakeClock | None = None
     running_documents: list[PendingWebhook] = field(default_factory=list)
-    """What documents will ask for that still last."""
+    """The webhooks that follow from documents which still run."""
     delivers: bool = True
     opened: int = 0
     background_tasks: set[asyncio.Task[None]] = field(default_factory=set)
     CONFERENCE: ClassVar[str] = "CF"
 
-    # Setting the scene.
+    # Set-up.
 
     def add_call(self, number: int, **changes: Any) -> CallSid:
         sid = CallSid(f"CA{number:032x}")
@@ -144,7 +145,7 @@ class FakeAccount:
         return sid
 
     def dial(self, parent: int, child: int, *, action: str | None) -> tuple[CallSid, CallSid]:
-        """A parent and a child, talking in a plain Dial."""
+        """Add a parent and a child that talk in a plain Dial."""
         p = self.add_call(parent, verb="dial", action=action)
         c = self.add_call(child, verb="child", parent=p, peer=p)
         self.calls_[p].peer = c
@@ -156,14 +157,14 @@ class FakeAccount:
         return self._conference(room)
 
     def hears(self, call: CallSid) -> str:
-        """What this ear hears: `music`, `silence`, the SID of the other party, or `nothing` when it is over."""
+        """Return what this party hears: `music`, `silence`, the other party's SID, or `nothing` when it is over."""
         me = self.calls_[call]
         if not me.live:
             return "nothing"
         if me.verb == "conference":
             if me.held:
                 return "music"
-            inside = [one for one in self.rooms[me.room or ""] if one != call and not self.calls_[one].held]
+            inside = [other for other in self.rooms[me.room or ""] if other != call and not self.calls_[other].held]
             return ",".join(inside) or "silence"
         if me.verb == "enqueue" and me.peer is None:
             return "music"
@@ -176,23 +177,23 @@ class FakeAccount:
             await self.pump()
 
     async def pump(self) -> None:
-        """Deliver every webhook that waits, and those that follow."""
+        """Deliver every pending webhook, and those that follow."""
         for _ in range(MAX_DELIVERIES):
-            self._come_to_their_end()
+            self._end_documents()
             if not self.pending:
                 return
             await self.deliver(0)
-        raise AssertionError("webhooks without an end")
+        raise AssertionError("webhooks without end")
 
-    def _come_to_their_end(self) -> None:
-        """Let the documents end whose time is over."""
+    def _end_documents(self) -> None:
+        """End the documents whose time is over."""
         now = 0.0 if self.clock is None else self.clock.now()
         ended = [hook for hook in self.running_documents if hook.at <= now]
         self.running_documents = [hook for hook in self.running_documents if hook.at > now and self._current(hook)]
         self.pending += [hook for hook in ended if self._current(hook)]
 
     def _current(self, hook: PendingWebhook) -> bool:
-        """Whether the call still runs the document that asks."""
+        """Return whether the call still runs the document that asks."""
         call = self.calls_[hook.call]
         return hook.session == call.session and call.live and not (hook.wait and call.peer is not None)
 
@@ -202,9 +203,9 @@ class FakeAccount:
         current = hook.session == call.session and call.live
         if hook.wait and not self._current(hook):
             return
-        if self._door(hook.url) is None:
+        if self._web_of(hook.url) is None:
             if hook.run and current and not hook.wait:
-                call.verb, call.at = "app", hook.url
+                call.verb, call.app_url = "app", hook.url
             return
         if self.web_unreachable:
             if hook.wait:
@@ -221,7 +222,7 @@ class FakeAccount:
                 self._run(call, twiml)
 
     async def ask(self, call: CallSid, url: str, values: dict[str, str], *, method: str = "POST") -> tuple[int, str]:
-        """One signed request to the web door."""
+        """Send one signed request to the web application."""
         status = "in-progress" if self.calls_[call].live else "completed"
         form = {"CallSid": call, "AccountSid": self.sid, "CallStatus": status, **values}
         parent = self.calls_[call].parent
@@ -231,11 +232,11 @@ class FakeAccount:
             url += ("&" if "?" in url else "?") + urlencode(form)
             form = {}
         signature = RequestValidator(self.token).compute_signature(url, form)
-        door = self._door(url)
-        assert door is not None
+        web_app = self._web_of(url)
+        assert web_app is not None
 
         async def followed(scope: Scope, receive: Receive, send: Send) -> None:
-            await self.followed(door, scope, receive, send)
+            await self.followed(web_app, scope, receive, send)
 
         code, _, body = await asgi(
             followed,
@@ -246,27 +247,27 @@ class FakeAccount:
         )
         return code, body.decode()
 
-    def _door(self, url: str) -> ASGIApp | None:
-        """Whose web door an address is; None: the application's."""
-        door = next((door for base, door in self.other_webs.items() if url.startswith(base)), None)
-        return door or (self.web if url.startswith(PUBLIC) else None)
+    def _web_of(self, url: str) -> ASGIApp | None:
+        """Return the web application at this address; None: it is the application's."""
+        web_app = next((web_app for base, web_app in self.other_webs.items() if url.startswith(base)), None)
+        return web_app or (self.web if url.startswith(PUBLIC) else None)
 
-    async def followed(self, door: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        """A web door, left as soon as it has answered: what it does after that goes on by itself."""
+    async def followed(self, web_app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """Return as soon as the web application has responded: its background work continues by itself."""
         answered = asyncio.Event()
 
-        async def tell(message: Message) -> None:
+        async def send_on(message: Message) -> None:
             await send(message)
             if message["type"] == "http.response.body" and not message.get("more_body", False):
                 answered.set()
 
         async def work(app: ASGIApp) -> None:
             try:
-                await app(scope, receive, tell)
+                await app(scope, receive, send_on)
             finally:
                 answered.set()
 
-        task = asyncio.create_task(work(door), name="after the answer")
+        task = asyncio.create_task(work(web_app), name="after the answer")
         self.background_tasks.add(task)
         task.add_done_callback(self.background_tasks.discard)
         await answered.wait()
@@ -274,8 +275,8 @@ class FakeAccount:
             task.result()
 
     async def quiet(self) -> None:
-        """Deliver every webhook, and let what follows the answers come to its end."""
-        self._come_to_their_end()
+        """Deliver every webhook, and finish the background work of the responses."""
+        self._end_documents()
         while self.pending or self.background_tasks:
             await self.pump()
             for task in tuple(self.background_tasks):
@@ -291,7 +292,7 @@ class FakeAccount:
             PendingWebhook(call=call.sid, session=call.session, url=url, values=values, run=run, wait=wait)
         )
 
-    # The language.
+    # TwiML.
 
     def _run(self, call: Call, twiml: str) -> None:
         verbs = list(ElementTree.fromstring(twiml))
@@ -336,7 +337,7 @@ class FakeAccount:
             return
         assert {verb.tag for verb in verbs} == {"Play"}, twiml
         assert {verb.get("loop") for verb in verbs} == {"0"}, twiml
-        # Its waitUrl is asked again when the document has ended.
+        # The account requests its waitUrl again when the document has ended.
         self._after(len(verbs) * LOOPS * TRACK_S, call, call.wait_url or "", wait=True)
 
     def _leaves_queue(self, call: Call, result: str) -> None:
@@ -344,7 +345,7 @@ class FakeAccount:
         self._later(call, call.action, run=True, QueueResult=result)
 
     def _after(self, seconds: float, call: Call, url: str, *, wait: bool = False) -> None:
-        """Ask for a document when the one that runs now has come to its end."""
+        """Request a document when the one that runs now has ended."""
         at = (0.0 if self.clock is None else self.clock.now()) + seconds
         values: dict[str, str] = {"QueueSid": self._queue_sid(call.queue or "")} if wait else {}
         hook = PendingWebhook(call=call.sid, session=call.session, url=url, values=values, run=True, wait=wait, at=at)
@@ -369,7 +370,7 @@ class FakeAccount:
             self.waiting_dials.setdefault(name, []).append(call.sid)
 
     def dial_times_out(self, call: CallSid) -> None:
-        """A Dial of a queue where nobody came."""
+        """End a Dial of a queue in which no member came."""
         me = self.calls_[call]
         assert me.verb == "take"
         assert me.peer is None
@@ -387,7 +388,7 @@ class FakeAccount:
     # Leaving what a call is in.
 
     def _leave(self, call: Call, *, hung_up: bool) -> None:
-        """End the running verb for this call: its own action is asked in vain, the other end goes on."""
+        """End the running verb for this call: the response to its own action is discarded, the other end continues."""
         result = "hangup" if hung_up else "redirected"
         peer = self.calls_[call.peer] if call.peer is not None else None
         match call.verb:
@@ -446,11 +447,11 @@ class FakeAccount:
         self._over(self.calls_[call], by="the party")
 
     def app_redirects(self, call: CallSid, url: str) -> None:
-        """The application gives a call a document of its own, behind our back."""
+        """Redirect a call to a document of the application, without the service."""
         me = self.calls_[call]
         self._leave(me, hung_up=False)
         me.session += 1
-        me.verb, me.at = "app", url
+        me.verb, me.app_url = "app", url
 
     # The port: reads.
 
@@ -464,20 +465,20 @@ class FakeAccount:
         self.opened -= 1
 
     async def call(self, call: CallSid) -> CallSnapshot | None:
-        await self._asked("call", call)
+        await self._request("call", call)
         found = self.calls_.get(call)
         return None if found is None else _seen(found)
 
     async def calls(self, *, status: str | None = None, parent: CallSid | None = None) -> Sequence[CallSnapshot]:
-        await self._asked("calls", status or "", parent or "")
+        await self._request("calls", status or "", parent or "")
         return [
-            _seen(one)
-            for one in self.calls_.values()
-            if (status is None or one.status == status) and (parent is None or one.parent == parent)
+            _seen(leg)
+            for leg in self.calls_.values()
+            if (status is None or leg.status == status) and (parent is None or leg.parent == parent)
         ]
 
     async def phone_holds(self) -> Sequence[PhoneHoldSnapshot]:
-        await self._asked("phone_holds")
+        await self._request("phone_holds")
         return [
             PhoneHoldSnapshot(call=call, since=since)
             for call, since in self.phones_on_hold.items()
@@ -485,11 +486,11 @@ class FakeAccount:
         ]
 
     async def audio_quality(self) -> Sequence[AudioQualitySnapshot]:
-        await self._asked("audio_quality")
+        await self._request("audio_quality")
         return list(self.audio_quality_)
 
     async def conferences(self) -> Sequence[ConferenceSnapshot]:
-        await self._asked("conferences")
+        await self._request("conferences")
         return [
             ConferenceSnapshot(
                 sid=self._conference(name), name=name, status="init" if len(inside) < 2 else "in-progress"
@@ -499,27 +500,27 @@ class FakeAccount:
         ]
 
     async def participants(self, conference: ConferenceSid) -> Sequence[ParticipantSnapshot]:
-        await self._asked("participants", conference)
+        await self._request("participants", conference)
         return [self._participant(self.calls_[sid]) for sid in self._room(conference)]
 
     async def participant(self, conference: ConferenceSid, call: CallSid) -> ParticipantSnapshot | None:
-        await self._asked("participant", conference, call)
+        await self._request("participant", conference, call)
         return self._participant(self.calls_[call]) if call in self._room(conference) else None
 
     async def queues(self) -> Sequence[tuple[QueueSid, str]]:
-        await self._asked("queues")
+        await self._request("queues")
         return [(self._queue_sid(name), name) for name, inside in self.queues_.items() if inside]
 
     async def find_queue(self, name: str) -> QueueSid | None:
-        await self._asked("find_queue", name)
+        await self._request("find_queue", name)
         return self._queue_sid(name) if name in self.queues_ else None
 
     async def members(self, queue: QueueSid) -> Sequence[CallSid]:
-        await self._asked("members", queue)
+        await self._request("members", queue)
         return list(self.queues_.get(self._queue_name(queue), []))
 
     async def is_queued(self, queue: QueueSid, call: CallSid) -> bool:
-        await self._asked("is_queued", queue, call)
+        await self._request("is_queued", queue, call)
         return call in self.queues_.get(self._queue_name(queue), [])
 
     # The port: changes.
@@ -527,7 +528,7 @@ class FakeAccount:
     async def set_hold(
         self, conference: ConferenceSid, call: CallSid, *, hold: bool, url: str | None = None
     ) -> ParticipantSnapshot:
-        trouble = await self._told("set_hold", conference, call, str(hold), url or "")
+        trouble = await self._next_error("set_hold", conference, call, str(hold), url or "")
         if call not in self._room(conference):
             raise ResourceNotFound("no such participant", status=404, twilio_code=20404)
         me = self.calls_[call]
@@ -538,7 +539,7 @@ class FakeAccount:
         return self._participant(me)
 
     async def redirect(self, call: CallSid, *, twiml: str) -> None:
-        trouble = await self._told("redirect", call, twiml)
+        trouble = await self._next_error("redirect", call, twiml)
         me = self.calls_[call]
         if not me.live:
             raise ResourceNotFound("Call is not in-progress. Cannot redirect.", status=400, twilio_code=21220)
@@ -549,20 +550,20 @@ class FakeAccount:
             raise trouble[0]
 
     async def hang_up(self, call: CallSid) -> None:
-        await self._told("hang_up", call)
+        await self._next_error("hang_up", call)
         if not self.calls_[call].live:
             raise ResourceNotFound("Call is not in-progress.", status=400, twilio_code=21220)
         self._over(self.calls_[call], by="the service")
 
     async def open_queue(self, name: str) -> QueueSid:
-        trouble = await self._told("open_queue", name)
+        trouble = await self._next_error("open_queue", name)
         if trouble is not None:
             raise trouble[0]
         self.queues_.setdefault(name, [])
         return self._queue_sid(name)
 
     async def close_queue(self, queue: QueueSid) -> None:
-        trouble = await self._told("close_queue", queue)
+        trouble = await self._next_error("close_queue", queue)
         if trouble is not None:
             raise trouble[0]
         name = self._queue_name(queue)
@@ -570,15 +571,15 @@ class FakeAccount:
             self.queues_.pop(name, None)
 
     def writes(self) -> list[tuple[str, ...]]:
-        """The changes that were asked for."""
-        return [one for one in self.requests if one[0] in ("set_hold", "redirect", "hang_up")]
+        """Return the changes that were requested."""
+        return [request for request in self.requests if request[0] in ("set_hold", "redirect", "hang_up")]
 
-    async def _asked(self, *request: str) -> None:
-        trouble = await self._told(*request)
+    async def _request(self, *request: str) -> None:
+        trouble = await self._next_error(*request)
         if trouble is not None:
             raise trouble[0]
 
-    async def _told(self, *request: str) -> tuple[AccountError, bool] | None:
+    async def _next_error(self, *request: str) -> tuple[AccountError, bool] | None:
         await asyncio.sleep(0)
         self.requests.append(request)
         for happens in self.before.pop(request[0], []):
@@ -615,7 +616,7 @@ def _seen(call: Call) -> CallSnapshot:
 async def asgi(
     app: ASGIApp, method: str, url: str, body: bytes = b"", headers: dict[str, str] | None = None
 ) -> tuple[int, dict[str, str], bytes]:
-    """One request to an ASGI application: status, headers, body."""
+    """Send one request to an ASGI application; return status, headers, body."""
     parts = urlsplit(url)
     scope = {
         "type": "http",
@@ -646,6 +647,6 @@ async def asgi(
         sent.append(message)
 
     await app(scope, receive, send)
-    start = next(one for one in sent if one["type"] == "http.response.start")
-    told = {name.decode(): value.decode() for name, value in start["headers"]}
-    return start["status"], told, b"".join(one.get("body", b"") for one in sent)
+    start = next(message for message in sent if message["type"] == "http.response.start")
+    reply_headers = {name.decode(): value.decode() for name, value in start["headers"]}
+    return start["status"], reply_headers, b"".join(message.get("body", b"") for message in sent)

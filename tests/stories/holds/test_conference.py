@@ -1,4 +1,4 @@
-"""Stories of holding by conference: REST alone, on rooms an application made by itself."""
+"""Stories of holds in conferences: REST alone, in conferences that an application made."""
 
 import pytest
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def room(stage: Stage) -> tuple[CallSid, CallSid]:
-    """A customer and an agent who meet."""
+    """Put a customer and an agent into a conference."""
     customer, agent = stage.account.add_call(1), stage.account.add_call(2)
     stage.account.meet("support", customer, agent)
     return customer, agent
@@ -125,11 +125,11 @@ async def test_of_two_rooms_the_one_the_call_is_in(stage: Stage, room: tuple[Cal
     stage.account.meet("other", third, fourth)
     hold = await stage.holds.hold(fourth)
     assert hold.conference == await _room_of(stage, "other")
-    assert [stage.account.hears(one) for one in (room[0], third, fourth)] == [room[1], "silence", "music"]
+    assert [stage.account.hears(call) for call in (room[0], third, fourth)] == [room[1], "silence", "music"]
 
 
 async def _room_of(stage: Stage, name: str) -> str:
-    return next(one.sid for one in await stage.account.conferences() if one.name == name)
+    return next(live.sid for live in await stage.account.conferences() if live.name == name)
 
 
 async def test_a_call_that_is_over_is_not_held(stage: Stage, room: tuple[CallSid, CallSid]) -> None:
@@ -235,7 +235,7 @@ async def test_the_room_is_remembered_for_the_next_hold(stage: Stage, room: tupl
     await stage.holds.resume(await stage.holds.hold(room[0]))
     stage.account.requests.clear()
     await stage.holds.hold(room[0])
-    assert [one[0] for one in stage.account.requests] == ["participants", "set_hold"]
+    assert [request[0] for request in stage.account.requests] == ["participants", "set_hold"]
 
 
 async def test_a_call_that_changed_rooms_is_found_again(stage: Stage, room: tuple[CallSid, CallSid]) -> None:

@@ -1,4 +1,4 @@
-"""What Prometheus is told of the holds."""
+"""Prometheus receives the metrics of holds."""
 
 import pytest
 from prometheus_client import CollectorRegistry

@@ -1,4 +1,4 @@
-"""Phones that hold by themselves: noted, told, shown, and left alone."""
+"""Phones that hold by themselves are recorded, reported, shown, and left alone."""
 
 import pytest
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def room(stage: Stage) -> tuple[CallSid, CallSid, CallSid]:
-    """A customer and two agents who meet."""
+    """Put a customer and two agents into a conference."""
     calls = (stage.account.add_call(1), stage.account.add_call(2), stage.account.add_call(3))
     stage.account.meet("support", *calls)
     return calls
@@ -25,7 +25,7 @@ Room = tuple[CallSid, CallSid, CallSid]
 
 
 async def later(stage: Stage, seconds: float) -> None:
-    """Time goes by, and the service looks."""
+    """Let time pass, and let the service check."""
     stage.clock.time += seconds
     await stage.holds.check()
     await stage.settle()
@@ -136,7 +136,7 @@ async def test_only_named_holders_hold_and_resume(stage: Stage, room: Room) -> N
 
 
 async def test_every_active_hold_outlives_a_restart(stage: Stage) -> None:
-    """However many there are: 1,000 are a page of the API, and no more than that."""
+    """There are more than 1,000, which is a page of the API."""
     for number in range(1, 1103):
         hold = Hold(
             id=HoldId(f"HO{number:032x}"),

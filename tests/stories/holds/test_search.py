@@ -1,4 +1,4 @@
-"""Stories of many holds at once: what is asked of the account does not grow with their number."""
+"""Stories of many holds at once: the number of requests to the account does not grow with them."""
 
 import asyncio
 from collections import Counter
@@ -17,7 +17,7 @@ ROOMS = 20
 
 @pytest.fixture
 def customers(stage: Stage) -> list[CallSid]:
-    """One in each of many rooms, with an agent."""
+    """Put a customer and an agent into each of many conferences."""
     calls = [(stage.account.add_call(2 * number), stage.account.add_call(2 * number + 1)) for number in range(ROOMS)]
     for number, pair in enumerate(calls):
         stage.account.meet(f"room {number}", *pair)
@@ -29,15 +29,15 @@ async def test_many_holds_at_once_share_a_search(stage: Stage, customers: list[C
     assert {hold.status for hold in held} == {Status.HELD}
     assert len({hold.conference for hold in held}) == ROOMS
     asked = Counter(kind for kind, *_ in stage.account.requests)
-    # The first search ends early, at its one call's room; the second looks for all the others.
+    # The first search ends early, at the conference of its call; the second finds all the others.
     assert asked["conferences"] == 2
     assert asked["participants"] < 2 * ROOMS
 
 
 async def test_the_error_of_a_shared_search_names_each_callers_own_hold(stage: Stage, customers: list[CallSid]) -> None:
     stage.account.errors["conferences"] = [(AccountUnreachable("down", fix="wait"), False)] * 2
-    told = await asyncio.gather(*(stage.holds.hold(call) for call in customers), return_exceptions=True)
-    errors = [error for error in told if isinstance(error, AccountUnreachable)]
+    outcomes = await asyncio.gather(*(stage.holds.hold(call) for call in customers), return_exceptions=True)
+    errors = [error for error in outcomes if isinstance(error, AccountUnreachable)]
     assert len(errors) == ROOMS
     assert {(error.message, error.fix) for error in errors} == {("down", "wait")}
     assert len({error.hold for error in errors}) == ROOMS
@@ -51,7 +51,7 @@ async def test_a_cancelled_caller_leaves_the_search_to_the_others(stage: Stage, 
     second.cancel()
     first.cancel()
     found = await asyncio.gather(third, fourth)
-    assert [one is not None and one.participant.call for one in found] == customers[2:4]
+    assert [each is not None and each.participant.call for each in found] == customers[2:4]
     with pytest.raises(asyncio.CancelledError):
         await second
 

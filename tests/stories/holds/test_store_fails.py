@@ -1,4 +1,4 @@
-"""Stories of a store that takes nothing for a while, as on a full disk: nobody waits on hold for it."""
+"""Stories of a store that accepts no writes for a while, as on a full disk: no party stays on hold because of it."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 
 class FullStore(MemoryStore):
-    """Reads, and writes when there is room."""
+    """A full store reads, and writes when there is room."""
 
     full = False
 

@@ -1,4 +1,4 @@
-"""Stories of two services on one account: what one holds, the other can bring back by the call's SID."""
+"""Stories of two services on one account: what one holds, the other can resume by the call's SID."""
 
 import itertools
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ AFTER = "https://app.example/after"
 
 @dataclass(kw_only=True)
 class Two:
-    """The service that holds, and another one that knows nothing of it."""
+    """Two services: one that holds, and another one that does not know of the hold."""
 
     stage: Stage
     ours: Holds
@@ -33,8 +33,8 @@ class Two:
     def ears(self, *calls: CallSid) -> list[str]:
         return [self.stage.account.hears(call) for call in calls]
 
-    async def look(self) -> None:
-        """Both look after what is held, until whatever they see is believed."""
+    async def check(self) -> None:
+        """Check with both services, until every change they see is confirmed."""
         for _ in range(4):
             await self.stage.settle()
             for holds in (self.ours, self.theirs):
@@ -76,7 +76,7 @@ async def test_a_party_held_in_a_conference_is_resumed_by_another_service(
     back = await two.theirs.resume(customer, by="alice")
     assert (back.status, back.way, back.resumed_by) == (Status.RESUMED, WayName.CONFERENCE, "alice")
     assert two.ears(customer, agent) == [agent, customer]
-    assert [one.kind for one in await two.theirs.hold_log.events(after=0, limit=10)] == [
+    assert [event.kind for event in await two.theirs.hold_log.events(after=0, limit=10)] == [
         "asked",
         "holding",
         "held",
@@ -84,7 +84,7 @@ async def test_a_party_held_in_a_conference_is_resumed_by_another_service(
         "resumed",
     ]
     assert await two.theirs.resume(customer) == back
-    await two.look()
+    await two.check()
     assert (await two.ours.get(held.id)).status is Status.RESUMED
     again = await two.ours.hold(customer)
     second = await two.theirs.resume(customer)
@@ -128,18 +128,18 @@ async def test_a_leg_is_resumed_by_another_service_and_held_there_afterwards(
     call, other = (parent, child) if held == "parent" else (child, parent)
     first = await two.ours.hold(call, music=music)
     assert (await two.theirs.resume(call)).status is Status.RESUMED
-    await two.look()
+    await two.check()
     assert two.ears(call, other) == [other, call]
     assert (await two.ours.get(first.id)).status is Status.RESUMED
-    for one, left in ((other, call), (call, other), (other, call)):
-        hold = await two.theirs.hold(one, music=MUSIC)
-        await two.look()
-        assert two.ears(one, left) == ["music", "silence"]
+    for held_now, left in ((other, call), (call, other), (other, call)):
+        hold = await two.theirs.hold(held_now, music=MUSIC)
+        await two.check()
+        assert two.ears(held_now, left) == ["music", "silence"]
         assert (await two.theirs.resume(hold)).status is Status.RESUMED
-        await two.look()
-        assert two.ears(one, left) == [left, one]
+        await two.check()
+        assert two.ears(held_now, left) == [left, held_now]
     two.stage.account.party_hangs_up(child)
-    await two.look()
+    await two.check()
     assert not two.stage.account.calls_[parent].live
     assert [await holds.list(active_only=True) for holds in (two.ours, two.theirs)] == [[], []]
     assert two.stage.account.queues_ == {}
@@ -150,24 +150,24 @@ async def test_two_held_legs_are_resumed_by_another_service(two: Two, first: str
     parent, child = await two.stage.two_legs()
     for call in (parent, child):
         await two.ours.hold(call)
-    one, last = (parent, child) if first == "parent" else (child, parent)
-    assert (await two.theirs.resume(one)).status is Status.RESUMED
-    await two.look()
-    assert two.ears(one, last) == ["silence", "music"]
+    first_party, last = (parent, child) if first == "parent" else (child, parent)
+    assert (await two.theirs.resume(first_party)).status is Status.RESUMED
+    await two.check()
+    assert two.ears(first_party, last) == ["silence", "music"]
     assert (await two.theirs.resume(last)).status is Status.RESUMED
-    await two.look()
-    assert two.ears(one, last) == [last, one]
+    await two.check()
+    assert two.ears(first_party, last) == [last, first_party]
     assert await two.ours.list(active_only=True) == []
 
 
 async def test_a_service_that_ended_left_a_leg_on_hold(two: Two) -> None:
-    """It kept no store: its web door answers, and knows nobody."""
+    """The ended service kept no store: its web application responds, and knows no call."""
     parent, child = await two.stage.two_legs()
     await two.ours.hold(child)
     two.stage.store = MemoryStore()
     two.stage.start()
     assert (await two.theirs.resume(child)).status is Status.RESUMED
-    await two.look()
+    await two.check()
     assert two.ears(parent, child) == [child, parent]
 
 
@@ -193,9 +193,9 @@ async def test_a_take_over_that_the_account_refuses_leaves_the_party_held(two: T
     two.stage.account.errors["redirect"] = [(AccountRefused("no", status=429), False)]
     with pytest.raises(HoldFailed, match="could not be taken over"):
         await two.theirs.resume(child)
-    await two.look()
+    await two.check()
     assert two.ears(parent, child) == ["silence", "music"]
     assert (await two.ours.get(held.id)).status is Status.HELD
     assert (await two.theirs.resume(child)).status is Status.RESUMED
-    await two.look()
+    await two.check()
     assert two.ears(parent, child) == [child, parent]

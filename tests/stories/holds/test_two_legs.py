@@ -1,4 +1,4 @@
-"""Stories of holding by independent legs, at the ears of both parties."""
+"""Stories of holds by independent legs, as both parties hear them."""
 
 import pytest
 
@@ -42,7 +42,7 @@ async def test_either_end_is_held_and_resumed(stage: Stage, held: str, music: st
 async def test_a_parent_is_never_redirected_while_its_dial_runs(stage: Stage) -> None:
     parent, child = await stage.two_legs()
     await stage.holds.hold(parent)
-    assert [one[1] for one in stage.account.writes()] == [child]
+    assert [write[1] for write in stage.account.writes()] == [child]
 
 
 async def test_twenty_rounds_by_turns(stage: Stage) -> None:
@@ -60,16 +60,16 @@ async def test_twenty_rounds_by_turns(stage: Stage) -> None:
 @pytest.mark.parametrize("first", ["parent", "child"])
 async def test_two_held_parties_are_resumed_in_any_order(stage: Stage, first: str, first_back: str) -> None:
     parent, child = await stage.two_legs()
-    one, two = (parent, child) if first == "parent" else (child, parent)
-    holds = [await stage.holds.hold(one, music=MUSIC), await stage.holds.hold(two)]
-    assert ears(stage, one, two) == ["music", "music"]
+    earlier, later = (parent, child) if first == "parent" else (child, parent)
+    holds = [await stage.holds.hold(earlier, music=MUSIC), await stage.holds.hold(later)]
+    assert ears(stage, earlier, later) == ["music", "music"]
     if first_back == "last held":
         holds.reverse()
     await stage.holds.resume(holds[0])
     assert ears(stage, holds[0].call, holds[1].call) == ["silence", "music"]
     await stage.holds.resume(holds[1])
     await stage.settle()
-    assert ears(stage, one, two) == [two, one]
+    assert ears(stage, earlier, later) == [later, earlier]
 
 
 async def test_hold_twice_is_one_hold_and_no_second_change(stage: Stage) -> None:
@@ -108,13 +108,13 @@ async def test_adopting_finds_the_child_and_changes_nothing_twice(stage: Stage) 
 
 async def test_adopting_two_calls_that_are_no_pair_is_refused(stage: Stage) -> None:
     parent, child = stage.account.dial(1, 2, action=stage.holds.continue_url)
-    stranger = stage.account.add_call(3)
-    for wrong in ((parent, stranger), (child, parent), (stranger, None)):
+    unrelated = stage.account.add_call(3)
+    for wrong in ((parent, unrelated), (child, parent), (unrelated, None)):
         with pytest.raises(HoldRefused):
             await stage.holds.adopt(*wrong)
-    stage.account.party_hangs_up(stranger)
+    stage.account.party_hangs_up(unrelated)
     with pytest.raises(CallNotInProgress):
-        await stage.holds.adopt(stranger)
+        await stage.holds.adopt(unrelated)
 
 
 @pytest.mark.parametrize("after", [AFTER, None])
@@ -125,7 +125,7 @@ async def test_after_a_normal_end_each_party_continues_as_planned(stage: Stage, 
     if after is None:
         assert stage.account.calls_[parent].hung_up_by == "its document"
     else:
-        assert stage.account.calls_[parent].at == after
+        assert stage.account.calls_[parent].app_url == after
     assert await stage.store.pairs() == []
 
 
@@ -134,7 +134,7 @@ async def test_a_normal_end_after_a_hold(stage: Stage) -> None:
     await stage.holds.resume(await stage.holds.hold(parent))
     stage.account.party_hangs_up(child)
     await stage.settle()
-    assert stage.account.calls_[parent].at == AFTER
+    assert stage.account.calls_[parent].app_url == AFTER
 
 
 @pytest.mark.parametrize("held", ["parent", "child"])
@@ -147,7 +147,7 @@ async def test_the_held_party_hangs_up(stage: Stage, held: str, after: str | Non
     await stage.settle()
     assert (await stage.holds.get(hold.id)).status is Status.CALL_ENDED
     if other == parent and after is not None:
-        assert stage.account.calls_[parent].at == after
+        assert stage.account.calls_[parent].app_url == after
     else:
         assert stage.account.calls_[other].hung_up_by == "its document"
     assert stage.account.queues_ == {}
@@ -163,7 +163,7 @@ async def test_the_parked_party_hangs_up(stage: Stage, held: str) -> None:
     await stage.settle()
     ended = await stage.holds.get(hold.id)
     if call == parent:
-        assert stage.account.calls_[parent].at == AFTER
+        assert stage.account.calls_[parent].app_url == AFTER
         assert ended.status is Status.RESUMED
     else:
         assert not stage.account.calls_[child].live
@@ -179,7 +179,7 @@ async def test_both_held_and_one_hangs_up(stage: Stage) -> None:
     await stage.settle()
     assert (await stage.holds.get(theirs.id)).status is Status.CALL_ENDED
     assert (await stage.holds.get(ours.id)).status is Status.RESUMED
-    assert stage.account.calls_[parent].at == AFTER
+    assert stage.account.calls_[parent].app_url == AFTER
 
 
 @pytest.mark.parametrize("held", ["parent", "child"])
@@ -189,7 +189,7 @@ async def test_the_child_hangs_up_during_a_hold(stage: Stage, held: str) -> None
     with pytest.raises((CallNotInProgress, HoldFailed)):
         await stage.holds.hold(parent if held == "parent" else child)
     await stage.settle()
-    assert stage.account.calls_[parent].at == AFTER
+    assert stage.account.calls_[parent].app_url == AFTER
 
 
 async def test_the_parent_asks_before_the_refusal_comes_back(stage: Stage) -> None:
@@ -202,7 +202,7 @@ async def test_the_parent_asks_before_the_refusal_comes_back(stage: Stage) -> No
     with pytest.raises((CallNotInProgress, HoldFailed)):
         await stage.holds.hold(child)
     await stage.settle()
-    assert stage.account.calls_[parent].at == AFTER
+    assert stage.account.calls_[parent].app_url == AFTER
     assert ears(stage, parent) == ["silence"]
 
 
@@ -260,7 +260,7 @@ async def test_the_other_party_hangs_up_during_a_resume(stage: Stage) -> None:
     await stage.settle()
     assert ended.status is Status.RESUMED
     assert "the other party has hung up" in str(ended.cause)
-    assert stage.account.calls_[parent].at == AFTER
+    assert stage.account.calls_[parent].app_url == AFTER
 
 
 async def test_the_held_party_hangs_up_during_a_resume(stage: Stage) -> None:
@@ -273,7 +273,7 @@ async def test_the_held_party_hangs_up_during_a_resume(stage: Stage) -> None:
     if taker.verb == "take":
         stage.account.dial_times_out(parent)
     await stage.settle()
-    assert stage.account.calls_[parent].at == AFTER
+    assert stage.account.calls_[parent].app_url == AFTER
 
 
 async def test_a_queue_that_refuses_the_call_rejoins_both_parties(stage: Stage) -> None:
@@ -281,7 +281,7 @@ async def test_a_queue_that_refuses_the_call_rejoins_both_parties(stage: Stage) 
     stage.account.delivers = False
 
     def refuse() -> None:
-        """The account says so instead of asking for the music."""
+        """Report it, as the account does, in place of a request for the music."""
         me = stage.account.calls_[child]
         stage.account.queues_[me.queue or ""].remove(child)
         stage.account.pending.clear()
@@ -304,7 +304,7 @@ async def test_music_that_cannot_be_played_becomes_the_accounts_own(stage: Stage
     parent, child = await stage.two_legs()
 
     def cannot_play() -> None:
-        """The account fails on the waitUrl, or on what it plays, and takes the call out of its queue."""
+        """Fail on the waitUrl, or on its audio, and remove the call from its queue, as the account does."""
         me = stage.account.calls_[child]
         stage.account.queues_[me.queue or ""].remove(child)
         stage.account.pending.clear()
@@ -335,11 +335,11 @@ async def test_music_that_cannot_be_played_becomes_the_accounts_own(stage: Stage
 
 
 async def test_an_action_that_is_not_ours_after_all(stage: Stage) -> None:
-    """Adopted, but the Dial goes on elsewhere: the one who is held stays reachable, the other is not dropped by us."""
+    """The adopted Dial continues elsewhere: the held party stays reachable, and we do not drop the other."""
     parent, child = stage.account.dial(1, 2, action="https://app.example/done")
     await stage.holds.adopt(parent, child)
     hold = await stage.holds.hold(child)
-    assert (hold.status, stage.account.calls_[parent].at) == (Status.HELD, "https://app.example/done")
+    assert (hold.status, stage.account.calls_[parent].app_url) == (Status.HELD, "https://app.example/done")
     await stage.holds.resume(hold)
     assert ears(stage, parent, child) == [child, parent]
 
@@ -354,8 +354,8 @@ async def test_the_application_moves_the_held_party(stage: Stage) -> None:
     await stage.settle()
     ended = await stage.holds.get(hold.id)
     assert (ended.status, ended.cause) == (Status.RESUMED, "another client moved the party")
-    assert stage.account.calls_[child].at == "https://app.example/voicemail"
-    assert stage.account.calls_[parent].at == AFTER
+    assert stage.account.calls_[child].app_url == "https://app.example/voicemail"
+    assert stage.account.calls_[parent].app_url == AFTER
 
 
 async def test_a_restart_in_the_middle_of_a_hold(stage: Stage) -> None:
@@ -410,7 +410,7 @@ async def test_converted_into_a_conference_at_the_first_hold(stage: Stage) -> No
     await stage.holds.resume(again)
     stage.account.party_hangs_up(child)
     await stage.settle()
-    assert stage.account.calls_[parent].at == AFTER
+    assert stage.account.calls_[parent].app_url == AFTER
 
 
 async def test_converting_a_pair_whose_child_just_hung_up(stage: Stage) -> None:
@@ -420,7 +420,7 @@ async def test_converting_a_pair_whose_child_just_hung_up(stage: Stage) -> None:
     with pytest.raises(HoldFailed):
         await stage.holds.hold(parent)
     await stage.settle()
-    assert stage.account.calls_[parent].at == AFTER
+    assert stage.account.calls_[parent].app_url == AFTER
 
 
 async def test_converting_is_refused_by_the_account(stage: Stage) -> None:
@@ -443,7 +443,7 @@ async def test_a_dial_we_serve_can_be_held_from_the_start(stage: Stage) -> None:
     await stage.holds.resume(hold)
     stage.account.party_hangs_up(child)
     await stage.settle()
-    assert stage.account.calls_[parent].at == AFTER
+    assert stage.account.calls_[parent].app_url == AFTER
 
 
 async def test_the_child_of_a_served_dial_reports_itself(stage: Stage) -> None:
@@ -456,7 +456,7 @@ async def test_the_child_of_a_served_dial_reports_itself(stage: Stage) -> None:
     status, _ = await stage.account.ask(child, f"{PUBLIC}/twiml/child", {})
     assert status == 204
     await stage.settle()
-    assert stage.account.calls_[parent].at == AFTER
+    assert stage.account.calls_[parent].app_url == AFTER
     assert (await stage.holds.get(hold.id)).status is Status.RESUMED
 
 

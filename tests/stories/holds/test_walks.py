@@ -31,7 +31,7 @@ quiet_moves = st.one_of(
     st.tuples(st.just("resume"), who),
     st.tuples(st.just("hold both at once"), who),
     st.tuples(st.just("hold and resume at once"), who),
-    st.tuples(st.just("look"), who),
+    st.tuples(st.just("check"), who),
     st.tuples(st.just("restart"), who),
     st.tuples(st.just("away"), who),
     st.tuples(st.just("deliver"), who),
@@ -48,19 +48,19 @@ hard_moves = st.one_of(
 
 
 async def _try(work: Coroutine[Any, Any, Any]) -> None:
-    # What is refused or fails must leave everything true all the same.
+    # The invariants hold after a refusal or a failure too.
     with suppress(HoldsError):
         await work
 
 
 class Walk:
-    """One conversation, walked through."""
+    """A walk is one conversation under random moves."""
 
     def __init__(self, calls: list[CallSid], stage: Stage) -> None:
         self.stage = stage
         self.calls = calls
         self.left = False
-        """Whether a party hung up or the application took one away."""
+        """Return whether a party hung up or the application redirected one."""
 
     async def take(self, move: str, index: int) -> None:
         stage, call = self.stage, self.calls[index]
@@ -77,7 +77,7 @@ class Walk:
                 await self._together(stage.holds.hold(call), stage.holds.hold(other, music=MUSIC))
             case "hold and resume at once":
                 await self._together(stage.holds.hold(call), stage.holds.resume(call), stage.holds.hold(call))
-            case "look":
+            case "check":
                 await stage.holds.check()
             case "restart":
                 await account.quiet()
@@ -116,7 +116,7 @@ class Walk:
         await asyncio.gather(*(_try(work) for work in works))
 
     async def check(self) -> None:
-        """What must be true after every move."""
+        """Assert what must be true after every move."""
         account = self.stage.account
         history: dict[str, list[Status]] = {}
         for event in await self.stage.store.events():
@@ -134,7 +134,7 @@ class Walk:
                     assert account.hears(hold.call) == "music", hold
 
     async def end(self) -> None:
-        """Let everything come to rest, resume whoever is held, and look at the ears."""
+        """Finish all work, resume every held party, and check what both hear."""
         account = self.stage.account
         account.errors.clear()
         account.before.clear()

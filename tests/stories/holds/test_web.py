@@ -1,4 +1,4 @@
-"""The JSON API: one clear outcome for each wish, and a clear error for whatever else is sent."""
+"""The JSON API has one clear outcome for each request, and a clear error for any other body."""
 
 import asyncio
 import json
@@ -31,8 +31,8 @@ async def ask(stage: Stage, method: str, path: str, body: object = None) -> tupl
     assert stage.account.web is not None
     sent = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
     headers = {"content-type": "application/json"}
-    status, told, answer = await asgi(stage.account.web, method, PUBLIC + path, sent, headers)
-    assert told["content-type"] == "application/json"
+    status, reply, answer = await asgi(stage.account.web, method, PUBLIC + path, sent, headers)
+    assert reply["content-type"] == "application/json"
     return status, json.loads(answer)
 
 
@@ -58,12 +58,12 @@ async def test_a_hold_from_its_start_to_its_end(stage: Stage, room: tuple[CallSi
 
 
 async def asked_for(stage: Stage, *request: str) -> None:
-    """Let others go on until the account was asked for this."""
+    """Run other tasks until the account received this request."""
     for _ in range(100):
         if request in stage.account.requests:
             return
         await asyncio.sleep(0)
-    raise AssertionError(f"nobody asked for {request}")
+    raise AssertionError(f"no request {request}")
 
 
 async def test_calls_are_never_shown_from_before_the_request(stage: Stage) -> None:
@@ -102,8 +102,8 @@ async def test_a_dial_is_adopted_or_refused_with_the_missing_line(stage: Stage) 
     assert stage.account.writes() == []
     status, listed = await ask(stage, "GET", "/calls")
     assert [(call["can_hold"], call["fix"]) for call in listed["calls"]] == [(False, refused["fix"])] * 2
-    told = {"parent": parent, "child": child, "after": None}
-    assert await ask(stage, "POST", "/pairs", {"parent": parent}) == (201, told)
+    reply = {"parent": parent, "child": child, "after": None}
+    assert await ask(stage, "POST", "/pairs", {"parent": parent}) == (201, reply)
     assert (await ask(stage, "POST", "/holds", {"call": child}))[0] == 201
 
 
@@ -150,14 +150,14 @@ ANOTHER = "CA" + "f" * 32
 async def test_an_impossible_request_gets_a_clear_error(
     stage: Stage, method: str, path: str, body: object, status: int, code: str
 ) -> None:
-    answered, told = await ask(stage, method, path, body)
-    assert (answered, told["code"]) == (status, code)
-    assert told["message"]
+    status_code, reply = await ask(stage, method, path, body)
+    assert (status_code, reply["code"]) == (status, code)
+    assert reply["message"]
     assert stage.account.writes() == []
 
 
 @pytest.mark.parametrize(
-    ("path", "body", "says"),
+    ("path", "body", "message"),
     [
         ("/holds", b"", "send a JSON object, with Content-Type: application/json"),
         ("/holds", b"{", "the body cannot be read as JSON: send a JSON object, with Content-Type: application/json"),
@@ -170,8 +170,8 @@ async def test_an_impossible_request_gets_a_clear_error(
         ("/pairs", {"{call}": 1}, "there is no field {call}; allowed: parent, child, after"),
     ],
 )
-async def test_a_wrong_body_gets_a_plain_error(stage: Stage, path: str, body: object, says: str) -> None:
-    assert (await ask(stage, "POST", path, body))[1]["message"] == says
+async def test_a_wrong_body_gets_a_plain_error(stage: Stage, path: str, body: object, message: str) -> None:
+    assert (await ask(stage, "POST", path, body))[1]["message"] == message
 
 
 async def test_a_form_body_gets_an_error_that_asks_for_json(stage: Stage) -> None:
@@ -183,15 +183,15 @@ async def test_a_form_body_gets_an_error_that_asks_for_json(stage: Stage) -> Non
 
 async def test_errors_have_their_own_statuses(stage: Stage, room: tuple[CallSid, CallSid]) -> None:
     stage.account.errors["conferences"] = [(AccountUnreachable("no answer"), False)]
-    status, told = await ask(stage, "POST", "/holds", {"call": room[0]})
-    assert (status, told["code"]) == (504, "account_unreachable")
+    status, reply = await ask(stage, "POST", "/holds", {"call": room[0]})
+    assert (status, reply["code"]) == (504, "account_unreachable")
     stage.start(policy=Policy(holders=frozenset({"alice"})))
-    status, told = await ask(stage, "POST", "/holds", {"call": room[0], "by": "bob"})
-    assert (status, told["code"]) == (403, "not_allowed")
+    status, reply = await ask(stage, "POST", "/holds", {"call": room[0], "by": "bob"})
+    assert (status, reply["code"]) == (403, "not_allowed")
 
 
 async def watch(stage: Stage, path: str, headers: dict[str, str], *, count: int) -> list[dict[str, Any]]:
-    """The first events of a stream, while the service runs."""
+    """Return the first events of a stream, while the service runs."""
     assert stage.account.web is not None
     text, asked, enough = "", False, asyncio.Event()
 
@@ -206,9 +206,9 @@ async def watch(stage: Stage, path: str, headers: dict[str, str], *, count: int)
     async def send(message: Any) -> None:
         nonlocal text
         if message["type"] == "http.response.start":
-            told = {name.decode(): value.decode() for name, value in message["headers"]}
-            assert told["content-type"].startswith("text/event-stream")
-            assert told["cache-control"] == "no-store"
+            reply = {name.decode(): value.decode() for name, value in message["headers"]}
+            assert reply["content-type"].startswith("text/event-stream")
+            assert reply["cache-control"] == "no-store"
         text += message.get("body", b"").decode()
         if text.count("data: ") >= count:
             enough.set()
@@ -265,8 +265,8 @@ async def test_requests_without_the_signature_do_not_fill_the_log(
     for _ in range(20):
         status, _, _ = await asgi(stage.account.web, "POST", f"{PUBLIC}/twiml/continue")
         assert status == 403
-    told = [record.getMessage() for record in caplog.records if "SignatureWrong" in record.getMessage()]
-    assert len(told) <= 1  # the application may have told of another test's
+    reply = [record.getMessage() for record in caplog.records if "SignatureWrong" in record.getMessage()]
+    assert len(reply) <= 1  # the application may have told of another test's
 
 
 def test_requests_without_the_signature_are_counted(caplog: pytest.LogCaptureFixture) -> None:
@@ -278,7 +278,7 @@ def test_requests_without_the_signature_are_counted(caplog: pytest.LogCaptureFix
 
 async def test_the_description_cannot_be_framed_by_another_page(stage: Stage) -> None:
     assert stage.account.web is not None
-    status, told, page = await asgi(stage.account.web, "GET", f"{PUBLIC}/docs", b"", {})
+    status, reply, page = await asgi(stage.account.web, "GET", f"{PUBLIC}/docs", b"", {})
     assert status == 200
-    assert "frame-ancestors 'none'" in told["content-security-policy"]
+    assert "frame-ancestors 'none'" in reply["content-security-policy"]
     assert b"Try it" in page

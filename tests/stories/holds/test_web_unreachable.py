@@ -1,4 +1,4 @@
-"""Stories of a service that cannot be asked for a while: whoever is held, or waits for them, notices nothing of it."""
+"""Stories of a service that is unreachable for a while: no held or waiting party notices it."""
 
 from collections.abc import Awaitable, Callable
 from xml.etree import ElementTree
@@ -45,26 +45,26 @@ HEARD = [
     ("silence", "music"),
     TALK,
 ]
-"""What parent and child hear before the first move, and after each."""
+"""Parent and child hear this before the first move, and after each."""
 
 
 def ears(stage: Stage, parent: CallSid, child: CallSid) -> tuple[str, str]:
     names = {parent: "other", child: "other"}
-    one, two = (stage.account.hears(call) for call in (parent, child))
-    return names.get(CallSid(one), one), names.get(CallSid(two), two)
+    first, second = (stage.account.hears(call) for call in (parent, child))
+    return names.get(CallSid(first), first), names.get(CallSid(second), second)
 
 
 async def goes_away(stage: Stage, what: str, seconds: float = AWAY_S) -> None:
-    """The web door alone, or the whole service, is away for so long and comes back."""
+    """Make the web application, or the whole service, unreachable for so long."""
     stage.account.web_unreachable = True
-    await stage.passes(seconds, looked_after=what == "the web door")
+    await stage.passes(seconds, looked_after=what == "the web application")
     stage.account.web_unreachable = False
     if what == "the service":
         stage.start()
     await stage.passes(5.0)
 
 
-@pytest.mark.parametrize("what", ["the web door", "the service"])
+@pytest.mark.parametrize("what", ["the web application", "the service"])
 @pytest.mark.parametrize("music", [None, MUSIC, PLAYLIST])
 @pytest.mark.parametrize("moment", range(len(MOVES) + 1))
 async def test_ten_minutes_without_the_web_application_cost_no_call(
@@ -82,12 +82,12 @@ async def test_ten_minutes_without_the_web_application_cost_no_call(
     assert await stage.holds.list(active_only=True) == []
 
 
-@pytest.mark.parametrize("what", ["the web door", "the service"])
+@pytest.mark.parametrize("what", ["the web application", "the service"])
 @pytest.mark.parametrize("limit_s", [20.0, None, 5000.0])
 async def test_the_limit_is_reached_while_the_web_application_is_unreachable(
     stage: Stage, limit_s: float | None, what: str
 ) -> None:
-    """The policy's own half an hour, or a limit of the hold: the two are together when the service is back."""
+    """It is the policy's half hour or the hold's own limit: the two are joined when the service is back."""
     parent, child = await stage.two_legs()
     hold = await stage.holds.hold(child, music=MUSIC, limit_s=limit_s)
     await stage.passes((limit_s or 1800.0) - 10.0)
@@ -112,7 +112,7 @@ async def test_a_hold_without_an_end_lasts_as_long_as_a_call_may(
 
 
 async def test_a_longer_limit_applies_after_a_restart(stage: Stage) -> None:
-    """The parked one asks when the old limit is over and is given the time of the new one."""
+    """The parked party asks when the old limit is over and gets the time of the new one."""
     stage.start(policy=Policy(limit_s=60.0))
     parent, child = await stage.two_legs()
     hold = await stage.holds.hold(child)
@@ -173,7 +173,7 @@ async def test_music_documents_stay_within_what_an_account_reads(stage: Stage) -
 
 @pytest.mark.parametrize("lost", [1, 3])
 async def test_a_party_missing_from_the_conference_is_redirected_again(stage: Stage, lost: int) -> None:
-    """A queue takes nobody, the two are to meet in a conference, and the redirect of the parked one is refused."""
+    """No queue accepts the call, the two go to a conference, and the redirect of the parked party is refused."""
     parent, child = await stage.two_legs()
     stage.account.delivers = False
 

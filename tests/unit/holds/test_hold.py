@@ -1,4 +1,4 @@
-"""The machine of one hold: only the steps of its table, and one end."""
+"""The state machine of one hold takes only the steps of its table, and ends once."""
 
 from itertools import pairwise
 
@@ -64,8 +64,8 @@ def test_a_hold_takes_the_steps_of_its_table_ends_once_and_records_each_step(mes
         assert (HoldParty() in effects) == (before.status is Status.ASKED and hold.status is Status.HOLDING)
         assert (ResumeParty() in effects) == (before.status is not Status.RESUMING and hold.status is Status.RESUMING)
         assert hold.active == (hold.ended_at is None)
-    for one, two in pairwise(statuses):
-        assert one is two or two in TRANSITIONS[one]
+    for earlier, later in pairwise(statuses):
+        assert earlier is later or later in TRANSITIONS[earlier]
     assert [kind for kind in kinds if kind in {"resumed", "call-ended", "gone", "refused", "failed"}] == [
         status.value for status in statuses[-1:] if status.final
     ]

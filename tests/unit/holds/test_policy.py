@@ -1,4 +1,4 @@
-"""What the policy wants done with a hold, and when."""
+"""The policy decides what happens to a hold, and when."""
 
 from dataclasses import replace
 
@@ -54,7 +54,7 @@ def test_a_hold_lasts_as_long_as_its_own_limit_or_the_services(
 
 
 @pytest.mark.parametrize(
-    ("sight", "wanted"),
+    ("situation", "wanted"),
     [
         (HoldSituation(others=0, alone_since=HELD_AT), EndHeldCall(why="all other parties left 120 s ago")),
         (HoldSituation(others=0, alone_since=HELD_AT + 1), None),
@@ -63,8 +63,8 @@ def test_a_hold_lasts_as_long_as_its_own_limit_or_the_services(
         (HoldSituation(others=0, owner_left=True), None),
     ],
 )
-def test_the_policy_decides_about_a_party_left_alone(sight: HoldSituation, wanted: Decision | None) -> None:
-    assert due(Policy(), held(), sight, HELD_AT + 120) == wanted
+def test_the_policy_decides_about_a_party_left_alone(situation: HoldSituation, wanted: Decision | None) -> None:
+    assert due(Policy(), held(), situation, HELD_AT + 120) == wanted
 
 
 def test_the_action_keep_falls_through_to_the_limit() -> None:
@@ -79,8 +79,8 @@ def test_reminders_are_due_at_their_interval() -> None:
     policy, hold = Policy(remind_every_s=30.0), held()
     assert due(policy, hold, TOGETHER, HELD_AT + 29) is None
     assert due(policy, hold, TOGETHER, HELD_AT + 30) == RemindOwner()
-    hold, (told,) = step(hold, Remind(), HELD_AT + 31)
-    assert (hold.reminded_at, getattr(told, "detail", None)) == (HELD_AT + 31, "held for 31 s")
+    hold, (recorded,) = step(hold, Remind(), HELD_AT + 31)
+    assert (hold.reminded_at, getattr(recorded, "detail", None)) == (HELD_AT + 31, "held for 31 s")
     assert due(policy, hold, TOGETHER, HELD_AT + 60) is None
     assert due(policy, hold, TOGETHER, HELD_AT + 61) == RemindOwner()
 

@@ -1,4 +1,4 @@
-"""The account file: made once, kept for its owner only."""
+"""The account file is created once, and only its owner may read it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where an account comes from: what is given, the environment, the engine of this machine."""
+"""An account comes from arguments, the environment or the engine of this machine."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ NAMED = {"TWILIO_ACCOUNT_SID": SID, "TWILIO_AUTH_TOKEN": TOKEN}
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The store of a machine whose settings are the defaults."""
+    """Return the store of a machine whose settings are the defaults."""
     monkeypatch.chdir(tmp_path)
     for name in [*Settings.model_fields, "config"]:
         monkeypatch.delenv("HOLDFAST_" + name.upper(), raising=False)
@@ -45,11 +45,11 @@ def test_the_engine_of_this_machine_is_found_by_its_run_file(store: Path) -> Non
         engine_credentials(environment={})
     assert "holdfast serve" in str(caught.value.fix)
     store.with_suffix(".account").write_text(json.dumps({"account_sid": SID, "auth_token": TOKEN}))
-    told = AccountCredentials(base_url="http://127.0.0.1:8080", sid=SID, token=TOKEN)
-    assert engine_credentials(environment={}) == told
+    found = AccountCredentials(base_url="http://127.0.0.1:8080", sid=SID, token=TOKEN)
+    assert engine_credentials(environment={}) == found
     for nonsense in ("{", "[]", "{}", '{"url": 7}'):
         store.with_suffix(".running").write_text(nonsense)
-        assert engine_credentials(environment={}) == told
+        assert engine_credentials(environment={}) == found
     store.with_suffix(".running").write_text(json.dumps({"url": "http://127.0.0.1:9000"}))
     assert engine_credentials(environment={}).base_url == "http://127.0.0.1:9000"
     assert (

@@ -1,4 +1,4 @@
-"""A service used from a second event loop says so at once, instead of waiting there for ever."""
+"""A service that is used from a second event loop raises at once, and does not wait there for ever."""
 
 import asyncio
 import threading
@@ -51,7 +51,7 @@ METHODS: dict[str, Callable[[Holds], Coroutine[Any, Any, object]]] = {
 
 @contextmanager
 def another_loop() -> Iterator[asyncio.AbstractEventLoop]:
-    """An event loop that runs in a thread of its own."""
+    """Run an event loop in a thread of its own."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="another loop")
     thread.start()

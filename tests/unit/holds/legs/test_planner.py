@@ -29,7 +29,7 @@ MUSIC = "https://cdn.example/m.mp3"
 
 
 def held_child() -> Pair:
-    """A pair whose child waits in its queue, and whose parent is parked."""
+    """Return a pair whose child waits in its queue, and whose parent is parked."""
     plan = legs_planner.hold(pair_of_dial(parent=P, child=C), C, music=MUSIC)
     assert isinstance(plan, legs_planner.Plan)
     answered = continue_call(plan.pair, P, ContinuationRequest()).pair
