@@ -8,8 +8,8 @@ from holdfast.testing.world import World, twiml
 from holdfast.voice.model.commands import Instruction, RedirectCall, WebRequest
 from holdfast.voice.model.facts import QueueMissing
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.twiml.runner import MOST_FACTS
-from holdfast.voice.twiml.verbs.gather import MOST_DIGITS
+from holdfast.voice.twiml.runner import MAX_FACTS
+from holdfast.voice.twiml.verbs.gather import MAX_DIGITS
 
 APP = "https://app.example"
 PROMPT = "<Play>/prompt.mp3</Play>"
@@ -172,8 +172,8 @@ def test_a_caller_who_goes_is_not_asked_about(world: World, event: str) -> None:
 
 def test_a_flood_of_keys_ends_it(world: World) -> None:
     caller = menu(world, 'finishOnKey=""')
-    world.presses(caller, "8" * (MOST_DIGITS + 500))
-    assert chosen(world) == ("8" * MOST_DIGITS, "")
+    world.presses(caller, "8" * (MAX_DIGITS + 500))
+    assert chosen(world) == ("8" * MAX_DIGITS, "")
 
 
 def test_a_flood_of_keys_elsewhere_leaves_no_trace(world: World) -> None:
@@ -188,9 +188,9 @@ def test_a_flood_of_stars_is_bounded(world: World) -> None:
     world.pages[f"{APP}/start"] = twiml('<Dial hangupOnStar="true"><Client>agent</Client></Dial>')
     caller = world.calls_in("caller", f"{APP}/start")
     world.killed = False
-    world.presses(caller, "*" * (MOST_FACTS + 200))
+    world.presses(caller, "*" * (MAX_FACTS + 200))
     (script,) = world.call(caller).scripts
-    assert len(script.facts) == MOST_FACTS
+    assert len(script.facts) == MAX_FACTS
 
 
 def test_a_queue_waits_document_may_gather_and_its_answer_is_a_wait_document_too(world: World) -> None:

@@ -12,7 +12,7 @@ from holdfast.voice.twiml.document import read
 from holdfast.voice.twiml.script import Script
 from holdfast.voice.twiml.verb import Verb
 from holdfast.voice.twiml.verbs.flow import Pause
-from holdfast.voice.twiml.verbs.gather import MOST_DIGITS, Gather
+from holdfast.voice.twiml.verbs.gather import MAX_DIGITS, Gather
 
 WEBHOOK_TIMEOUT_S = 15
 """Source: Twilio, "Webhooks connection overrides", total time by default."""
@@ -54,10 +54,10 @@ def script_sentences(call: Call, view: ScriptSituation, now: float) -> Iterator[
 def _of_script(script: Script, view: ScriptSituation, now: float) -> Iterator[str]:
     name = DOCUMENTS[script.role]
     since = f"{max(0.0, now - script.began_at):.1f} s"
-    if script.fetching is not None and script.asked is not None:
+    if script.fetching is not None and script.last_request is not None:
         yield (
-            f"Its {name} is awaited: {script.asked.method} {script.asked.url} was sent {since} ago and is not "
-            f"answered; a web server has {WEBHOOK_TIMEOUT_S} s."
+            f"Its {name} is awaited: {script.last_request.method} {script.last_request.url} was sent {since} ago "
+            f"and is not answered; a web server has {WEBHOOK_TIMEOUT_S} s."
         )
         return
     if script.ended == "broken":
@@ -66,9 +66,9 @@ def _of_script(script: Script, view: ScriptSituation, now: float) -> Iterator[st
     if script.ended == "over" or script.document is None:
         yield f"Its {name} came to its end."
         return
-    verb = read(script.document).verbs[script.verb]
+    verb = read(script.document).verbs[script.verb_index]
     yield f"Its {name} runs <{verb.name}>, begun {since} ago{_until(verb, script, now)}."
-    for thing in script.opened:
+    for thing in script.open_resources:
         if is_sid(thing.key, "CA"):
             yield from _child(CallSid(thing.key), view)
 
@@ -78,10 +78,10 @@ def _until(verb: Verb, script: Script, now: float) -> str:
     match verb:
         case Pause(length_s=length_s):
             return f", {max(0.0, script.began_at + length_s - now):.0f} s left"
-        case Gather(keys_count=False):
+        case Gather(dtmf=False):
             return f": it waits {verb.timeout_s} s for speech, which nobody here recognises"
         case Gather(num_digits=most):
-            keys = "a key" if most == 1 else "keys" if most == MOST_DIGITS else f"{most} keys"
+            keys = "a key" if most == 1 else "keys" if most == MAX_DIGITS else f"{most} keys"
             finish = f", or {' or '.join(verb.finish_on)}" if verb.finish_on else ""
             return f": it waits for {keys}{finish}, and gives up {verb.timeout_s} s after the prompt or the last key"
         case _:

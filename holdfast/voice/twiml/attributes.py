@@ -16,7 +16,7 @@ from holdfast.voice.model.commands import (
     WebRequest,
 )
 
-KEYS = "0123456789*#"
+PHONE_DIGITS = "0123456789*#"
 """The keys of a telephone."""
 
 
@@ -60,7 +60,7 @@ class AttributeReader:
         """Note a warning about this element."""
         self.warnings.append(DocumentWarning(code or self.code, f"<{self.node.tag}>: {message}"))
 
-    def _wrong(self, name: str, raw: str, why: str) -> None:
+    def _warn_invalid(self, name: str, raw: str, why: str) -> None:
         """Note that an attribute's value is not used."""
         self.warn(f"{name}={raw[:40]!r} {why}", code=self.codes.get(name, 0))
 
@@ -81,7 +81,7 @@ class AttributeReader:
             return default
         if raw.isascii() and raw.isdigit() and len(raw) <= 9 and low <= int(raw) <= high:
             return int(raw)
-        self._wrong(name, raw, f"is not a whole number from {low} to {high}; {default} is used")
+        self._warn_invalid(name, raw, f"is not a whole number from {low} to {high}; {default} is used")
         return default
 
     def boolean(self, name: str, default: bool) -> bool:
@@ -91,7 +91,7 @@ class AttributeReader:
             return default
         if raw in ("true", "false"):
             return raw == "true"
-        self._wrong(name, raw, f"is neither true nor false; {str(default).lower()} is used")
+        self._warn_invalid(name, raw, f"is neither true nor false; {str(default).lower()} is used")
         return default
 
     def choice(self, name: str, default: str, allowed: tuple[str, ...]) -> str:
@@ -101,17 +101,17 @@ class AttributeReader:
             return default
         if raw in allowed:
             return raw
-        self._wrong(name, raw, f"is none of {', '.join(allowed)}; {default} is used")
+        self._warn_invalid(name, raw, f"is none of {', '.join(allowed)}; {default} is used")
         return default
 
-    def keys(self, name: str, default: str) -> str:
+    def digits(self, name: str, default: str) -> str:
         """A set of keys of a telephone; an empty one is no key at all."""
         raw = self.optional(name)
         if raw is None:
             return default
-        if set(raw) <= set(KEYS):
+        if set(raw) <= set(PHONE_DIGITS):
             return raw
-        self._wrong(name, raw, f"holds more than {KEYS}; {default} is used")
+        self._warn_invalid(name, raw, f"holds more than {PHONE_DIGITS}; {default} is used")
         return default
 
     def method(self, name: str = "method", default: Method = "POST") -> Method:
@@ -120,7 +120,7 @@ class AttributeReader:
         if raw in ("GET", "POST"):
             return cast(Method, raw)
         if raw:
-            self._wrong(name, raw, f"is neither GET nor POST; {default} is used")
+            self._warn_invalid(name, raw, f"is neither GET nor POST; {default} is used")
         return default
 
     def url(self, raw: str) -> str:
@@ -147,7 +147,7 @@ class AttributeReader:
             return None
         return Callback(url=self.url(raw), method=method, events=words or default)
 
-    def finish(self) -> None:
+    def warn_unknown(self) -> None:
         """Warn of attributes nobody asked for."""
         for name in self.node.attributes:
             if name not in self.read:

@@ -51,16 +51,16 @@ VERBS: Final[Mapping[str, type[Element]]] = {
     "Refer": Refer,
 }
 
-_QUIET = frozenset({"Say", "Play", "Pause", "Redirect"})
+_AUDIO_ONLY = frozenset({"Say", "Play", "Pause", "Redirect"})
 ALLOWED: Final[Mapping[Role, frozenset[str]]] = {
     "main": frozenset(VERBS),
-    "queue": _QUIET | {"Hangup", "Leave", "Gather"},
-    "wait": _QUIET,
-    "hold": _QUIET,
-    "announce": _QUIET,
-    "comfort": _QUIET,
-    "whisper": _QUIET,
-    "screen": _QUIET | {"Hangup", "Reject", "Gather"},
+    "queue": _AUDIO_ONLY | {"Hangup", "Leave", "Gather"},
+    "wait": _AUDIO_ONLY,
+    "hold": _AUDIO_ONLY,
+    "announce": _AUDIO_ONLY,
+    "comfort": _AUDIO_ONLY,
+    "whisper": _AUDIO_ONLY,
+    "screen": _AUDIO_ONLY | {"Hangup", "Reject", "Gather"},
 }
 """Which verbs a role may use. Source: Twilio docs of waitUrl, HoldUrl, AnnounceUrl, <Number url>; error 13238."""
 
@@ -101,19 +101,19 @@ class DialWithinDial(VerbNotAllowed):
     code = 13201
 
 
-class RootWrong(DocumentUnreadable):
+class RootInvalid(DocumentUnreadable):
     """Well-formed XML that is no TwiML."""
 
     code = 12102
 
 
-class VersionWrong(DocumentUnreadable):
+class VersionInvalid(DocumentUnreadable):
     """XML of a version that nobody reads."""
 
     code = 12101
 
 
-def receive(*, role: Role, url: str, method: Method, content_type: str, body: str, clip: str | None) -> Document:
+def from_response(*, role: Role, url: str, method: Method, content_type: str, body: str, clip: str | None) -> Document:
     """The document an answer of a web server means. Raises: ContentTypeInvalid."""
     kind = content_type.split(";", 1)[0].strip().lower()
     if clip is not None:
@@ -143,7 +143,7 @@ def read(document: Document) -> ReadDocument:
     except DocumentUnreadable as error:
         raise type(error)(error.message + page) from error
     if root.tag != "Response":
-        raise RootWrong(f"the document's root is <{root.tag[:60]}>, not <Response>{page}")
+        raise RootInvalid(f"the document's root is <{root.tag[:60]}>, not <Response>{page}")
     verbs: list[Verb] = []
     warnings: list[DocumentWarning] = []
     for node in root.children:
@@ -159,7 +159,7 @@ def read(document: Document) -> ReadDocument:
             raise VerbNotAllowed(f"<{node.tag}> may not be used in this {document.role} document")
         reader = AttributeReader(node, document.url)
         verb = kind.parse(reader)
-        reader.finish()
+        reader.warn_unknown()
         if node.tag in CHILDLESS:
             for child in node.children:
                 reader.warn(f"<{child.tag[:60]}> may not stand in it; it is passed over", code=12200)
@@ -182,7 +182,7 @@ def parse(text: str) -> Node:
     if len(raw) > MAX_BYTES:
         raise DocumentTooLarge(f"the document is {len(raw)} bytes long; the most is {MAX_BYTES}")
     if (version := _VERSION.match(text)) is not None and version[1] not in ("1.0", "1.1"):
-        raise VersionWrong(f"XML version {version[1][:20]!r} is not supported")
+        raise VersionInvalid(f"XML version {version[1][:20]!r} is not supported")
     parser = ElementTree.XMLParser(target=_Builder())
     try:
         parser.feed(raw)

@@ -51,7 +51,7 @@ from holdfast.voice.twiml.verb import (
     EarlyMedia,
 )
 
-Doing = Effect | NounCommand | AnswerCaller | EarlyMedia | DeclineCaller
+Action = Effect | NounCommand | AnswerCaller | EarlyMedia | DeclineCaller
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,9 +62,9 @@ class OpenResource:
     stop: Effect | NounCommand
 
 
-def opens(doing: Doing, call: CallSid) -> OpenResource | None:
+def resource_opened(action: Action, call: CallSid) -> OpenResource | None:
     """What a step starts that must be stopped when its verb is left."""
-    match doing:
+    match action:
         case StartTimer(token=token):
             return OpenResource(key=token, stop=StopTimer(token=token))
         case PlaySound(token=token):
@@ -85,7 +85,7 @@ def opens(doing: Doing, call: CallSid) -> OpenResource | None:
             return None
 
 
-def closes(fact: Fact) -> str:
+def key_closed_by_fact(fact: Fact) -> str:
     """The key of what has ended by itself with this fact; "" when nothing has."""
     match fact:
         case TimerFired(token=token) | SoundEnded(token=token) | SoundFailed(token=token):
@@ -104,9 +104,9 @@ def closes(fact: Fact) -> str:
             return ""
 
 
-def closes_step(doing: Doing) -> str:
+def key_closed_by_action(action: Action) -> str:
     """The key of what a verb itself stops with this step; "" when nothing."""
-    match doing:
+    match action:
         case StopSound(token=token) | StopTimer(token=token):
             return token
         case StopScript(role=role):

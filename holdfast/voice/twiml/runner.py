@@ -1,7 +1,7 @@
 """The runner: carries scripts on, fact by fact.
 
 A script's generator is only a cache of its state and is rebuilt from it by silent replay. Whatever a verb starts is
-stopped when the verb is left, for any reason, so no verb can forget.
+stopped when the verb is hidden, for any reason, so no verb can forget.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ from holdfast.voice.model.internal_commands import (
     ReleaseChild,
 )
 from holdfast.voice.model.masking import mask_passwords
-from holdfast.voice.twiml.document import Document, read, receive
+from holdfast.voice.twiml.document import Document, from_response, read
 from holdfast.voice.twiml.open_resources import (
-    Doing,
-    closes,
-    closes_step,
-    opens,
+    Action,
+    key_closed_by_action,
+    key_closed_by_fact,
+    resource_opened,
 )
 from holdfast.voice.twiml.script import Cause, Script, ScriptEnded, ScriptFailed, ScriptSubject, ScriptTurn
 from holdfast.voice.twiml.verb import (
@@ -61,11 +61,11 @@ from holdfast.voice.twiml.verb import (
 )
 from holdfast.voice.twiml.verbs.flow import Redirect
 
-MOST_FACTS = 1000
+MAX_FACTS = 1000
 """Facts of one verb after which further keys are dropped, so that a flood of them does not fill the journal."""
-MOST_WARNINGS = 50
+MAX_WARNINGS = 50
 """Warnings of one document that are told each by itself, so that a careless one does not fill the journal."""
-MOST_REDIRECTS = 100
+MAX_REDIRECTS = 100
 """Documents in a row that neither sound nor wait, before the script fails."""
 
 
@@ -75,45 +75,47 @@ class Runner:
 
     running: dict[str, tuple[Run, VerbContext]] = field(default_factory=dict)
 
-    def begin(self, script: Script, instruction: Instruction, ear: ScriptSubject, now: float) -> ScriptTurn:
+    def begin(self, script: Script, instruction: Instruction, subject: ScriptSubject, now: float) -> ScriptTurn:
         """Start a script with its first document, fetched or given."""
         script = replace(script, fallback=instruction.fallback, started_at=now)
         if instruction.request is not None:
-            return _fetch(script, instruction.request, ear, now)
+            return _fetch(script, instruction.request, subject, now)
         document = Document(role=script.role, url=instruction.base_url, text=instruction.twiml or "<Response/>")
-        return self._open(script, document, ear, now)
+        return self._open(script, document, subject, now)
 
-    def take(self, script: Script, fact: Fact, ear: ScriptSubject, now: float) -> ScriptTurn:
+    def handle(self, script: Script, fact: Fact, subject: ScriptSubject, now: float) -> ScriptTurn:
         """Go on after a fact."""
         match fact:
             case DocumentFetched(token=token) if token == script.fetching:
-                return self._fetched(script, fact, ear, now)
+                return self._handle_fetched(script, fact, subject, now)
             case DocumentFetchFailed(token=token) if token == script.fetching:
-                return self._fail(script, fact.code, fact.message, ear, now)
+                return self._fail(script, fact.code, fact.message, subject, now)
             case _ if script.fetching is not None or script.ended:
                 return ScriptTurn(script, ())
-            case DigitPressed(digit=digit) if not _wanted(script, digit):
+            case DigitPressed(digit=digit) if not _accepts_digit(script, digit):
                 return ScriptTurn(script, ())
             case _:
-                run, desk = self._resume(script, ear)
+                run, context = self._resume(script, subject)
                 script = replace(
                     script,
                     facts=(*script.facts, (now, fact)),
-                    opened=tuple(thing for thing in script.opened if thing.key != closes(fact)),
+                    open_resources=tuple(
+                        resource for resource in script.open_resources if resource.key != key_closed_by_fact(fact)
+                    ),
                 )
-                desk.now = now
-                return self._drive(script, run, fact, (), ear, now)
+                context.now = now
+                return self._advance(script, run, fact, (), subject, now)
 
     def interrupt(
-        self, script: Script, cause: Cause, ear: ScriptSubject, now: float
-    ) -> tuple[tuple[Doing, ...], WebRequest | None]:
+        self, script: Script, cause: Cause, subject: ScriptSubject, now: float
+    ) -> tuple[tuple[Action, ...], WebRequest | None]:
         """Take the verb away: what stops, and the goodbye request that is due though its answer changes nothing."""
         if script.ended:
             return (), None
         if script.fetching is not None:
             return (StopFetch(token=script.fetching),), None
-        run, desk = self._resume(script, ear)
-        desk.now = now
+        run, context = self._resume(script, subject)
+        context.now = now
         outcome: Outcome | None = None
         try:
             run.send(Interrupted(call=script.call, cause=cause))
@@ -122,135 +124,158 @@ class Runner:
         except Interruption:
             pass
         run.close()
-        stops = self._leave(script, cause)
+        stops = self._stop_resources(script, cause)
         match outcome:
             case GoToDocument(request=request):
                 return stops, request
             case Continue() if cause != "hangup":
-                following = self._following(script)
-                return stops, following.request if isinstance(following, Redirect) else None
+                next_verb = self._next_verb(script)
+                return stops, next_verb.request if isinstance(next_verb, Redirect) else None
             case _:
                 return stops, None
 
-    def takes_referral(self, script: Script) -> bool:
+    def accepts_refer(self, script: Script) -> bool:
         """Whether the running verb connects two parties, and puts one through when the other's phone asks for it."""
         if script.fetching is not None or script.ended or script.document is None:
             return False
-        verb = read(script.document).verbs[script.verb]
-        return verb.takes_referral() and any(thing.key == "room" for thing in script.opened)
+        verb = read(script.document).verbs[script.verb_index]
+        return verb.accepts_refer() and any(resource.key == "room" for resource in script.open_resources)
 
-    def forget(self, script: Script) -> None:
+    def discard(self, script: Script) -> None:
         """Drop the cached generator, as a crash would."""
         self.running.pop(_key(script), None)
 
     # --- documents -------------------------------------------------------------------------------------
 
-    def _fetched(self, script: Script, fact: DocumentFetched, ear: ScriptSubject, now: float) -> ScriptTurn:
-        asked = script.asked
-        assert asked is not None
+    def _handle_fetched(self, script: Script, fact: DocumentFetched, subject: ScriptSubject, now: float) -> ScriptTurn:
+        request = script.last_request
+        assert request is not None
         try:
-            document = receive(
+            document = from_response(
                 role=script.role,
                 url=fact.url,
-                method=asked.method,
+                method=request.method,
                 content_type=fact.content_type,
                 body=fact.body,
                 clip=fact.clip,
             )
         except VoiceError as error:
-            return self._fail(script, error.code, error.message, ear, now)
-        return self._open(script, document, ear, now)
+            return self._fail(script, error.code, error.message, subject, now)
+        return self._open(script, document, subject, now)
 
-    def _open(self, script: Script, document: Document, ear: ScriptSubject, now: float) -> ScriptTurn:
-        script = replace(script, document=document, fetching=None, verb=-1, facts=())
+    def _open(self, script: Script, document: Document, subject: ScriptSubject, now: float) -> ScriptTurn:
+        script = replace(script, document=document, fetching=None, verb_index=-1, facts=())
         try:
-            meaning = read(document)
+            result = read(document)
         except VoiceError as error:
-            return self._fail(script, error.code, error.message, ear, now)
-        told = list(meaning.warnings[:MOST_WARNINGS])
-        if left := len(meaning.warnings) - len(told):
-            told.append(replace(meaning.warnings[-1], message=f"and {left} more warnings of this document"))
-        warned = tuple(
+            return self._fail(script, error.code, error.message, subject, now)
+        shown = list(result.warnings[:MAX_WARNINGS])
+        if hidden := len(result.warnings) - len(shown):
+            shown.append(replace(result.warnings[-1], message=f"and {hidden} more warnings of this document"))
+        notifications = tuple(
             LogNotification(call=script.call, code=warning.code, log=1, message=warning.message, url=document.url)
-            for warning in told
+            for warning in shown
         )
-        return self._next(script, warned, ear, now)
+        return self._start_next(script, notifications, subject, now)
 
-    def _fail(self, script: Script, code: int, message: str, ear: ScriptSubject, now: float) -> ScriptTurn:
+    def _fail(self, script: Script, code: int, message: str, subject: ScriptSubject, now: float) -> ScriptTurn:
         """An error: ask the fallback once, else the script is broken. Source: Twilio docs, fallback URLs."""
-        url = mask_passwords(script.asked.url if script.asked else script.document.url if script.document else "")
+        url = mask_passwords(
+            script.last_request.url if script.last_request else script.document.url if script.document else ""
+        )
         logged = LogNotification(call=script.call, code=code, log=0, message=message, url=url)
-        if script.fallback is None or script.fell_back:
+        if script.fallback is None or script.used_fallback:
             return ScriptTurn(replace(script, fetching=None), (logged,), ScriptFailed(code=code, message=message))
         code_name, url_name = twilio_assumptions.FALLBACK_TELLS
         form = (*script.fallback.form, (code_name, str(code)), (url_name, url))
-        turn = _fetch(replace(script, fell_back=True), replace(script.fallback, form=form), ear, now)
-        return ScriptTurn(turn.script, (logged, *turn.doings), turn.ending)
+        turn = _fetch(replace(script, used_fallback=True), replace(script.fallback, form=form), subject, now)
+        return ScriptTurn(turn.script, (logged, *turn.actions), turn.ending)
 
     # --- verbs -----------------------------------------------------------------------------------------
 
-    def _next(self, script: Script, doings: tuple[Doing, ...], ear: ScriptSubject, now: float) -> ScriptTurn:
+    def _start_next(
+        self, script: Script, actions: tuple[Action, ...], subject: ScriptSubject, now: float
+    ) -> ScriptTurn:
         """Begin the verb after this one, or come to the end."""
         assert script.document is not None
         verbs = read(script.document).verbs
-        if script.verb + 1 >= len(verbs):
-            return ScriptTurn(script, doings, ScriptEnded())
-        script = replace(script, verb=script.verb + 1, begun=script.begun + 1, began_at=now, facts=(), opened=())
-        verb = verbs[script.verb]
-        desk = _desk(script, ear)
-        run = verb.run(desk)
-        self.running[_key(script)] = (run, desk)
+        if script.verb_index + 1 >= len(verbs):
+            return ScriptTurn(script, actions, ScriptEnded())
+        script = replace(
+            script,
+            verb_index=script.verb_index + 1,
+            starts=script.starts + 1,
+            began_at=now,
+            facts=(),
+            open_resources=(),
+        )
+        verb = verbs[script.verb_index]
+        context = _context(script, subject)
+        run = verb.run(context)
+        self.running[_key(script)] = (run, context)
         began = VerbBegan(call=script.call, role=script.role, verb=verb.name)
-        return self._drive(script, run, None, (*doings, began), ear, now)
+        return self._advance(script, run, None, (*actions, began), subject, now)
 
-    def _drive(
-        self, script: Script, run: Run, fact: Fact | None, doings: tuple[Doing, ...], ear: ScriptSubject, now: float
+    def _advance(
+        self,
+        script: Script,
+        run: Run,
+        fact: Fact | None,
+        actions: tuple[Action, ...],
+        subject: ScriptSubject,
+        now: float,
     ) -> ScriptTurn:
         """Let the verb go on until it waits or is over."""
-        made = list(doings)
-        opened = list(script.opened)
+        done = list(actions)
+        opened = list(script.open_resources)
         try:
             step = run.send(fact)
             while not isinstance(step, Waiting):
-                made.append(step)
-                if (thing := opens(step, script.call)) is not None:
-                    opened.append(thing)
-                if (stopped := closes_step(step)) != "":
+                done.append(step)
+                if (resource := resource_opened(step, script.call)) is not None:
+                    opened.append(resource)
+                if (stopped := key_closed_by_action(step)) != "":
                     opened = [kept for kept in opened if kept.key != stopped]
                 step = next(run)
         except StopIteration as stop:
-            return self._over(_lively(replace(script, opened=tuple(opened)), made), stop.value, tuple(made), ear, now)
-        return ScriptTurn(_lively(replace(script, opened=tuple(opened)), made), tuple(made))
+            return self._finish_verb(
+                _note_progress(replace(script, open_resources=tuple(opened)), done),
+                stop.value,
+                tuple(done),
+                subject,
+                now,
+            )
+        return ScriptTurn(_note_progress(replace(script, open_resources=tuple(opened)), done), tuple(done))
 
-    def _over(
-        self, script: Script, outcome: Outcome, doings: tuple[Doing, ...], ear: ScriptSubject, now: float
+    def _finish_verb(
+        self, script: Script, outcome: Outcome, actions: tuple[Action, ...], subject: ScriptSubject, now: float
     ) -> ScriptTurn:
         """The verb is over: stop what it left open, and go where it points."""
-        doings = (*doings, *self._leave(script, None))
-        script = replace(script, opened=())
+        actions = (*actions, *self._stop_resources(script, None))
+        script = replace(script, open_resources=())
         match outcome:
             case Continue():
-                return self._next(script, doings, ear, now)
+                return self._start_next(script, actions, subject, now)
             case GoToDocument(request=request):
-                if script.redirects >= MOST_REDIRECTS:
-                    message = f"{MOST_REDIRECTS} documents in a row made no sound and did not wait"
-                    turn = self._fail(script, 12400, message, ear, now)
+                if script.redirects >= MAX_REDIRECTS:
+                    message = f"{MAX_REDIRECTS} documents in a row made no sound and did not wait"
+                    turn = self._fail(script, 12400, message, subject, now)
                 else:
-                    turn = _fetch(replace(script, redirects=script.redirects + 1), request, ear, now)
+                    turn = _fetch(replace(script, redirects=script.redirects + 1), request, subject, now)
             case Failed(code=code, message=message):
-                turn = self._fail(script, code, message, ear, now)
+                turn = self._fail(script, code, message, subject, now)
             case QuitQueue() if script.role != "queue":
-                return self._next(script, doings, ear, now)
+                return self._start_next(script, actions, subject, now)
             case _:
-                return ScriptTurn(script, doings, outcome)
-        return ScriptTurn(turn.script, (*doings, *turn.doings), turn.ending)
+                return ScriptTurn(script, actions, outcome)
+        return ScriptTurn(turn.script, (*actions, *turn.actions), turn.ending)
 
-    def _leave(self, script: Script, cause: Cause | None) -> tuple[Doing, ...]:
+    def _stop_resources(self, script: Script, cause: Cause | None) -> tuple[Action, ...]:
         """Stop what the verb started, the newest first."""
-        self.forget(script)
-        stops: list[Doing] = []
-        for thing in reversed(script.opened):
-            match thing.stop:
+        self.discard(script)
+        stops: list[Action] = []
+        for resource in reversed(script.open_resources):
+            match resource.stop:
                 case LeaveRoom() as leave if cause is not None:
                     stops.append(replace(leave, cause=cause))
                 case ReleaseChild() as release if cause == "hangup":
@@ -261,75 +286,75 @@ class Runner:
                     stops.append(stop)
         return tuple(stops)
 
-    def _following(self, script: Script) -> object:
+    def _next_verb(self, script: Script) -> object:
         assert script.document is not None
         verbs = read(script.document).verbs
-        return verbs[script.verb + 1] if script.verb + 1 < len(verbs) else None
+        return verbs[script.verb_index + 1] if script.verb_index + 1 < len(verbs) else None
 
-    def _resume(self, script: Script, ear: ScriptSubject) -> tuple[Run, VerbContext]:
+    def _resume(self, script: Script, subject: ScriptSubject) -> tuple[Run, VerbContext]:
         """The generator of the running verb; rebuilt, when it is not at hand, by replaying its facts silently."""
         cached = self.running.get(_key(script))
         if cached is not None:
             return cached
         assert script.document is not None
-        desk = _desk(script, ear)
-        run = read(script.document).verbs[script.verb].run(desk)
-        _silently(run, None)
+        context = _context(script, subject)
+        run = read(script.document).verbs[script.verb_index].run(context)
+        _replay(run, None)
         for at, fact in script.facts:
-            desk.now = at
-            _silently(run, fact)
-        self.running[_key(script)] = (run, desk)
-        return run, desk
+            context.now = at
+            _replay(run, fact)
+        self.running[_key(script)] = (run, context)
+        return run, context
 
 
-def _wanted(script: Script, digit: str) -> bool:
+def _accepts_digit(script: Script, digit: str) -> bool:
     """Whether the running verb is to hear of this key."""
     assert script.document is not None
-    verb = read(script.document).verbs[script.verb]
-    return verb.wants_key(digit) and len(script.facts) < MOST_FACTS
+    verb = read(script.document).verbs[script.verb_index]
+    return verb.accepts_digit(digit) and len(script.facts) < MAX_FACTS
 
 
-def _silently(run: Run, fact: Fact | None) -> None:
+def _replay(run: Run, fact: Fact | None) -> None:
     step = run.send(fact)
     while not isinstance(step, Waiting):
         step = next(run)
 
 
 def _key(script: Script) -> str:
-    return f"{script.prefix}/{script.begun}"
+    return f"{script.prefix}/{script.starts}"
 
 
-def _desk(script: Script, ear: ScriptSubject) -> VerbContext:
+def _context(script: Script, subject: ScriptSubject) -> VerbContext:
     document = script.document
     assert document is not None
     return VerbContext(
-        call=ear.call,
-        account=ear.account,
-        from_=ear.from_,
-        to=ear.to,
-        direction=ear.direction,
-        prefix=f"{script.prefix}/{script.begun}",
+        call=subject.call,
+        account=subject.account,
+        from_=subject.from_,
+        to=subject.to,
+        direction=subject.direction,
+        prefix=f"{script.prefix}/{script.starts}",
         base_url=document.url,
         method=document.method,
         now=script.began_at,
     )
 
 
-def _fetch(script: Script, request: WebRequest, ear: ScriptSubject, now: float) -> ScriptTurn:
+def _fetch(script: Script, request: WebRequest, subject: ScriptSubject, now: float) -> ScriptTurn:
     """Ask for the next document, with the standard parameters and the request's own."""
-    script = replace(script, begun=script.begun + 1, asked=request, facts=(), opened=(), began_at=now)
-    token = Token(f"{script.prefix}/{script.begun}.fetch")
-    whole = replace(request, form=(*ear.form(), *request.form))
-    keep = script.role in ("hold", "wait", "queue", "comfort") and request.method == "GET"
-    doing = FetchDocument(token=token, call=script.call, request=whole, cacheable=keep)
-    return ScriptTurn(replace(script, fetching=token), (doing,))
+    script = replace(script, starts=script.starts + 1, last_request=request, facts=(), open_resources=(), began_at=now)
+    token = Token(f"{script.prefix}/{script.starts}.fetch")
+    complete = replace(request, form=(*subject.form(), *request.form))
+    cacheable = script.role in ("hold", "wait", "queue", "comfort") and request.method == "GET"
+    action = FetchDocument(token=token, call=script.call, request=complete, cacheable=cacheable)
+    return ScriptTurn(replace(script, fetching=token), (action,))
 
 
-def _lively(script: Script, made: Iterable[Doing]) -> Script:
+def _note_progress(script: Script, actions: Iterable[Action]) -> Script:
     """A script that sounds or waits has not gone in circles."""
-    for doing in made:
-        if isinstance(doing, PlaySound):
-            script = replace(script, sounded=True)
-        if isinstance(doing, PlaySound | StartTimer | JoinQueue | EnterConference | CallChild):
+    for action in actions:
+        if isinstance(action, PlaySound):
+            script = replace(script, audio_started=True)
+        if isinstance(action, PlaySound | StartTimer | JoinQueue | EnterConference | CallChild):
             script = replace(script, redirects=0)
     return script

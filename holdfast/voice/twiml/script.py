@@ -20,7 +20,7 @@ from holdfast.voice.model.facts import (
 )
 from holdfast.voice.model.ids import AccountSid, CallSid, Token
 from holdfast.voice.twiml.document import Document
-from holdfast.voice.twiml.open_resources import Doing, OpenResource
+from holdfast.voice.twiml.open_resources import Action, OpenResource
 from holdfast.voice.twiml.verb import (
     HangUp,
     QuitQueue,
@@ -40,21 +40,21 @@ class Script:
     role: Role
     serial: int
     document: Document | None = None
-    verb: int = 0
-    begun: int = 0
+    verb_index: int = 0
+    starts: int = 0
     began_at: float = 0.0
     facts: tuple[tuple[float, Fact], ...] = ()
-    opened: tuple[OpenResource, ...] = ()
+    open_resources: tuple[OpenResource, ...] = ()
     fetching: Token | None = None
-    asked: WebRequest | None = None
+    last_request: WebRequest | None = None
     fallback: WebRequest | None = None
-    fell_back: bool = False
+    used_fallback: bool = False
     redirects: int = 0
-    sounded: bool = False
+    audio_started: bool = False
     started_at: float = 0.0
     ended: Literal["", "over", "broken"] = ""
     """A script that is over but not stopped: its ear hears silence."""
-    impatient: bool = False
+    audio_overdue: bool = False
     """The time within which a hold's own sound should have begun is over."""
 
     @property
@@ -99,5 +99,5 @@ class ScriptTurn(NamedTuple):
     """What became of a script, and what is to be done; `ending` None while it goes on."""
 
     script: Script
-    doings: tuple[Doing, ...]
+    actions: tuple[Action, ...]
     ending: Ending | None = None

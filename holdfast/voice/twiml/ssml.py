@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from holdfast.voice.twiml.attributes import Node
 
-LONGEST_BREAK_S: Final = 10.0
+MAX_BREAK_S: Final = 10.0
 """Source: TwiML <Say>, <break>: up to 10 seconds."""
 
 ATTRIBUTES: Final = {
@@ -35,40 +35,40 @@ _XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 
 def markup(node: Node) -> tuple[str, str, tuple[str, ...]]:
     """The text alone, the same with its markup, and what is wrong with it. The text is cut to nothing."""
-    wrong: list[str] = []
-    text, marked = _inside(node, wrong)
-    return " ".join(text.split()), " ".join(marked.split()), tuple(wrong)
+    warnings: list[str] = []
+    text, markup_text = _content(node, warnings)
+    return " ".join(text.split()), " ".join(markup_text.split()), tuple(warnings)
 
 
-def _inside(node: Node, wrong: list[str]) -> tuple[str, str]:
-    texts, marks = [node.lead], [escape(node.lead)]
+def _content(node: Node, warnings: list[str]) -> tuple[str, str]:
+    texts, marked = [node.lead], [escape(node.lead)]
     for child in node.children:
-        text, mark = _element(child, wrong)
+        text, mark = _element(child, warnings)
         texts += [text, child.tail]
-        marks += [mark, escape(child.tail)]
-    return " ".join(texts), "".join(marks)
+        marked += [mark, escape(child.tail)]
+    return " ".join(texts), "".join(marked)
 
 
-def _element(node: Node, wrong: list[str]) -> tuple[str, str]:
-    text, inside = _inside(node, wrong)
+def _element(node: Node, warnings: list[str]) -> tuple[str, str]:
+    text, inside = _content(node, warnings)
     allowed = ATTRIBUTES.get(node.tag)
     if allowed is None:
-        wrong.append(f"<{node.tag[:40]}> may not stand in it; its text is spoken")
+        warnings.append(f"<{node.tag[:40]}> may not stand in it; its text is spoken")
         return text, inside
     given = {name.replace(_XML_LANG, "xml:lang"): value for name, value in node.attributes.items()}
     kept = {name: given[name] for name in allowed if name in given}
     if node.tag == "break":
-        kept = {"time": f"{_break_s(kept.get('time'), kept.get('strength', 'medium'), wrong):g}s"}
+        kept = {"time": f"{_break_s(kept.get('time'), kept.get('strength', 'medium'), warnings):g}s"}
     written = "".join(f" {name}={quoteattr(value[:100])}" for name, value in kept.items())
     return text, f"<{node.tag}{written}>{inside}</{node.tag}>"
 
 
-def _break_s(time: str | None, strength: str, wrong: list[str]) -> float:
+def _break_s(time: str | None, strength: str, warnings: list[str]) -> float:
     """How long a break is. Source: W3C SSML 1.1 §3.2.3; the lengths of strengths are ours."""
     if time is None:
         return {"none": 0.0, "x-weak": 0.1, "weak": 0.2, "strong": 0.7, "x-strong": 1.2}.get(strength, 0.4)
     found = _TIME.match(time.strip())
     if found is None:
-        wrong.append(f"<break time={time[:20]!r}> is neither seconds nor milliseconds; 400 ms are used")
+        warnings.append(f"<break time={time[:20]!r}> is neither seconds nor milliseconds; 400 ms are used")
         return 0.4
-    return min(LONGEST_BREAK_S, float(found[1]) / (1000 if found[2] == "ms" else 1))
+    return min(MAX_BREAK_S, float(found[1]) / (1000 if found[2] == "ms" else 1))

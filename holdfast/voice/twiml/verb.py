@@ -2,7 +2,7 @@
 
 A verb yields effects, commands to other nouns, `Answer()` or `WAIT`. After `WAIT` it is sent the next fact of its
 call; after anything else it goes on at once. It returns its outcome. It must be a function of its attributes, the
-desk and the facts alone, because it is rebuilt by silent replay.
+context and the facts alone, because it is rebuilt by silent replay.
 """
 
 from __future__ import annotations
@@ -76,10 +76,10 @@ class Failed:
 
 
 Outcome = Continue | GoToDocument | HangUp | QuitQueue | Failed
-Step = Effect | NounCommand | AnswerCaller | EarlyMedia | DeclineCaller | Waiting
-Run = Generator[Step, "Fact | None", Outcome]
+VerbStep = Effect | NounCommand | AnswerCaller | EarlyMedia | DeclineCaller | Waiting
+Run = Generator[VerbStep, "Fact | None", Outcome]
 T = TypeVar("T")
-Part = Generator[Step, "Fact | None", T]
+SubRun = Generator[VerbStep, "Fact | None", T]
 
 
 class Interruption(Exception):
@@ -107,12 +107,12 @@ class VerbContext:
     base_url: str
     method: Literal["GET", "POST"]
     now: float
-    taken: int = 0
+    tokens_taken: int = 0
 
     def token(self) -> Token:
         """A new name for something this verb starts."""
-        self.taken += 1
-        return Token(f"{self.prefix}.{self.taken}")
+        self.tokens_taken += 1
+        return Token(f"{self.prefix}.{self.tokens_taken}")
 
     def sid(self, prefix: str) -> str:
         """A SID for a noun this verb makes."""
@@ -126,14 +126,14 @@ class Verb(ABC):
     name: ClassVar[str] = ""
 
     @abstractmethod
-    def run(self, desk: VerbContext) -> Run:
+    def run(self, context: VerbContext) -> Run:
         """The verb's doing."""
 
-    def wants_key(self, digit: str) -> bool:
+    def accepts_digit(self, digit: str) -> bool:
         """Whether this key of the caller means something to the verb; any other is no fact of its."""
         return False
 
-    def takes_referral(self) -> bool:
+    def accepts_refer(self) -> bool:
         """Whether a phone may ask the verb to put the other party through elsewhere."""
         return False
 
@@ -147,7 +147,7 @@ class Element(Protocol):
         ...
 
 
-def next_fact() -> Part[Fact]:
+def next_fact() -> SubRun[Fact]:
     """The next fact, whatever it is. Raises: Interruption."""
     fact = yield WAIT
     assert fact is not None
@@ -161,10 +161,10 @@ B = TypeVar("B", bound=Fact)
 
 
 @overload
-def until(first: type[A], /, *, token: Token | None = None) -> Part[A]: ...
+def until(first: type[A], /, *, token: Token | None = None) -> SubRun[A]: ...
 @overload
-def until(first: type[A], second: type[B], /, *, token: Token | None = None) -> Part[A | B]: ...
-def until(*kinds: type[Any], token: Token | None = None) -> Part[Any]:
+def until(first: type[A], second: type[B], /, *, token: Token | None = None) -> SubRun[A | B]: ...
+def until(*kinds: type[Any], token: Token | None = None) -> SubRun[Any]:
     """The next fact of these kinds (and with this token), passing over all others. Raises: Interruption."""
     while True:
         fact = yield from next_fact()

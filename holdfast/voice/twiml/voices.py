@@ -87,20 +87,20 @@ _POLLYS: Final = _by_name()
 _PLAIN: Final[dict[str, Gender]] = {"": "man", "man": "man", "woman": "woman", "alice": "woman"}
 
 
-def voice_of(name: str, language: str) -> tuple[SpeechVoice, tuple[str, ...]]:
+def find_voice(name: str, language: str) -> tuple[SpeechVoice, tuple[str, ...]]:
     """The voice for the two attributes, and what is wrong with them. The voice's own language is its default."""
-    wrong: list[str] = []
+    warnings: list[str] = []
     named = _named(name.strip())
     if named is None:
-        wrong.append(f"voice={name[:40]!r} is no voice that is known; {DEFAULT_LANGUAGE} is spoken by a man")
+        warnings.append(f"voice={name[:40]!r} is no voice that is known; {DEFAULT_LANGUAGE} is spoken by a man")
         named = SpeechVoice(language=DEFAULT_LANGUAGE, gender="man")
     language = language.strip()
     if not language:
-        return named, tuple(wrong)
+        return named, tuple(warnings)
     if not _LANGUAGE.match(language):
-        wrong.append(f"language={language[:40]!r} is no language tag; {named.language} is used")
-        return named, tuple(wrong)
-    return SpeechVoice(language=language, gender=named.gender), tuple(wrong)
+        warnings.append(f"language={language[:40]!r} is no language tag; {named.language} is used")
+        return named, tuple(warnings)
+    return SpeechVoice(language=language, gender=named.gender), tuple(warnings)
 
 
 def _named(name: str) -> SpeechVoice | None:

@@ -101,7 +101,7 @@ def handle_fact(step: CallStep, script: Script, fact: Fact) -> None:
             _request_wait_url_again(step, script)
         case _:
             subject = script_subject(step.call, script.role, step.view, step.now)
-            _apply_turn(step, step.runner.take(script, fact, subject, step.now))
+            _apply_turn(step, step.runner.handle(script, fact, subject, step.now))
 
 
 def handle_refer(step: CallStep, fact: PhoneRefers) -> None:
@@ -112,7 +112,7 @@ def handle_refer(step: CallStep, fact: PhoneRefers) -> None:
     call = step.call
     dialler = call if call.controlled_by is None else step.view.calls[call.controlled_by]
     main = dialler.script("main")
-    if main is None or not step.runner.takes_referral(main):
+    if main is None or not step.runner.accepts_refer(main):
         message = f"the phone asked for {fact.target[:60]!r}, and no <Dial> with a referUrl connects it: refused"
         step.emit(AnswerReferral(call=call.sid, sip_code=603))
         step.emit(LogNotification(call=call.sid, code=13802, log=0, message=message))
@@ -132,7 +132,7 @@ def _apply_turn(step: CallStep, turn: ScriptTurn) -> None:
         # Before anything is done: what is done may end the call, which then finds no verb that runs.
         script = replace(script, ended="broken" if isinstance(turn.ending, ScriptFailed) else "over")
     step.put_script(script)
-    for action in turn.doings:
+    for action in turn.actions:
         match action:
             case AnswerCaller():
                 step.answer()
@@ -192,7 +192,7 @@ def _handle_ending(step: CallStep, script: Script, ending: Ending) -> None:
             why = f"not admitted to the conference, for its waitUrl failed: {message}"
             step.emit(RefuseEntry(call=step.call.sid, code=code, message=why))
         case "hold", ScriptFailed():
-            if script.impatient:
+            if script.audio_overdue:
                 _play_builtin_music(step, script)
         case "announce", _:
             step.discard_script(script)
@@ -221,12 +221,14 @@ def _request_wait_url_again(step: CallStep, script: Script) -> None:
 
 def _handle_hold_music_timeout(step: CallStep, script: Script) -> None:
     """A held ear has heard silence long enough. Deviation: Twilio leaves it silent."""
-    script = replace(script, impatient=True)
+    script = replace(script, audio_overdue=True)
     step.put_script(script)
-    pending = next((resource.stop.token for resource in script.opened if isinstance(resource.stop, StopSound)), None)
+    pending = next(
+        (resource.stop.token for resource in script.open_resources if isinstance(resource.stop, StopSound)), None
+    )
     if script.ended == "broken":
         _play_builtin_music(step, script)
-    elif pending is not None or not (script.sounded or script.ended):
+    elif pending is not None or not (script.audio_started or script.ended):
         step.emit(PlaySound(token=interim_music_token(script), source="builtin:hold", rounds=0, while_loading=pending))
 
 

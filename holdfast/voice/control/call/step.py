@@ -66,7 +66,7 @@ class CallStep:
 
     def discard_script(self, script: Script) -> None:
         """A script is no more."""
-        self.runner.forget(script)
+        self.runner.discard(script)
         kept = tuple(kept for kept in self.call.scripts if kept.serial != script.serial)
         self.call = replace(self.call, scripts=kept)
 
@@ -177,8 +177,8 @@ def builtin_music_token(script: Script) -> Token:
 
 def stops_for_script(script: Script) -> tuple[Emitted, ...]:
     """What stops the things that were started beside a script's own verbs."""
-    if script.role == "hold" and script.asked is not None:
-        if not script.impatient:
+    if script.role == "hold" and script.last_request is not None:
+        if not script.audio_overdue:
             return (StopTimer(token=hold_music_timer(script)),)
         return (StopSound(token=interim_music_token(script)), StopSound(token=builtin_music_token(script)))
     if script.role == "queue":

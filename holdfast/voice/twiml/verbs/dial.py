@@ -14,11 +14,11 @@ from holdfast.voice.twiml.verbs.dial_legs import DialLegs
 from holdfast.voice.twiml.verbs.dial_nouns import read_noun
 from holdfast.voice.twiml.verbs.dial_queue import DialQueueVerb
 from holdfast.voice.twiml.verbs.flow import Fault
-from holdfast.voice.twiml.verbs.recording_params import read_terms
+from holdfast.voice.twiml.verbs.recording_params import read_options
 
-MOST_NOUNS = 10
-ROOM_EVENTS = ("start", "end", "join", "leave", "mute", "hold", "modify", "speaker", "announcement")
-ROOM_CODES = {
+MAX_NOUNS = 10
+CONFERENCE_EVENTS = ("start", "end", "join", "leave", "mute", "hold", "modify", "speaker", "announcement")
+CONFERENCE_CODES = {
     "muted": 13230,
     "endConferenceOnExit": 13231,
     "startConferenceOnEnter": 13232,
@@ -28,7 +28,7 @@ ROOM_CODES = {
 }
 """The codes of what is wrong with a <Conference>: 13231 is an error, the others are warnings."""
 QUEUE_CODES = {"method": 14210, "url": 14211}
-_PASSED_OVER = frozenset(
+_IGNORED = frozenset(
     {
         "jitterBufferSize",
         "region",
@@ -48,8 +48,8 @@ class Dial:
     @classmethod
     def parse(cls, reader: AttributeReader) -> Verb | None:
         """The dial an element means; None, after a warning, when it names nobody."""
-        terms = DialAttributes.parse(reader)
-        rooms = [node for node in reader.node.children if node.tag == "Conference"]
+        attributes = DialAttributes.parse(reader)
+        conferences = [node for node in reader.node.children if node.tag == "Conference"]
         queues = [node for node in reader.node.children if node.tag == "Queue"]
         applications = [node for node in reader.node.children if node.tag == "Application"]
         legs = [node for node in reader.node.children if node.tag in ("Number", "Client", "Sip")]
@@ -60,46 +60,46 @@ class Dial:
         number = " ".join(reader.node.text.split())
         if number:
             legs.append(Node("Number", {}, number))
-        alone = len(rooms) + len(queues) + len(applications)
+        alone = len(conferences) + len(queues) + len(applications)
         if alone and alone + len(legs) > 1:
             reader.code = 13215
             reader.warn("<Conference>, <Queue> and <Application> stand alone; the first of them is used")
-        if rooms:
-            return _conference(reader, rooms[0], terms)
+        if conferences:
+            return _conference(reader, conferences[0], attributes)
         if queues:
-            return _queue(reader, queues[0], terms)
+            return _queue(reader, queues[0], attributes)
         if applications:
             legs = applications[:1]
-        if len(legs) > MOST_NOUNS:
-            reader.warn(f"{len(legs)} nouns; only the first {MOST_NOUNS} are dialled", code=13250)
-        nouns = tuple(noun for node in legs[:MOST_NOUNS] if (noun := read_noun(reader, node)) is not None)
+        if len(legs) > MAX_NOUNS:
+            reader.warn(f"{len(legs)} nouns; only the first {MAX_NOUNS} are dialled", code=13250)
+        nouns = tuple(noun for node in legs[:MAX_NOUNS] if (noun := read_noun(reader, node)) is not None)
         if not nouns:
             reader.warn("there is nobody to dial")
             return None
-        return DialLegs(terms=terms, nouns=nouns)
+        return DialLegs(dial=attributes, nouns=nouns)
 
 
 def _inner(reader: AttributeReader, node: Node, code: int) -> AttributeReader:
-    inner = AttributeReader(node, reader.base_url, warnings=reader.warnings, code=code)
-    inner.read |= _PASSED_OVER
-    return inner
+    reader = AttributeReader(node, reader.base_url, warnings=reader.warnings, code=code)
+    reader.read |= _IGNORED
+    return reader
 
 
-def _queue(outer: AttributeReader, node: Node, terms: DialAttributes) -> Verb | None:
+def _queue(outer: AttributeReader, node: Node, attributes: DialAttributes) -> Verb | None:
     reader = _inner(outer, node, 12200)
     reader.codes = QUEUE_CODES
     screen = reader.request("url", "method")
-    reader.finish()
+    reader.warn_unknown()
     name = node.text.strip()
     if not 1 <= len(name) <= 64:
         reader.warn("the queue's name must have 1 to 64 characters", code=14213 if name else 14212)
         return None
-    return DialQueueVerb(terms=terms, queue=name, screen=screen)
+    return DialQueueVerb(dial=attributes, queue=name, screen=screen)
 
 
-def _conference(outer: AttributeReader, node: Node, terms: DialAttributes) -> Verb | None:
+def _conference(outer: AttributeReader, node: Node, attributes: DialAttributes) -> Verb | None:
     reader = _inner(outer, node, 12200)
-    reader.codes = ROOM_CODES
+    reader.codes = CONFERENCE_CODES
     name = node.text.strip()
     if not 1 <= len(name) <= 128:
         reader.warn("the conference's name must have 1 to 128 characters", code=13237)
@@ -109,9 +109,9 @@ def _conference(outer: AttributeReader, node: Node, terms: DialAttributes) -> Ve
     if wait_url is not None and wait is None:
         wait = DialConference.SILENT
     coach = reader.text("coach").strip()
-    words = ("do-not-record", "record-from-start", "true", "false")
-    recorded = reader.choice("record", "do-not-record", words) in ("record-from-start", "true")
-    how = read_terms(reader, source="Conference", trim=True)
+    record_words = ("do-not-record", "record-from-start", "true", "false")
+    recorded = reader.choice("record", "do-not-record", record_words) in ("record-from-start", "true")
+    options = read_options(reader, source="Conference", trim=True)
     admission = Admission(
         name=name,
         muted=reader.boolean("muted", False),
@@ -122,12 +122,12 @@ def _conference(outer: AttributeReader, node: Node, terms: DialAttributes) -> Ve
         wait=wait,
         max_participants=reader.integer("maxParticipants", 250, low=1, high=250),
         coach=CallSid(coach) if coach else None,
-        callback=reader.callback(ROOM_EVENTS, ()),
-        record=how if recorded else None,
+        callback=reader.callback(CONFERENCE_EVENTS, ()),
+        record=options if recorded else None,
     )
-    reader.finish()
-    for warned in reader.warnings:
-        if warned.code == ROOM_CODES["endConferenceOnExit"]:
-            reader.warnings.remove(warned)
-            return Fault(code=warned.code, message=warned.message)
-    return DialConference(terms=terms, admission=admission)
+    reader.warn_unknown()
+    for warning in reader.warnings:
+        if warning.code == CONFERENCE_CODES["endConferenceOnExit"]:
+            reader.warnings.remove(warning)
+            return Fault(code=warning.code, message=warning.message)
+    return DialConference(dial=attributes, admission=admission)

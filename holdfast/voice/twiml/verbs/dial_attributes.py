@@ -10,7 +10,7 @@ from holdfast.voice.model.ids import RecordingSid
 from holdfast.voice.model.internal_commands import BeginRecording
 from holdfast.voice.twiml.attributes import AttributeReader
 from holdfast.voice.twiml.verb import Continue, GoToDocument, Outcome, VerbContext
-from holdfast.voice.twiml.verbs.recording_params import RecordingProgress, read_terms
+from holdfast.voice.twiml.verbs.recording_params import RecordingProgress, read_options
 
 CODES = {
     "method": 13210,
@@ -30,7 +30,7 @@ RING_TONES = (
 )
 _CALLER_ID = re.compile(r"(\+?[0-9]{1,32}|(client:|sips?:)?[A-Za-z0-9._+=@:!$&'*-]{1,255})\Z")
 RECORDED = ("record-from-answer", "record-from-ringing", "record-from-answer-dual", "record-from-ringing-dual")
-ACCEPTED = (
+IGNORED = (
     "callReason",
     "events",
     "passports",
@@ -65,8 +65,8 @@ class DialAttributes:
         words = ("do-not-record", "false", "true", *RECORDED)
         record = reader.choice("record", "do-not-record", words)
         record = {"false": "do-not-record", "true": "record-from-answer"}.get(record, record)
-        how = read_terms(reader, source="DialVerb", trim=False, dual=record.endswith("-dual"))
-        terms = cls(
+        options = read_options(reader, source="DialVerb", trim=False, dual=record.endswith("-dual"))
+        attributes = cls(
             action=reader.request("action", "method"),
             timeout_s=reader.integer("timeout", 30, low=1, high=600),
             time_limit_s=reader.integer("timeLimit", 14400, low=1, high=86400),
@@ -76,29 +76,29 @@ class DialAttributes:
             answer_on_bridge=reader.boolean("answerOnBridge", False),
             sequential=reader.boolean("sequential", False),
             refer=reader.request("referUrl", "referMethod"),
-            record=how if record in RECORDED else None,
+            record=options if record in RECORDED else None,
             record_ringing=record.startswith("record-from-ringing"),
         )
-        for name in ACCEPTED:
+        for name in IGNORED:
             reader.optional(name)
-        return terms
+        return attributes
 
     @property
-    def ringing(self) -> str:
+    def ringback_source(self) -> str:
         """The sound a caller hears while the other phone rings."""
         return "builtin:ringback" if self.ring_tone == "automatic" else f"ringing:{self.ring_tone}"
 
-    def tape(self, desk: VerbContext) -> tuple[RecordingProgress, BeginRecording] | None:
+    def start_recording(self, context: VerbContext) -> tuple[RecordingProgress, BeginRecording] | None:
         """The recording that is to begin now, if one is; its verb keeps the tape."""
         if self.record is None:
             return None
-        tape = RecordingProgress(recording=RecordingSid(desk.sid("RE")), began=desk.now)
-        order = BeginRecording(
-            recording=tape.recording, account=desk.account, call=desk.call, options=self.record, for_verb=True
+        progress = RecordingProgress(recording=RecordingSid(context.sid("RE")), began=context.now)
+        command = BeginRecording(
+            recording=progress.recording, account=context.account, call=context.call, options=self.record, for_verb=True
         )
-        return tape, order
+        return progress, command
 
-    def over(self, *form: tuple[str, str]) -> Outcome:
+    def outcome(self, *form: tuple[str, str]) -> Outcome:
         """How the call goes on: by the `action` document with these parameters, else by the next verb."""
         if self.action is None:
             return Continue()

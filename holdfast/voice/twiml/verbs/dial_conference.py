@@ -27,22 +27,22 @@ class DialConference(Verb):
 
     name: ClassVar[str] = "Dial"
     SILENT: ClassVar[WebRequest] = WebRequest(url="", method="GET")
-    terms: DialAttributes
+    dial: DialAttributes
     admission: Admission
 
-    def wants_key(self, digit: str) -> bool:
-        return digit == "*" and self.terms.hangup_on_star
+    def accepts_digit(self, digit: str) -> bool:
+        return digit == "*" and self.dial.hangup_on_star
 
-    def run(self, desk: VerbContext) -> Run:
+    def run(self, context: VerbContext) -> Run:
         yield AnswerCaller()
-        timer = desk.token()
-        yield StartTimer(token=timer, after_s=self.terms.time_limit_s)
+        timer = context.token()
+        yield StartTimer(token=timer, after_s=self.dial.time_limit_s)
         yield EnterConference(
-            token=desk.token(),
-            call=desk.call,
-            account=desk.account,
+            token=context.token(),
+            call=context.call,
+            account=context.account,
             admission=self.admission,
-            new_room=RoomSid(desk.sid("CF")),
+            new_room=RoomSid(context.sid("CF")),
         )
         try:
             while True:
@@ -50,13 +50,13 @@ class DialConference(Verb):
                     case RoomLeft() | TimerFired():
                         break
                     case RoomRefused(code=code, message=message):
-                        yield LogNotification(call=desk.call, code=code, log=0, message=message)
+                        yield LogNotification(call=context.call, code=code, log=0, message=message)
                         break
-                    case DigitPressed(digit="*") if self.terms.hangup_on_star:
+                    case DigitPressed(digit="*") if self.dial.hangup_on_star:
                         break
                     case _:
                         pass
-        except Interruption as order:
-            if order.cause != "hangup" and not twilio_assumptions.CONFERENCE_LEFT_ASKS_ACTION:
+        except Interruption as interruption:
+            if interruption.cause != "hangup" and not twilio_assumptions.CONFERENCE_LEFT_ASKS_ACTION:
                 return Continue()
-        return self.terms.over(("DialCallStatus", "answered"))
+        return self.dial.outcome(("DialCallStatus", "answered"))

@@ -46,14 +46,14 @@ from holdfast.voice.twiml.verb import (
     HangUp,
     Interruption,
     Outcome,
-    Part,
     Run,
+    SubRun,
     Verb,
     VerbContext,
     next_fact,
 )
 from holdfast.voice.twiml.verbs.dial_attributes import DialAttributes
-from holdfast.voice.twiml.verbs.recording_params import RecordingProgress, told_of
+from holdfast.voice.twiml.verbs.recording_params import RecordingProgress, recording_params
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ class DialNoun:
     screen: WebRequest | None = None
     callback: Callback | None = None
     send_digits: str = ""
-    copies_to: bool = False
+    copy_parent_to: bool = False
     """An application is told whom the caller had called, not its own SID."""
 
 
@@ -76,14 +76,14 @@ class RingOutcome:
     status: str = ""
     answered_at: float | None = None
     detached: bool = False
-    taken_away: bool = False
-    overheard: bool = False
+    interrupted: bool = False
+    early_media_heard: bool = False
     """P heard C before C answered."""
-    sip: tuple[tuple[str, str], ...] = ()
+    sip_params: tuple[tuple[str, str], ...] = ()
     """What is told of the phone, when it was dialled by SIP."""
 
     @property
-    def settled(self) -> bool:
+    def final(self) -> bool:
         """Whether nobody else is to be rung after this."""
         screened_off = bool(self.status) and not self.detached and twilio_assumptions.SCREENED_OFF_TRIES_NEXT
         return self.answered_at is not None and not screened_off
@@ -94,194 +94,205 @@ class DialLegs(Verb):
     """Ring all nouns at once, or one after another (`sequential`). Source: TwiML <Dial>, <Number>, <Client>, <Sip>."""
 
     name: ClassVar[str] = "Dial"
-    terms: DialAttributes
+    dial: DialAttributes
     nouns: tuple[DialNoun, ...]
 
-    def wants_key(self, digit: str) -> bool:
-        return digit == "*" and self.terms.hangup_on_star
+    def accepts_digit(self, digit: str) -> bool:
+        return digit == "*" and self.dial.hangup_on_star
 
-    def takes_referral(self) -> bool:
-        return self.terms.refer is not None
+    def accepts_refer(self) -> bool:
+        return self.dial.refer is not None
 
-    def run(self, desk: VerbContext) -> Run:
-        if not self.terms.answer_on_bridge:
+    def run(self, context: VerbContext) -> Run:
+        if not self.dial.answer_on_bridge:
             yield AnswerCaller()
-        ringback = desk.token()
-        yield PlaySound(token=ringback, source=self.terms.ringing, rounds=0)
-        if self.terms.answer_on_bridge:
+        ringback = context.token()
+        yield PlaySound(token=ringback, source=self.dial.ringback_source, rounds=0)
+        if self.dial.answer_on_bridge:
             yield EarlyMedia()
-        rounds = [(noun,) for noun in self.nouns] if self.terms.sequential else [self.nouns]
-        tried = RingOutcome(child=None)
-        tape: RecordingProgress | None = None
-        if self.terms.record_ringing and (begun := self.terms.tape(desk)) is not None:
-            tape, order = begun
-            yield order
+        rounds = [(noun,) for noun in self.nouns] if self.dial.sequential else [self.nouns]
+        outcome = RingOutcome(child=None)
+        progress: RecordingProgress | None = None
+        if self.dial.record_ringing and (begun := self.dial.start_recording(context)) is not None:
+            progress, command = begun
+            yield command
         for nouns in rounds:
-            if tried.overheard:
-                yield PlaySound(token=ringback, source=self.terms.ringing, rounds=0)
-            tried = yield from self._ring(desk, nouns, tape, ringback)
-            if tried.taken_away:
-                return self._unbridged(desk, tried, tape)
-            if tried.settled:
+            if outcome.early_media_heard:
+                yield PlaySound(token=ringback, source=self.dial.ringback_source, rounds=0)
+            outcome = yield from self._ring(context, nouns, progress, ringback)
+            if outcome.interrupted:
+                return self._unbridged(context, outcome, progress)
+            if outcome.final:
                 break
         yield StopSound(token=ringback)
-        if tried.child is not None and tried.answered_at is not None and not tried.status:
-            return (yield from self._bridge(desk, tried.child, tried, tape))
-        return self._unbridged(desk, tried, tape)
+        if outcome.child is not None and outcome.answered_at is not None and not outcome.status:
+            return (yield from self._bridge(context, outcome.child, outcome, progress))
+        return self._unbridged(context, outcome, progress)
 
-    def _unbridged(self, desk: VerbContext, tried: RingOutcome, tape: RecordingProgress | None) -> Outcome:
+    def _unbridged(self, context: VerbContext, outcome: RingOutcome, progress: RecordingProgress | None) -> Outcome:
         """P and C were never joined. Source: TwiML <Dial>: whatever ends an answered leg is `completed`."""
-        form = [("DialCallStatus", tried.status)]
-        if tried.child is not None:
-            form.append(("DialCallSid", tried.child))
-        if tried.answered_at is not None and not tried.detached:
-            form.append(("DialCallDuration", str(int(desk.now - tried.answered_at))))
-        form.append(("DialBridged", twilio_assumptions.SCREENED_CHILD_BRIDGED if tried.detached else "false"))
-        return self.terms.over(*form, *tried.sip, *told_of(tape, desk.now))
+        form = [("DialCallStatus", outcome.status)]
+        if outcome.child is not None:
+            form.append(("DialCallSid", outcome.child))
+        if outcome.answered_at is not None and not outcome.detached:
+            form.append(("DialCallDuration", str(int(context.now - outcome.answered_at))))
+        form.append(("DialBridged", twilio_assumptions.SCREENED_CHILD_BRIDGED if outcome.detached else "false"))
+        return self.dial.outcome(*form, *outcome.sip_params, *recording_params(progress, context.now))
 
     def _ring(
-        self, desk: VerbContext, nouns: tuple[DialNoun, ...], tape: RecordingProgress | None, ringback: Token
-    ) -> Part[RingOutcome]:
+        self, context: VerbContext, nouns: tuple[DialNoun, ...], progress: RecordingProgress | None, ringback: Token
+    ) -> SubRun[RingOutcome]:
         """Ring these until one is ready for the bridge, all have refused, or the time is over.
 
         A leg that is rung alone and sends sound before it answers is heard in place of our ringing.
         """
         ringing: dict[CallSid, DialNoun] = {}
         for noun in nouns:
-            child = CallSid(desk.sid("CA"))
+            child = CallSid(context.sid("CA"))
             ringing[child] = noun
-            yield self._call(desk.token(), desk, child, noun)
-        named = child if len(ringing) == 1 or twilio_assumptions.SEVERAL_TRIED_NAME_LAST else None
-        timer = desk.token()
-        yield StartTimer(token=timer, after_s=self.terms.timeout_s)
-        winner, answered_at, overheard = None, 0.0, False
-        sip: tuple[tuple[str, str], ...] = ()
+            yield self._call(context.token(), context, child, noun)
+        reported_child = child if len(ringing) == 1 or twilio_assumptions.SEVERAL_TRIED_NAME_LAST else None
+        timer = context.token()
+        yield StartTimer(token=timer, after_s=self.dial.timeout_s)
+        winner, answered_at, early_media_heard = None, 0.0, False
+        sip_params: tuple[tuple[str, str], ...] = ()
         try:
             while True:
                 match (yield from next_fact()):
-                    case ChildAnswered(child=child, sip_params=told) if child in ringing and winner is None:
-                        winner, answered_at, sip = child, desk.now, told
+                    case ChildAnswered(child=child, sip_params=child_params) if child in ringing and winner is None:
+                        winner, answered_at, sip_params = child, context.now, child_params
                         for loser in ringing:
                             if loser != winner:
                                 yield ReleaseChild(call=loser, cause="lost-race")
                         if ringing[child].screen is None:
-                            return RingOutcome(child=child, answered_at=answered_at, sip=sip)
-                        if overheard:
+                            return RingOutcome(child=child, answered_at=answered_at, sip_params=sip_params)
+                        if early_media_heard:
                             # Whoever is screened is not heard meanwhile.
-                            yield PlaySound(token=ringback, source=self.terms.ringing, rounds=0)
-                    case ChildDigitsStarted(child=child) if overheard and child in ringing:
+                            yield PlaySound(token=ringback, source=self.dial.ringback_source, rounds=0)
+                    case ChildDigitsStarted(child=child) if early_media_heard and child in ringing:
                         # Nor whoever is sent touch tones: its early sound ended with its answer.
-                        yield PlaySound(token=ringback, source=self.terms.ringing, rounds=0)
-                    case ChildRinging(child=child, early_media=True) if self._overhears(child, ringing):
-                        overheard = True
+                        yield PlaySound(token=ringback, source=self.dial.ringback_source, rounds=0)
+                    case ChildRinging(child=child, early_media=True) if self._plays_early_media(child, ringing):
+                        early_media_heard = True
                         yield PlaySound(token=ringback, source=f"leg:{child}", rounds=0)
                     case ChildScreened(child=child) if child == winner:
-                        return RingOutcome(child=child, answered_at=answered_at, sip=sip)
+                        return RingOutcome(child=child, answered_at=answered_at, sip_params=sip_params)
                     case ChildEnded(child=child) if child == winner:
-                        return RingOutcome(child=child, status="completed", answered_at=answered_at, sip=sip)
+                        return RingOutcome(
+                            child=child, status="completed", answered_at=answered_at, sip_params=sip_params
+                        )
                     case ChildDetached(child=child) if child in ringing:
                         # It was answered; its screening or the touch tones sent to it were cut off.
                         return RingOutcome(
                             child=child,
                             status=twilio_assumptions.CHILD_REDIRECTED,
-                            answered_at=desk.now,
+                            answered_at=context.now,
                             detached=True,
-                            sip=sip,
+                            sip_params=sip_params,
                         )
-                    case ChildEnded(child=child, status=status, sip_params=told) if child in ringing:
+                    case ChildEnded(child=child, status=status, sip_params=child_params) if child in ringing:
                         del ringing[child]
                         if not ringing:
-                            return RingOutcome(child=named, status=status, overheard=overheard, sip=told)
+                            return RingOutcome(
+                                child=reported_child,
+                                status=status,
+                                early_media_heard=early_media_heard,
+                                sip_params=child_params,
+                            )
                     case TimerFired(token=token) if token == timer and winner is None:
                         for child in ringing:
                             yield ReleaseChild(call=child, cause="timeout")
-                        return RingOutcome(child=named, status="no-answer", overheard=overheard)
-                    case RecordingBegan() as fact if tape is not None:
-                        tape.note(fact)
+                        return RingOutcome(
+                            child=reported_child, status="no-answer", early_media_heard=early_media_heard
+                        )
+                    case RecordingBegan() as fact if progress is not None:
+                        progress.handle(fact)
                     case _:
                         pass
-        except Interruption as order:
+        except Interruption as interruption:
             if winner is not None:
-                return RingOutcome(child=winner, status="completed", answered_at=answered_at, taken_away=True, sip=sip)
-            status = "canceled" if order.cause == "hangup" else twilio_assumptions.PARENT_REDIRECTED_RINGING
-            return RingOutcome(child=named, status=status, taken_away=True)
+                return RingOutcome(
+                    child=winner, status="completed", answered_at=answered_at, interrupted=True, sip_params=sip_params
+                )
+            status = "canceled" if interruption.cause == "hangup" else twilio_assumptions.PARENT_REDIRECTED_RINGING
+            return RingOutcome(child=reported_child, status=status, interrupted=True)
 
-    def _overhears(self, child: CallSid, ringing: dict[CallSid, DialNoun]) -> bool:
+    def _plays_early_media(self, child: CallSid, ringing: dict[CallSid, DialNoun]) -> bool:
         """Whether early sound of this leg is heard: not while several ring, nor under a ringTone of the document's.
 
         Source: TwiML <Dial> ringTone (it overrides early media).
         """
-        return list(ringing) == [child] and self.terms.ring_tone == "automatic"
+        return list(ringing) == [child] and self.dial.ring_tone == "automatic"
 
-    def _call(self, token: Token, desk: VerbContext, child: CallSid, noun: DialNoun) -> CallChild:
+    def _call(self, token: Token, context: VerbContext, child: CallSid, noun: DialNoun) -> CallChild:
         return CallChild(
             token=token,
             call=child,
-            parent=desk.call,
-            target=_copied(noun.target, desk.to) if noun.copies_to else noun.target,
-            from_=self.terms.caller_id or desk.from_,
-            timeout_s=self.terms.timeout_s,
+            parent=context.call,
+            target=_with_parent_to(noun.target, context.to) if noun.copy_parent_to else noun.target,
+            from_=self.dial.caller_id or context.from_,
+            timeout_s=self.dial.timeout_s,
             callback=noun.callback,
             screen=noun.screen,
             send_digits=noun.send_digits,
         )
 
     def _bridge(
-        self, desk: VerbContext, child: CallSid, tried: RingOutcome, tape: RecordingProgress | None
-    ) -> Part[Outcome]:
+        self, context: VerbContext, child: CallSid, outcome: RingOutcome, progress: RecordingProgress | None
+    ) -> SubRun[Outcome]:
         """P and C hear each other until one of them is gone, redirected, or out of time."""
         yield AnswerCaller()
-        room = RoomSid(desk.sid("BR"))
-        yield Bridge(token=desk.token(), room=room, call=desk.call, account=desk.account)
-        yield Bridge(token=desk.token(), room=room, call=child, account=desk.account)
-        if tape is None and (begun := self.terms.tape(desk)) is not None:
-            tape, order = begun
-            yield order
-        limit = desk.token()
-        yield StartTimer(token=limit, after_s=self.terms.time_limit_s)
+        room = RoomSid(context.sid("BR"))
+        yield Bridge(token=context.token(), room=room, call=context.call, account=context.account)
+        yield Bridge(token=context.token(), room=room, call=child, account=context.account)
+        if progress is None and (begun := self.dial.start_recording(context)) is not None:
+            progress, command = begun
+            yield command
+        limit = context.token()
+        yield StartTimer(token=limit, after_s=self.dial.time_limit_s)
         try:
             while True:
                 match (yield from next_fact()):
-                    case ChildEnded(child=gone) if gone == child:
+                    case ChildEnded(child=ended) if ended == child:
                         break
-                    case ChildDetached(child=gone) if gone == child:
+                    case ChildDetached(child=ended) if ended == child:
                         status = twilio_assumptions.CHILD_REDIRECTED
                         form = (("DialCallStatus", status), ("DialCallSid", child), ("DialBridged", "true"))
-                        return self.terms.over(*form, *tried.sip, *told_of(tape, desk.now))
-                    case ChildRefers(target=target) if self.terms.refer is not None:
+                        return self.dial.outcome(*form, *outcome.sip_params, *recording_params(progress, context.now))
+                    case ChildRefers(target=target) if self.dial.refer is not None:
                         yield AnswerReferral(call=child, sip_code=202)
-                        return GoToDocument(request=_transfer(self.terms.refer, target))
-                    case PhoneRefers(target=target) if self.terms.refer is not None:
-                        yield AnswerReferral(call=desk.call, sip_code=202)
-                        request = _transfer(self.terms.refer, target)
+                        return GoToDocument(request=_refer_request(self.dial.refer, target))
+                    case PhoneRefers(target=target) if self.dial.refer is not None:
+                        yield AnswerReferral(call=context.call, sip_code=202)
+                        request = _refer_request(self.dial.refer, target)
                         yield RunOwnDocument(call=child, instruction=Instruction(request=request))
                         return HangUp()
                     case TimerFired(token=token) if token == limit:
                         break
-                    case DigitPressed(digit="*") if self.terms.hangup_on_star:
+                    case DigitPressed(digit="*") if self.dial.hangup_on_star:
                         break
-                    case RecordingBegan() | RecordingFinished() as fact if tape is not None:
-                        tape.note(fact)
+                    case RecordingBegan() | RecordingFinished() as fact if progress is not None:
+                        progress.handle(fact)
                     case _:
                         pass
-        except Interruption as order:
-            if order.cause == "hangup" and not twilio_assumptions.PARENT_GONE_ASKS_ACTION:
+        except Interruption as interruption:
+            if interruption.cause == "hangup" and not twilio_assumptions.PARENT_GONE_ASKS_ACTION:
                 return Continue()
-        return self.terms.over(
+        return self.dial.outcome(
             ("DialCallStatus", "completed"),
             ("DialCallSid", child),
-            ("DialCallDuration", str(int(desk.now - (tried.answered_at or 0.0)))),
+            ("DialCallDuration", str(int(context.now - (outcome.answered_at or 0.0)))),
             ("DialBridged", "true"),
-            *tried.sip,
-            *told_of(tape, desk.now),
+            *outcome.sip_params,
+            *recording_params(progress, context.now),
         )
 
 
-def _copied(target: Target, to: str) -> Target:
+def _with_parent_to(target: Target, to: str) -> Target:
     """An application that is told whom the caller had called. Source: TwiML <Application> copyParentTo."""
     return replace(target, parameters=(("To", to), *target.parameters))
 
 
-def _transfer(request: WebRequest, target: str) -> WebRequest:
+def _refer_request(request: WebRequest, target: str) -> WebRequest:
     """The request that asks what becomes of the party who is put through. Source: TwiML <Dial> referUrl."""
     return replace(request, form=(*request.form, ("ReferTransferTarget", target)))

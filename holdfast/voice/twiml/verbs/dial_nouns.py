@@ -12,7 +12,7 @@ from holdfast.voice.model.header_names import setter_of
 from holdfast.voice.model.ids import is_sid
 from holdfast.voice.twiml.attributes import AttributeReader, Node
 from holdfast.voice.twiml.verbs.dial_legs import DialNoun
-from holdfast.voice.twiml.verbs.play_say import DIGITS
+from holdfast.voice.twiml.verbs.play_say import PLAYABLE_DIGITS
 
 EVENTS = ("initiated", "ringing", "answered", "completed")
 MAX_IDENTITY = 256
@@ -25,11 +25,11 @@ CODES = {
     "Client": {"method": 13221},
     "Sip": {"method": 13241, "sendDigits": 13242, "username": 13249, "password": 13249},
 }
-WRONG = {"Application": 12200, "Number": 13223, "Client": 13224, "Sip": 13243}
+INVALID_CODES = {"Application": 12200, "Number": 13223, "Client": 13224, "Sip": 13243}
 """The code of an address that cannot be dialled."""
 _HEADER = re.compile(r"[A-Za-z0-9-]{1,127}\Z")
-_UNSEEN = re.compile(r"[\x00-\x1f\x7f]")
-_PASSED_OVER = frozenset(
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
+_IGNORED = frozenset(
     {
         *("byoc", "machineDetection", "machineDetectionTimeout", "machineDetectionSpeechThreshold"),
         *("machineDetectionSpeechEndThreshold", "machineDetectionSilenceTimeout", "amdStatusCallback"),
@@ -42,16 +42,16 @@ _PASSED_OVER = frozenset(
 def read_noun(outer: AttributeReader, node: Node) -> DialNoun | None:
     """The leg a noun describes; None, after a warning, when it cannot be dialled."""
     reader = AttributeReader(node, outer.base_url, warnings=outer.warnings, codes=CODES[node.tag])
-    reader.read |= _PASSED_OVER
+    reader.read |= _IGNORED
     target = {"Number": _number, "Client": _client, "Sip": _sip, "Application": _application}[node.tag](reader)
     noun = DialNoun(
         target=target or Target(to=""),
         screen=reader.request("url", "method"),
         callback=reader.callback(EVENTS, ("completed",)),
         send_digits=_digits(reader),
-        copies_to=node.tag == "Application" and reader.boolean("copyParentTo", False),
+        copy_parent_to=node.tag == "Application" and reader.boolean("copyParentTo", False),
     )
-    reader.finish()
+    reader.warn_unknown()
     return None if target is None else noun
 
 
@@ -59,14 +59,14 @@ def _digits(reader: AttributeReader) -> str:
     if reader.node.tag in ("Client", "Application"):
         return ""
     digits = reader.text("sendDigits").strip()
-    if len(digits) <= 200 and set(digits) <= DIGITS:
+    if len(digits) <= 200 and set(digits) <= PLAYABLE_DIGITS:
         return digits
     reader.warn(f"sendDigits={digits[:40]!r} holds more than 0-9 A-D * # w W", code=reader.codes["sendDigits"])
     return ""
 
 
-def _cannot(reader: AttributeReader, why: str) -> None:
-    reader.warn(f"{reader.node.text.strip()[:60]!r} cannot be dialled: {why}", code=WRONG[reader.node.tag])
+def _warn_invalid(reader: AttributeReader, why: str) -> None:
+    reader.warn(f"{reader.node.text.strip()[:60]!r} cannot be dialled: {why}", code=INVALID_CODES[reader.node.tag])
 
 
 def _number(reader: AttributeReader) -> Target | None:
@@ -74,31 +74,31 @@ def _number(reader: AttributeReader) -> Target | None:
 
     A SIP URI, which belongs in `<Sip>`, is read by the same rules as there.
     """
-    _no_children(reader, ())
+    _known_children(reader, ())
     text = reader.node.text.strip()
-    if sip_uri(text.partition("?")[0]):
+    if is_sip_uri(text.partition("?")[0]):
         return _uri(reader, text)
     to = "".join(character for character in text if character not in " ()-.") if text[:1] in "+0123456789" else text
     if not to or len(to) > 64 or not to.isprintable() or any(character in to for character in ' <>"'):
-        _cannot(reader, "it is no phone number")
+        _warn_invalid(reader, "it is no phone number")
         return None
     return Target(to=to)
 
 
 def _client(reader: AttributeReader) -> Target | None:
     """An identity, as text or as `<Identity>`, with parameters as `?a=b` or as `<Parameter>`."""
-    children = _no_children(reader, ("Identity", "Parameter"))
+    children = _known_children(reader, ("Identity", "Parameter"))
     text = next((child.text.strip() for child in children if child.tag == "Identity"), reader.node.text.strip())
     identity, _, query = text.removeprefix("client:").partition("?")
     identity = unquote(identity)
     if not identity or len(identity) > MAX_IDENTITY or not identity.isprintable() or set(identity) & set(' <>"'):
-        _cannot(reader, f"it is no identity of up to {MAX_IDENTITY} characters")
+        _warn_invalid(reader, f"it is no identity of up to {MAX_IDENTITY} characters")
         return None
     pairs = _pairs(query)
     for child in children:
         if child.tag == "Parameter":
             pairs.append((child.attributes.get("name", "").strip(), child.attributes.get("value", "")))
-    kept = [(name, value) for name, value in pairs if _HEADER.match(name) and not _UNSEEN.search(value)]
+    kept = [(name, value) for name, value in pairs if _HEADER.match(name) and not _UNPRINTABLE.search(value)]
     if len(kept) < len(pairs) or len(kept) > MAX_PARAMETERS:
         reader.warn("parameters without a plain name, or too many of them, are left out")
     return Target(to=f"client:{identity}", parameters=tuple(kept[:MAX_PARAMETERS]))
@@ -106,13 +106,13 @@ def _client(reader: AttributeReader) -> Target | None:
 
 def _application(reader: AttributeReader) -> Target | None:
     """An application's SID, as text or as `<ApplicationSid>`, and what its document is told of the call."""
-    children = _no_children(reader, ("ApplicationSid", "Parameter"))
+    children = _known_children(reader, ("ApplicationSid", "Parameter"))
     sid = next((child.text.strip() for child in children if child.tag == "ApplicationSid"), reader.node.text.strip())
     customer = reader.text("customerId")
     if not is_sid(sid, "AP"):
-        _cannot(reader, "it is no SID of an application")
+        _warn_invalid(reader, "it is no SID of an application")
         return None
-    if len(customer) > MAX_IDENTITY or _UNSEEN.search(customer):
+    if len(customer) > MAX_IDENTITY or _UNPRINTABLE.search(customer):
         reader.warn(f"customerId is longer than {MAX_IDENTITY} characters, or not printable; it is left out")
         customer = ""
     pairs = [
@@ -123,29 +123,32 @@ def _application(reader: AttributeReader) -> Target | None:
     kept = [(name, value) for name, value in pairs if _HEADER.match(name) and name not in ("To", "customerId")]
     if len(kept) < len(pairs) or len(kept) > MAX_PARAMETERS:
         reader.warn("parameters without a plain name, or too many of them, are left out")
-    told = (("customerId", customer),) if customer else ()
-    return Target(to=f"app:{sid}", parameters=(*told, *kept[:MAX_PARAMETERS]))
+    customer_params = (("customerId", customer),) if customer else ()
+    return Target(to=f"app:{sid}", parameters=(*customer_params, *kept[:MAX_PARAMETERS]))
 
 
 def _sip(reader: AttributeReader) -> Target | None:
     """A SIP URI with header fields behind a question mark, or as `<Uri>` and `<Headers>`."""
-    children = _no_children(reader, ("Uri", "Headers"))
+    children = _known_children(reader, ("Uri", "Headers"))
     username, password = reader.optional("username"), reader.optional("password")
-    inside = next((child for child in children if child.tag == "Uri"), None)
-    text = reader.node.text.strip() if inside is None else inside.text.strip()
-    if inside is not None:
-        username, password = inside.attributes.get("username", username), inside.attributes.get("password", password)
+    uri_element = next((child for child in children if child.tag == "Uri"), None)
+    text = reader.node.text.strip() if uri_element is None else uri_element.text.strip()
+    if uri_element is not None:
+        username, password = (
+            uri_element.attributes.get("username", username),
+            uri_element.attributes.get("password", password),
+        )
     more = [
-        (one.attributes.get("name", ""), one.attributes.get("value", ""))
+        (header.attributes.get("name", ""), header.attributes.get("value", ""))
         for child in children
         if child.tag == "Headers"
-        for one in child.children
+        for header in child.children
     ]
     target = _uri(reader, text, more)
     if password is not None and username is None:
         reader.warn("a password without a username is not used", code=13249)
         password = None
-    if _UNSEEN.search(f"{username}{password}"):
+    if _UNPRINTABLE.search(f"{username}{password}"):
         reader.warn("a username or password that is not printable is not used", code=13249)
         username = password = None
     return None if target is None else replace(target, username=username, password=password)
@@ -154,31 +157,33 @@ def _sip(reader: AttributeReader) -> Target | None:
 def _uri(reader: AttributeReader, text: str, more: Sequence[tuple[str, str]] = ()) -> Target | None:
     """A SIP URI with the header fields behind its question mark, and these."""
     uri, _, query = text.partition("?")
-    if not sip_uri(uri):
-        _cannot(reader, "it is no SIP URI")
+    if not is_sip_uri(uri):
+        _warn_invalid(reader, "it is no SIP URI")
         return None
     if len(uri) >= MAX_URI:
-        _cannot(reader, f"it is not below {MAX_URI} characters")
+        _warn_invalid(reader, f"it is not below {MAX_URI} characters")
         return None
     if len(query) >= MAX_HEADERS:
         reader.warn(f"header fields of {len(query)} characters, the most are {MAX_HEADERS}: left out", code=13251)
         query = ""
     pairs = (*_pairs(query), *more)
-    return Target(to=uri, headers=tuple((name, value) for name, value in pairs if _may_be_set(reader, name, value)))
+    return Target(
+        to=uri, headers=tuple((name, value) for name, value in pairs if _is_allowed_header(reader, name, value))
+    )
 
 
-def sip_uri(text: str) -> bool:
+def is_sip_uri(text: str) -> bool:
     """Whether this is a SIP URI that may stand in a message: a user at a host, nothing that cannot be printed."""
     whole = text.lower().startswith(("sip:", "sips:")) and "@" in text
-    return whole and _UNSEEN.search(text) is None and not set(text) & set(' <>"')
+    return whole and _UNPRINTABLE.search(text) is None and not set(text) & set(' <>"')
 
 
-def _may_be_set(reader: AttributeReader, name: str, value: str) -> bool:
+def _is_allowed_header(reader: AttributeReader, name: str, value: str) -> bool:
     """Whether a document may set this header field; a warning when not. Source: Twilio errors 13252, 13253."""
     if not _HEADER.match(name) or setter_of(name) != "application":
         reader.warn(f"the header field {name[:60]!r} may not be set", code=13252)
         return False
-    if _UNSEEN.search(value) or len(value) > MAX_HEADERS:
+    if _UNPRINTABLE.search(value) or len(value) > MAX_HEADERS:
         reader.warn(f"the value of header field {name[:60]!r} is too long, or not printable", code=13253)
         return False
     return True
@@ -191,7 +196,7 @@ def _pairs(query: str) -> list[tuple[str, str]]:
         return []
 
 
-def _no_children(reader: AttributeReader, known: tuple[str, ...]) -> tuple[Node, ...]:
+def _known_children(reader: AttributeReader, known: tuple[str, ...]) -> tuple[Node, ...]:
     """The child elements of these names; any other is warned of."""
     for child in reader.node.children:
         if child.tag not in known:

@@ -26,14 +26,14 @@ from holdfast.voice.twiml.verb import (
     Continue,
     Interruption,
     Outcome,
-    Part,
     Run,
+    SubRun,
     Verb,
     VerbContext,
     next_fact,
 )
 from holdfast.voice.twiml.verbs.dial_attributes import DialAttributes
-from holdfast.voice.twiml.verbs.recording_params import RecordingProgress, told_of
+from holdfast.voice.twiml.verbs.recording_params import RecordingProgress, recording_params
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,40 +41,40 @@ class DialQueueVerb(Verb):
     """Take the front member of a queue, or wait up to `timeout` for one. Source: TwiML <Queue>."""
 
     name: ClassVar[str] = "Dial"
-    terms: DialAttributes
+    dial: DialAttributes
     queue: str
     screen: WebRequest | None = None
 
-    def wants_key(self, digit: str) -> bool:
-        return digit == "*" and self.terms.hangup_on_star
+    def accepts_digit(self, digit: str) -> bool:
+        return digit == "*" and self.dial.hangup_on_star
 
-    def run(self, desk: VerbContext) -> Run:
+    def run(self, context: VerbContext) -> Run:
         yield AnswerCaller()
-        ringing = desk.token()
+        ringing = context.token()
         if twilio_assumptions.DIALLER_HEARS:
             yield PlaySound(token=ringing, source=twilio_assumptions.DIALLER_HEARS, rounds=0)
         try:
-            reached = yield from self._wait(desk)
-        except Interruption as order:
-            if order.cause != "hangup" and not twilio_assumptions.QUEUE_DIAL_LEFT_ASKS_ACTION:
+            reached = yield from self._wait(context)
+        except Interruption as interruption:
+            if interruption.cause != "hangup" and not twilio_assumptions.QUEUE_DIAL_LEFT_ASKS_ACTION:
                 return Continue()
-            return self.terms.over(("DialCallStatus", "canceled"), ("DialBridged", "false"))
+            return self.dial.outcome(("DialCallStatus", "canceled"), ("DialBridged", "false"))
         if isinstance(reached, str):
-            return self.terms.over(("DialCallStatus", reached), ("DialBridged", "false"))
+            return self.dial.outcome(("DialCallStatus", reached), ("DialBridged", "false"))
         if twilio_assumptions.DIALLER_HEARS:
             yield StopSound(token=ringing)
-        return (yield from self._bridge(desk, reached))
+        return (yield from self._bridge(context, reached))
 
-    def _wait(self, desk: VerbContext) -> Part[MemberReached | str]:
+    def _wait(self, context: VerbContext) -> SubRun[MemberReached | str]:
         """Until a member is ready; else the word for DialCallStatus. While one hears `url`, time does not run out."""
-        timer = desk.token()
-        yield StartTimer(token=timer, after_s=self.terms.timeout_s)
+        timer = context.token()
+        yield StartTimer(token=timer, after_s=self.dial.timeout_s)
         yield DialQueue(
-            token=desk.token(),
-            call=desk.call,
-            account=desk.account,
+            token=context.token(),
+            call=context.call,
+            account=context.account,
             name=self.queue,
-            room=RoomSid(desk.sid("BR")),
+            room=RoomSid(context.sid("BR")),
             screen=self.screen,
         )
         prepared, late = False, False
@@ -97,15 +97,15 @@ class DialQueueVerb(Verb):
                 case _:
                     pass
 
-    def _bridge(self, desk: VerbContext, reached: MemberReached) -> Part[Outcome]:
+    def _bridge(self, context: VerbContext, reached: MemberReached) -> SubRun[Outcome]:
         """Be joined with the member until either leaves. The member's own wait ends the same moment."""
-        yield Bridge(token=desk.token(), room=reached.room, call=desk.call, account=desk.account)
-        tape: RecordingProgress | None = None
-        if (begun := self.terms.tape(desk)) is not None:
-            tape, order = begun
-            yield order
-        limit, began = desk.token(), desk.now
-        yield StartTimer(token=limit, after_s=self.terms.time_limit_s)
+        yield Bridge(token=context.token(), room=reached.room, call=context.call, account=context.account)
+        progress: RecordingProgress | None = None
+        if (begun := self.dial.start_recording(context)) is not None:
+            progress, command = begun
+            yield command
+        limit, began = context.token(), context.now
+        yield StartTimer(token=limit, after_s=self.dial.time_limit_s)
         try:
             while True:
                 match (yield from next_fact()):
@@ -113,19 +113,19 @@ class DialQueueVerb(Verb):
                         break
                     case TimerFired(token=token) if token == limit:
                         break
-                    case DigitPressed(digit="*") if self.terms.hangup_on_star:
+                    case DigitPressed(digit="*") if self.dial.hangup_on_star:
                         break
-                    case RecordingBegan() | RecordingFinished() as fact if tape is not None:
-                        tape.note(fact)
+                    case RecordingBegan() | RecordingFinished() as fact if progress is not None:
+                        progress.handle(fact)
                     case _:
                         pass
-        except Interruption as order:
-            if order.cause != "hangup" and not twilio_assumptions.QUEUE_DIAL_LEFT_ASKS_ACTION:
+        except Interruption as interruption:
+            if interruption.cause != "hangup" and not twilio_assumptions.QUEUE_DIAL_LEFT_ASKS_ACTION:
                 return Continue()
         form = [("DialCallStatus", "completed")]
         if twilio_assumptions.QUEUE_DIAL_TELLS_QUEUE:
             form.append(("DialCallSid", reached.member))
-        form += [("DialCallDuration", str(int(desk.now - began))), ("DialBridged", "true")]
+        form += [("DialCallDuration", str(int(context.now - began))), ("DialBridged", "true")]
         if twilio_assumptions.QUEUE_DIAL_TELLS_QUEUE:
             form += [("QueueSid", reached.queue), ("QueueTime", str(int(reached.waited_s)))]
-        return self.terms.over(*form, *told_of(tape, desk.now))
+        return self.dial.outcome(*form, *recording_params(progress, context.now))

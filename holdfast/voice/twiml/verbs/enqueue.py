@@ -32,14 +32,14 @@ from holdfast.voice.twiml.verb import (
     GoToDocument,
     Interruption,
     Outcome,
-    Part,
     Run,
+    SubRun,
     Verb,
     VerbContext,
     until,
 )
 
-LONGEST_NAME = 64
+MAX_NAME = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,48 +74,52 @@ class Enqueue(Verb):
         name = reader.node.text.strip()
         return cls(queue=name, wait=wait, action=reader.request("action", "method"))
 
-    def run(self, desk: VerbContext) -> Run:
-        if not 1 <= len(self.queue) <= LONGEST_NAME:
-            code, wrong = (14205, "longer than 64 characters") if self.queue else (14204, "empty")
-            yield LogNotification(call=desk.call, code=code, log=1, message=f"<Enqueue>: the queue's name is {wrong}")
-            return self._over("error")
+    def run(self, context: VerbContext) -> Run:
+        if not 1 <= len(self.queue) <= MAX_NAME:
+            code, problem = (14205, "longer than 64 characters") if self.queue else (14204, "empty")
+            yield LogNotification(
+                call=context.call, code=code, log=1, message=f"<Enqueue>: the queue's name is {problem}"
+            )
+            return self._outcome("error")
         yield JoinQueue(
-            token=desk.token(),
-            call=desk.call,
-            account=desk.account,
+            token=context.token(),
+            call=context.call,
+            account=context.account,
             name=self.queue,
-            new_queue=QueueSid(desk.sid("QU")),
+            new_queue=QueueSid(context.sid("QU")),
         )
         entered = yield from until(QueueEntered, QueueRefused)
         if isinstance(entered, QueueRefused):
-            return self._over(entered.result)
-        began = desk.now
+            return self._outcome(entered.result)
+        began = context.now
         try:
-            left = yield from self._wait(desk)
-        except Interruption as order:
-            return self._over("hangup" if order.cause == "hangup" else "redirected", entered.queue, desk.now - began)
+            left = yield from self._wait(context)
+        except Interruption as interruption:
+            return self._outcome(
+                "hangup" if interruption.cause == "hangup" else "redirected", entered.queue, context.now - began
+            )
         if isinstance(left, QueueWaitEnded):
-            return self._over(left.result, entered.queue, left.waited_s)
-        return (yield from self._bridge(desk, left))
+            return self._outcome(left.result, entered.queue, left.waited_s)
+        return (yield from self._bridge(context, left))
 
-    def _wait(self, desk: VerbContext) -> Part[QueueTaken | QueueWaitEnded]:
+    def _wait(self, context: VerbContext) -> SubRun[QueueTaken | QueueWaitEnded]:
         """Hear the wait document, until a dialler is to be met or the wait is over."""
         while True:
-            yield StartScript(call=desk.call, role="queue", request=self.wait)
+            yield StartScript(call=context.call, role="queue", request=self.wait)
             fact = yield from until(QueueTaken, QueueLeft)
             if isinstance(fact, QueueLeft):
                 return QueueWaitEnded(fact.result, fact.waited_s)
-            yield StopScript(call=desk.call, role="queue")
+            yield StopScript(call=context.call, role="queue")
             if fact.url is None:
                 return fact
             try:
-                met = yield from self._whisper(desk, fact, fact.url)
+                met = yield from self._whisper(context, fact, fact.url)
             except Interruption:
                 return QueueWaitEnded(twilio_assumptions.BRIDGING_INTERRUPTED, fact.waited_s)
             if met:
                 return fact
 
-    def _whisper(self, desk: VerbContext, taken: QueueTaken, url: str) -> Part[bool]:
+    def _whisper(self, context: VerbContext, taken: QueueTaken, url: str) -> SubRun[bool]:
         """Hear what the dialler wants heard first; whether it is still there then. Source: TwiML <Queue> url."""
         yield AnswerCaller()
         # The spelling of DequeingCallSid is Twilio's.
@@ -125,26 +129,26 @@ class Enqueue(Verb):
             ("DequeingCallSid", taken.dialler),
         )
         request = WebRequest(url=url, method="GET" if taken.method == "GET" else "POST", form=form)
-        yield StartScript(call=desk.call, role="whisper", request=request)
+        yield StartScript(call=context.call, role="whisper", request=request)
         fact = yield from until(WhisperEnded, QueueReturned)
-        yield StopScript(call=desk.call, role="whisper")
+        yield StopScript(call=context.call, role="whisper")
         if isinstance(fact, QueueReturned):
             return False
-        yield MeetDialler(call=desk.call)
+        yield MeetDialler(call=context.call)
         return True
 
-    def _bridge(self, desk: VerbContext, taken: QueueTaken) -> Part[Outcome]:
+    def _bridge(self, context: VerbContext, taken: QueueTaken) -> SubRun[Outcome]:
         """Be joined with the dialler until either leaves."""
         yield AnswerCaller()
-        yield Bridge(token=desk.token(), room=taken.room, call=desk.call, account=desk.account)
+        yield Bridge(token=context.token(), room=taken.room, call=context.call, account=context.account)
         result = "bridged"
         try:
             yield from until(RoomLeft)
-        except Interruption as order:
-            result = "bridged" if order.cause == "hangup" else "redirected-from-bridged"
-        return self._over(result, taken.queue, taken.waited_s)
+        except Interruption as interruption:
+            result = "bridged" if interruption.cause == "hangup" else "redirected-from-bridged"
+        return self._outcome(result, taken.queue, taken.waited_s)
 
-    def _over(self, result: str, queue: QueueSid | None = None, waited_s: float = 0.0) -> Outcome:
+    def _outcome(self, result: str, queue: QueueSid | None = None, waited_s: float = 0.0) -> Outcome:
         if self.action is None:
             return Continue()
         form = [("QueueResult", result)]

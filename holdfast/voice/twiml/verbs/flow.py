@@ -38,8 +38,8 @@ class Pause(Verb):
         reader.codes = {"length": 13910}
         return cls(length_s=reader.integer("length", 1, low=1, high=86400))
 
-    def run(self, desk: VerbContext) -> Run:
-        timer = desk.token()
+    def run(self, context: VerbContext) -> Run:
+        timer = context.token()
         yield StartTimer(token=timer, after_s=self.length_s)
         yield from until(TimerFired, token=timer)
         return Continue()
@@ -57,7 +57,7 @@ class Redirect(Verb):
         reader.codes = {"method": 13710}
         return cls(request=WebRequest(url=reader.url(reader.node.text), method=reader.method()))
 
-    def run(self, desk: VerbContext) -> Run:
+    def run(self, context: VerbContext) -> Run:
         yield from ()
         return GoToDocument(request=self.request)
 
@@ -72,7 +72,7 @@ class Hangup(Verb):
     def parse(cls, reader: AttributeReader) -> Hangup:
         return cls()
 
-    def run(self, desk: VerbContext) -> Run:
+    def run(self, context: VerbContext) -> Run:
         yield from ()
         return HangUp()
 
@@ -88,7 +88,7 @@ class Reject(Verb):
     def parse(cls, reader: AttributeReader) -> Reject:
         return cls(sip_code=486 if reader.choice("reason", "rejected", ("rejected", "busy")) == "busy" else 603)
 
-    def run(self, desk: VerbContext) -> Run:
+    def run(self, context: VerbContext) -> Run:
         yield DeclineCaller(self.sip_code)
         return HangUp()
 
@@ -103,7 +103,7 @@ class Leave(Verb):
     def parse(cls, reader: AttributeReader) -> Leave:
         return cls()
 
-    def run(self, desk: VerbContext) -> Run:
+    def run(self, context: VerbContext) -> Run:
         yield from ()
         return QuitQueue()
 
@@ -116,6 +116,6 @@ class Fault(Verb):
     code: int
     message: str
 
-    def run(self, desk: VerbContext) -> Run:
+    def run(self, context: VerbContext) -> Run:
         yield from ()
         return Failed(code=self.code, message=self.message)

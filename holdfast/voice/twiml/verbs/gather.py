@@ -23,8 +23,8 @@ from holdfast.voice.twiml.verb import (
     GoToDocument,
     Interruption,
     Outcome,
-    Part,
     Run,
+    SubRun,
     Verb,
     VerbContext,
     Waiting,
@@ -33,7 +33,7 @@ from holdfast.voice.twiml.verb import (
 from holdfast.voice.twiml.verbs.flow import Pause
 from holdfast.voice.twiml.verbs.play_say import Play, Say
 
-MOST_DIGITS = 256
+MAX_DIGITS = 256
 """So many keys end a Gather that sets no number, so that a stuck key does not go on for ever."""
 PROMPTS: Final[Mapping[str, type[Say | Play | Pause]]] = {"Say": Say, "Play": Play, "Pause": Pause}
 CODES = {"finishOnKey": 13310, "method": 13312, "timeout": 13313, "numDigits": 13314, "speechTimeout": 13327}
@@ -56,7 +56,7 @@ _SPEECH = (
 class Gather(Verb):
     """Play `prompts` in order, the first key cutting them off; collect keys; ask `action` what to do with them.
 
-    Units: `timeout_s` seconds without a key, counted from the end of the prompts. Source: TwiML <Gather>.
+    Units: `timeout_s` seconds without a digit, counted from the end of the prompts. Source: TwiML <Gather>.
     """
 
     name: ClassVar[str] = "Gather"
@@ -64,9 +64,9 @@ class Gather(Verb):
     action: WebRequest
     timeout_s: int = 5
     finish_on: str = "#"
-    num_digits: int = MOST_DIGITS
+    num_digits: int = MAX_DIGITS
     action_on_empty: bool = False
-    keys_count: bool = True
+    dtmf: bool = True
 
     @classmethod
     def parse(cls, reader: AttributeReader) -> Gather:
@@ -78,7 +78,7 @@ class Gather(Verb):
             if kind is None or (kind is Play and "digits" in node.attributes):
                 reader.warn(f"<{node.tag[:60]}> may not stand in it, only Say, Play (of a URL) and Pause", code=13320)
             elif (prompt := kind.parse(inner)) is not None:
-                inner.finish()
+                inner.warn_unknown()
                 prompts.append(prompt)
         for name in _SPEECH:
             reader.text(name)
@@ -94,43 +94,43 @@ class Gather(Verb):
             prompts=tuple(prompts),
             action=reader.request("action", "method") or WebRequest(url=reader.base_url, method=reader.method()),
             timeout_s=reader.integer("timeout", 5, low=1, high=3600),
-            finish_on=reader.keys("finishOnKey", "#"),
-            num_digits=reader.integer("numDigits", MOST_DIGITS, low=1, high=MOST_DIGITS),
+            finish_on=reader.digits("finishOnKey", "#"),
+            num_digits=reader.integer("numDigits", MAX_DIGITS, low=1, high=MAX_DIGITS),
             action_on_empty=reader.boolean("actionOnEmptyResult", False),
-            keys_count="dtmf" in words,
+            dtmf="dtmf" in words,
         )
 
-    def wants_key(self, digit: str) -> bool:
-        return self.keys_count
+    def accepts_digit(self, digit: str) -> bool:
+        return self.dtmf
 
-    def run(self, desk: VerbContext) -> Run:
+    def run(self, context: VerbContext) -> Run:
         yield AnswerCaller()
-        key = digits = ""
+        digit = digits = ""
         try:
             for prompt in self.prompts:
-                heard = yield from _prompt(prompt, desk)
-                if isinstance(heard, Failed):
-                    return heard
-                if heard:
-                    key = heard
+                cut_by = yield from _run_prompt(prompt, context)
+                if isinstance(cut_by, Failed):
+                    return cut_by
+                if cut_by:
+                    digit = cut_by
                     break
             while True:
-                if key and key in self.finish_on:
-                    return self._over(digits, key)
-                digits += key
+                if digit and digit in self.finish_on:
+                    return self._outcome(digits, digit)
+                digits += digit
                 if len(digits) >= self.num_digits:
-                    return self._over(digits)
-                key = yield from self._next_key(desk)
-                if not key:
-                    return self._over(digits)
-        except Interruption as order:
-            if order.cause == "hangup" or not twilio_assumptions.GATHER_LEFT_ASKS_ACTION:
+                    return self._outcome(digits)
+                digit = yield from self._next_digit(context)
+                if not digit:
+                    return self._outcome(digits)
+        except Interruption as interruption:
+            if interruption.cause == "hangup" or not twilio_assumptions.GATHER_LEFT_ASKS_ACTION:
                 raise
-            return self._over(digits)
+            return self._outcome(digits)
 
-    def _next_key(self, desk: VerbContext) -> Part[str]:
+    def _next_digit(self, context: VerbContext) -> SubRun[str]:
         """The next key, or "" when none came in time."""
-        timer = desk.token()
+        timer = context.token()
         yield StartTimer(token=timer, after_s=self.timeout_s)
         while True:
             match (yield from next_fact()):
@@ -142,16 +142,16 @@ class Gather(Verb):
                 case _:
                     pass
 
-    def _over(self, digits: str, finished_on: str = "") -> Outcome:
+    def _outcome(self, digits: str, finished_on: str = "") -> Outcome:
         if not digits and not self.action_on_empty:
             return Continue()
         form = (*self.action.form, ("Digits", digits), ("FinishedOnKey", finished_on))
         return GoToDocument(request=replace(self.action, form=form))
 
 
-def _prompt(prompt: Verb, desk: VerbContext) -> Part[str | Failed]:
+def _run_prompt(prompt: Verb, context: VerbContext) -> SubRun[str | Failed]:
     """Run a verb inside this one: the key that cut it off, "" when it came to its end, or its failure."""
-    run = prompt.run(desk)
+    run = prompt.run(context)
     started: dict[Token, StopSound | StopTimer] = {}
     fact = None
     while True:

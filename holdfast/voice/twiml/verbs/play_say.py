@@ -11,10 +11,10 @@ from holdfast.voice.model.facts import SoundEnded, SoundFailed
 from holdfast.voice.twiml.attributes import AttributeReader
 from holdfast.voice.twiml.ssml import markup
 from holdfast.voice.twiml.verb import AnswerCaller, Continue, Failed, Run, Verb, VerbContext, until
-from holdfast.voice.twiml.voices import SpeechVoice, voice_of
+from holdfast.voice.twiml.voices import SpeechVoice, find_voice
 
-DIGITS = frozenset("0123456789ABCDabcd*#wW")
-LONGEST_TEXT = 4096
+PLAYABLE_DIGITS = frozenset("0123456789ABCDabcd*#wW")
+MAX_TEXT = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ class Play(Verb):
         rounds = reader.integer("loop", 1, low=0, high=1000)
         digits, url = reader.text("digits").strip(), reader.node.text.strip()
         if digits and not url:
-            if len(digits) > 200 or not set(digits) <= DIGITS:
+            if len(digits) > 200 or not set(digits) <= PLAYABLE_DIGITS:
                 reader.warn(f"digits={digits[:40]!r} holds more than 0-9 A-D * # w W")
                 return None
             return cls(source=f"digits:{digits}", rounds=rounds)
@@ -45,9 +45,9 @@ class Play(Verb):
             return cls(source=url, rounds=rounds)
         return cls(source=reader.url(url), rounds=rounds)
 
-    def run(self, desk: VerbContext) -> Run:
+    def run(self, context: VerbContext) -> Run:
         yield AnswerCaller()
-        sound = desk.token()
+        sound = context.token()
         yield PlaySound(token=sound, source=self.source, rounds=self.rounds)
         fact = yield from until(SoundEnded, SoundFailed, token=sound)
         if isinstance(fact, SoundFailed):
@@ -59,42 +59,42 @@ class Play(Verb):
 class Say(Verb):
     """Speak a text. Who speaks is decided where sounds are made; without any voice there, it is a pause of its length.
 
-    Shape: `marked` is the text with its SSML. Units: `rounds`, 0 means until hang-up or 1,000 rounds.
+    Shape: `ssml` is the text with its SSML. Units: `rounds`, 0 means until hang-up or 1,000 rounds.
     Source: TwiML <Say>.
     """
 
     name: ClassVar[str] = "Say"
     text: str
-    marked: str
+    ssml: str
     voice: SpeechVoice
     rounds: int = 1
 
     @classmethod
     def parse(cls, reader: AttributeReader) -> Say | None:
         reader.code, reader.codes = 13520, {"loop": 13510, "voice": 13511}
-        voice, wrong = voice_of(reader.text("voice"), reader.text("language"))
-        for message in wrong:
+        voice, warnings = find_voice(reader.text("voice"), reader.text("language"))
+        for message in warnings:
             reader.warn(message, code=13512 if message.startswith("language") else 13511)
         rounds = reader.integer("loop", 1, low=0, high=1000)
-        text, marked, wrong = markup(reader.node)
-        for message in wrong:
+        text, ssml, warnings = markup(reader.node)
+        for message in warnings:
             reader.warn(message)
-        if len(text) > LONGEST_TEXT:
-            reader.warn(f"the text is longer than {LONGEST_TEXT} characters and is cut", code=13521)
-            text = text[:LONGEST_TEXT]
-            marked = escape(text)
-        return cls(text=text, marked=marked, voice=voice, rounds=rounds)
+        if len(text) > MAX_TEXT:
+            reader.warn(f"the text is longer than {MAX_TEXT} characters and is cut", code=13521)
+            text = text[:MAX_TEXT]
+            ssml = escape(text)
+        return cls(text=text, ssml=ssml, voice=voice, rounds=rounds)
 
     @property
     def source(self) -> str:
         """What is to be played."""
-        return f"say:{self.voice.language}:{self.voice.gender}:{self.marked}"
+        return f"say:{self.voice.language}:{self.voice.gender}:{self.ssml}"
 
-    def run(self, desk: VerbContext) -> Run:
+    def run(self, context: VerbContext) -> Run:
         if not self.text:
             return Continue()
         yield AnswerCaller()
-        sound = desk.token()
+        sound = context.token()
         yield PlaySound(token=sound, source=self.source, rounds=self.rounds)
         fact = yield from until(SoundEnded, SoundFailed, token=sound)
         if isinstance(fact, SoundFailed):

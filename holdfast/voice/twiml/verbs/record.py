@@ -19,7 +19,7 @@ from holdfast.voice.model.facts import (
 )
 from holdfast.voice.model.ids import RecordingSid
 from holdfast.voice.model.internal_commands import BeginRecording, EndRecording
-from holdfast.voice.twiml.attributes import KEYS, AttributeReader
+from holdfast.voice.twiml.attributes import PHONE_DIGITS, AttributeReader
 from holdfast.voice.twiml.verb import (
     AnswerCaller,
     Continue,
@@ -32,7 +32,7 @@ from holdfast.voice.twiml.verb import (
     next_fact,
     until,
 )
-from holdfast.voice.twiml.verbs.recording_params import RecordingProgress, read_terms
+from holdfast.voice.twiml.verbs.recording_params import RecordingProgress, read_options
 
 CODES = {
     "method": 13610,
@@ -53,9 +53,9 @@ class Record(Verb):
 
     name: ClassVar[str] = "Record"
     action: WebRequest
-    terms: RecordingOptions
+    options: RecordingOptions
     silence_s: int = 5
-    finish_on: str = KEYS
+    finish_on: str = PHONE_DIGITS
     max_length_s: int = 3600
     beep: bool = True
 
@@ -66,59 +66,58 @@ class Record(Verb):
             reader.warn(f"<{node.tag[:60]}> may not stand in it", code=12200)
         reader.text("transcribeCallback")
         if reader.boolean("transcribe", False):
-            reader.warn("this engine does not write down what is said: there will be no transcription", code=12200)
+            reader.warn("this engine does not transcribe speech: there will be no transcription", code=12200)
         return cls(
             action=reader.request("action", "method") or WebRequest(url=reader.base_url, method=reader.method()),
-            terms=read_terms(reader, source="RecordVerb", trim=True),
+            options=read_options(reader, source="RecordVerb", trim=True),
             silence_s=reader.integer("timeout", 5, low=0, high=14400),
-            finish_on=reader.keys("finishOnKey", KEYS),
+            finish_on=reader.digits("finishOnKey", PHONE_DIGITS),
             max_length_s=reader.integer("maxLength", 3600, low=1, high=14400),
             beep=reader.boolean("playBeep", True),
         )
 
-    def wants_key(self, digit: str) -> bool:
+    def accepts_digit(self, digit: str) -> bool:
         return digit in self.finish_on
 
-    def run(self, desk: VerbContext) -> Run:
+    def run(self, context: VerbContext) -> Run:
         yield AnswerCaller()
         if self.beep:
-            beep = desk.token()
+            beep = context.token()
             yield PlaySound(token=beep, source="builtin:beep")
             yield from until(SoundEnded, SoundFailed, token=beep)
-        tape = RecordingProgress(recording=RecordingSid(desk.sid("RE")), began=desk.now)
-        limit = desk.token()
+        progress = RecordingProgress(recording=RecordingSid(context.sid("RE")), began=context.now)
+        limit = context.token()
         yield StartTimer(token=limit, after_s=self.max_length_s)
         yield BeginRecording(
-            recording=tape.recording,
-            account=desk.account,
-            call=desk.call,
-            options=self.terms,
+            recording=progress.recording,
+            account=context.account,
+            call=context.call,
+            options=self.options,
             for_verb=True,
             silence_s=self.silence_s,
         )
-        key = ""
+        digit = ""
         try:
-            while not tape.over:
+            while not progress.over:
                 match (yield from next_fact()):
                     case DigitPressed(digit=digit):
-                        key = digit
                         break
                     case TimerFired() | RecordingQuiet():
                         break
                     case RecordingBegan() | RecordingFinished() as fact:
-                        tape.note(fact)
+                        progress.handle(fact)
                     case _:
                         pass
-            if not tape.over:
-                yield EndRecording(recording=tape.recording)
-            while not tape.over:
-                tape.note((yield from until(RecordingBegan, RecordingFinished)))
-        except Interruption as order:
-            if order.cause != "hangup" and not twilio_assumptions.RECORD_LEFT_ASKS_ACTION:
+            if not progress.over:
+                yield EndRecording(recording=progress.recording)
+            while not progress.over:
+                progress.handle((yield from until(RecordingBegan, RecordingFinished)))
+        except Interruption as interruption:
+            if interruption.cause != "hangup" and not twilio_assumptions.RECORD_LEFT_ASKS_ACTION:
                 raise
-            return self._ask(tape, "hangup" if order.cause == "hangup" else key, desk.now)
-        return self._ask(tape, key, desk.now) if tape.seconds(desk.now) else Continue()
+            return self._outcome(progress, "hangup" if interruption.cause == "hangup" else digit, context.now)
+        return self._outcome(progress, digit, context.now) if progress.seconds(context.now) else Continue()
 
-    def _ask(self, tape: RecordingProgress, digits: str, now: float) -> Outcome:
-        said = (("Digits", digits),) if digits else ()
-        return GoToDocument(request=replace(self.action, form=(*self.action.form, *tape.form(now), *said)))
+    def _outcome(self, progress: RecordingProgress, digits: str, now: float) -> Outcome:
+        digits_param = (("Digits", digits),) if digits else ()
+        return GoToDocument(request=replace(self.action, form=(*self.action.form, *progress.form(now), *digits_param)))

@@ -14,7 +14,7 @@ from holdfast.voice.twiml.attributes import AttributeReader
 EVENTS = ("in-progress", "completed", "absent", "failed")
 
 
-def read_terms(
+def read_options(
     reader: AttributeReader, *, source: Literal["RecordVerb", "DialVerb", "Conference"], trim: bool, dual: bool = False
 ) -> RecordingOptions:
     """What an element says of its recording. Source: TwiML <Record>, <Dial record>, <Conference record>."""
@@ -31,7 +31,7 @@ def read_terms(
 
 @dataclass(slots=True, kw_only=True)
 class RecordingProgress:
-    """What a running verb has heard of its recording. Units: `began` and `now` as the desk's."""
+    """What a running verb has heard of its recording. Units: `began` and `now` as the context's."""
 
     recording: RecordingSid
     began: float
@@ -43,7 +43,7 @@ class RecordingProgress:
         """Whether its length is known."""
         return self.duration_s is not None
 
-    def note(self, fact: Fact) -> None:
+    def handle(self, fact: Fact) -> None:
         """Take in what was told; anything about something else is none of ours."""
         match fact:
             case RecordingBegan(recording=recording, url=url) if recording == self.recording:
@@ -66,8 +66,8 @@ class RecordingProgress:
         )
 
 
-def told_of(tape: RecordingProgress | None, now: float) -> tuple[tuple[str, str], ...]:
+def recording_params(progress: RecordingProgress | None, now: float) -> tuple[tuple[str, str], ...]:
     """What the `action` of a Dial is told of its recording, if there is one."""
-    if tape is None:
+    if progress is None:
         return ()
-    return tape.form(now) if twilio_assumptions.DIAL_ACTION_TELLS_LENGTH else tape.form(now)[:1]
+    return progress.form(now) if twilio_assumptions.DIAL_ACTION_TELLS_LENGTH else progress.form(now)[:1]

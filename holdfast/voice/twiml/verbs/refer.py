@@ -26,11 +26,11 @@ from holdfast.voice.twiml.verb import (
     VerbContext,
     next_fact,
 )
-from holdfast.voice.twiml.verbs.dial_nouns import MAX_HEADERS, MAX_URI, sip_uri
+from holdfast.voice.twiml.verbs.dial_nouns import MAX_HEADERS, MAX_URI, is_sip_uri
 
-LASTS_S = 60.0
+NOTIFY_TIMEOUT_S = 60.0
 """How long a phone may say nothing of the call it was asked for, unless it says how long it will take."""
-LONGEST_S = 600.0
+MAX_NOTIFY_TIMEOUT_S = 600.0
 
 
 @dataclass(slots=True)
@@ -51,12 +51,12 @@ class ReferProgress:
 
     def form(self, status: str) -> tuple[tuple[str, str], ...]:
         """What `action` is told: what is not known is left out. Source: TwiML <Refer> action."""
-        said = (
+        params = (
             ("ReferCallStatus", status),
             ("ReferSipResponseCode", str(self.answered or "")),
             ("NotifySipResponseCode", str(self.notified or "")),
         )
-        return tuple((name, value) for name, value in said if value)
+        return tuple((name, value) for name, value in params if value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,52 +81,52 @@ class Refer(Verb):
             reader.warn("there is no <Sip> that says where to")
             return None
         uri, _, query = nouns[0].text.strip().partition("?")
-        if not sip_uri(uri) or len(uri) >= MAX_URI or len(query) >= MAX_HEADERS or not sip_uri(f"{uri}?{query}"):
+        if not is_sip_uri(uri) or len(uri) >= MAX_URI or len(query) >= MAX_HEADERS or not is_sip_uri(f"{uri}?{query}"):
             reader.warn(f"{uri[:60]!r} is no SIP URI that a phone can be sent to", code=13243)
             return None
         fields = [field for field in query.split("&") if not _is_ours(reader, field)]
         return cls(target=f"{uri}?{'&'.join(fields)}" if query and fields else uri, action=action)
 
-    def run(self, desk: VerbContext) -> Run:
-        if desk.direction != "inbound" and not desk.to.lower().startswith(("sip:", "sips:")):
+    def run(self, context: VerbContext) -> Run:
+        if context.direction != "inbound" and not context.to.lower().startswith(("sip:", "sips:")):
             message = "<Refer> is for calls of SIP phones: one placed to a number or a client cannot be sent elsewhere"
             return Failed(code=13801, message=message)
         yield AnswerCaller()
-        told = ReferProgress()
-        timer = desk.token()
-        yield StartTimer(token=timer, after_s=LASTS_S)
-        yield ReferLeg(call=desk.call, target=self.target)
+        progress = ReferProgress()
+        timer = context.token()
+        yield StartTimer(token=timer, after_s=NOTIFY_TIMEOUT_S)
+        yield ReferLeg(call=context.call, target=self.target)
         try:
             while True:
                 match (yield from next_fact()):
                     case LegReferred(sip_code=code):
-                        told.answered = code
+                        progress.answered = code
                         if code >= 300:
-                            return self._over(told, told.status)
+                            return self._outcome(progress, progress.status)
                     case ReferralNotified(sip_code=code, is_over=is_over, expires_s=lasts_s):
-                        told.notified = code or told.notified
+                        progress.notified = code or progress.notified
                         if is_over:
-                            return self._over(told, told.status)
-                        yield from _wait_on(timer, lasts_s)
+                            return self._outcome(progress, progress.status)
+                        yield from _restart_timer(timer, lasts_s)
                     case TimerFired(token=token) if token == timer:
-                        return self._over(told, told.status)
+                        return self._outcome(progress, progress.status)
                     case _:
                         pass
-        except Interruption as order:
-            if order.cause != "hangup" and not twilio_assumptions.REFER_LEFT_ASKS_ACTION:
+        except Interruption as interruption:
+            if interruption.cause != "hangup" and not twilio_assumptions.REFER_LEFT_ASKS_ACTION:
                 raise
-            return self._over(told, "canceled")
+            return self._outcome(progress, "canceled")
 
-    def _over(self, told: ReferProgress, status: str) -> Outcome:
+    def _outcome(self, progress: ReferProgress, status: str) -> Outcome:
         if self.action is None:
             return Continue()
-        return GoToDocument(request=replace(self.action, form=(*self.action.form, *told.form(status))))
+        return GoToDocument(request=replace(self.action, form=(*self.action.form, *progress.form(status))))
 
 
-def _wait_on(timer: Token, lasts_s: float | None) -> Run:
+def _restart_timer(timer: Token, lasts_s: float | None) -> Run:
     """The phone is at it: give it the time it says, or as long as before."""
     yield StopTimer(token=timer)
-    yield StartTimer(token=timer, after_s=min(max(lasts_s or LASTS_S, 1.0), LONGEST_S))
+    yield StartTimer(token=timer, after_s=min(max(lasts_s or NOTIFY_TIMEOUT_S, 1.0), MAX_NOTIFY_TIMEOUT_S))
     return Continue()
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from holdfast.voice.model.commands import Role
 from holdfast.voice.model.errors import ContentTypeInvalid, DocumentTooLarge, DocumentUnreadable, VoiceError
-from holdfast.voice.twiml.document import ALLOWED, MAX_BYTES, VERBS, Document, VerbNotAllowed, read, receive
+from holdfast.voice.twiml.document import ALLOWED, MAX_BYTES, VERBS, Document, VerbNotAllowed, from_response, read
 from holdfast.voice.twiml.verbs.flow import Pause, Redirect
 from holdfast.voice.twiml.verbs.play_say import Play, Say
 
@@ -21,7 +21,7 @@ def document(text: str, role: Role = "main") -> Document:
 
 
 def received(content_type: str, body: str = "<Response/>", clip: str | None = None) -> Document:
-    return receive(role="main", url=URL, method="GET", content_type=content_type, body=body, clip=clip)
+    return from_response(role="main", url=URL, method="GET", content_type=content_type, body=body, clip=clip)
 
 
 @pytest.mark.parametrize("kind", ["text/xml", "application/xml", "text/html; charset=utf-8", "TEXT/XML"])

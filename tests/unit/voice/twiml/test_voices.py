@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.voice.twiml.voices import SpeechVoice, voice_of
+from holdfast.voice.twiml.voices import SpeechVoice, find_voice
 
 
 @pytest.mark.parametrize(
@@ -28,19 +28,19 @@ from holdfast.voice.twiml.voices import SpeechVoice, voice_of
     ],
 )
 def test_a_name_is_a_language_and_a_gender(name: str, language: str, spoken: str, gender: str) -> None:
-    voice, wrong = voice_of(name, language)
+    voice, wrong = find_voice(name, language)
     assert (voice.language, voice.gender, wrong) == (spoken, gender, ())
 
 
 def test_an_unknown_voice_or_language_is_a_warning_and_the_default_speaks() -> None:
-    voice, wrong = voice_of("Polly.Nobody", "12")
+    voice, wrong = find_voice("Polly.Nobody", "12")
     assert voice == SpeechVoice(language="en-US", gender="man")
     assert [message.split("=")[0] for message in wrong] == ["voice", "language"]
 
 
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_whatever_is_written_somebody_speaks(name: str, language: str) -> None:
-    voice, _ = voice_of(name, language)
+    voice, _ = find_voice(name, language)
     assert ":" not in voice.language
     assert voice.language.isascii()
     assert voice.gender in ("man", "woman")
