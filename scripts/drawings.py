@@ -282,7 +282,7 @@ class RecordedWorld(World):
 
     steps: list[tuple[Message, list[Effect]]] = field(default_factory=list)
 
-    def tell(self, message: Message) -> None:
+    def post(self, message: Message) -> None:
         """Give the engine a message. Raises: AskedWrong."""
         self.steps.append((message, []))
         World.post(self, message)
