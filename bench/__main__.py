@@ -74,7 +74,7 @@ def main() -> int:
     with nullcontext(False) if given.asleep else awake() as is_awake:
         machine = Machine(awake=is_awake)
         figures = asyncio.run(measure_all(console, {name: chosen[name] for name in given.only}))
-    show(figures, console, caption=machine.told())
+    show(figures, console, caption=machine.summary())
     return 0 if all(figure.within for figure in figures) else 1
 
 

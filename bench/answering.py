@@ -24,10 +24,10 @@ from holdfast.voice.runtime.sip.config.settings import (
 from holdfast.voice.runtime.sip.sip_legs import SipLegs
 from holdfast.voice.sip.effects import Address
 
-ANYTHING = AnsweringDocument(instruction=Instruction(twiml="<Response/>"))
+EMPTY_DOCUMENT = AnsweringDocument(instruction=Instruction(twiml="<Response/>"))
 
 
-class Everybody:
+class OpenDirectory:
     """A directory in which every number is answered, and which has no lines."""
 
     def line(self, name: str) -> LineRecord | None:
@@ -60,7 +60,7 @@ class Everybody:
 
     def answer_for(self, dialled: str, *, host: str = "") -> AnsweringDocument | None:
         """The same for all."""
-        return ANYTHING
+        return EMPTY_DOCUMENT
 
     def answer_of_number(self, number: str) -> AnsweringDocument | None:
         """None."""
@@ -80,16 +80,16 @@ async def answer(*, media_socket: Path, port: int) -> None:
         running = [tasks.create_task(media.run(), name="media-client")]
         await media.attached()
 
-        def told(message: LegFact | ReceiveCall) -> None:
+        def post(message: LegFact | ReceiveCall) -> None:
             if isinstance(message, ReceiveCall):
                 legs.carry_out(AnswerLeg(call=message.call))
 
         legs = SipLegs(
             SipSettings(address=("127.0.0.1", port), trust_loopback=True),
             account=AccountSid("AC" + "0" * 32),
-            directory=Everybody(),
+            directory=OpenDirectory(),
             media=media,
-            post=told,
+            post=post,
             on_trace=lambda _: None,
             clock=time.time,
             tasks=tasks,

@@ -19,13 +19,13 @@ class Application(LoopbackServer):
 
     def __init__(self, **pages: Sequence[str]) -> None:
         self._pages = pages
-        self.asked: Counter[str] = Counter()
-        self.asked_at: dict[str, float] = {}
+        self.requests: Counter[str] = Counter()
+        self.requested_at: dict[str, float] = {}
 
     def _next(self, page: str) -> bytes:
         documents = self._pages[page]
-        number = min(self.asked[page], len(documents) - 1)
-        self.asked[page] += 1
+        number = min(self.requests[page], len(documents) - 1)
+        self.requests[page] += 1
         return documents[number].encode()
 
     def handler(self) -> type[Handler]:
@@ -38,7 +38,7 @@ class Application(LoopbackServer):
 
             def do_POST(self) -> None:
                 asked_at = time.time()
-                application.asked_at[parse_qs(self.body().decode()).get("From", [""])[0]] = asked_at
+                application.requested_at[parse_qs(self.body().decode()).get("From", [""])[0]] = asked_at
                 self.answer(application._next(self.path.strip("/")), kind="text/xml")
 
         return Webhooks

@@ -32,7 +32,7 @@ SECONDS = 10
 ROWS, BASE = 4000, 16384
 """A row rests for half a minute after its call, so that nobody's late packets are heard by the next."""
 DOCUMENT = '<?xml version="1.0"?><Response><Play digits="w"/><Pause length="60"/></Response>'
-PATIENCE_S = 60.0
+TIMEOUT_S = 60.0
 ANSWERS = "answers.log"
 CALLER = re.compile(r"caller(\d+)@")
 
@@ -45,7 +45,7 @@ async def measure(console: Console, *, seconds: int = SECONDS) -> list[Figure]:
     with TemporaryDirectory() as name:
         folder = Path(name)
         console.print(f"{SIP_PER_S} calls per second for {seconds} s, SIP and sound on one core …")
-        async with answering(folder) as (port, family):
+        async with sip_and_media(folder) as (port, family):
             sip = await run(program, folder, port, family, rate=SIP_PER_S, seconds=seconds)
         console.print(f"{WHOLE_PER_S} calls per second for {seconds} s, the whole server on one core …")
         with Application(voice=[DOCUMENT]) as application:
@@ -53,12 +53,12 @@ async def measure(console: Console, *, seconds: int = SECONDS) -> list[Figure]:
             async with Server(numbers={NUMBER: application.url("voice")}, settings=settings) as server:
                 family = [server.pid, *children(server.pid)]
                 whole = await run(program, folder, server.sip[1], family, rate=WHOLE_PER_S, seconds=seconds)
-        waited = waited_s(application, folder / ANSWERS)
+        waited = answer_times_s(application, folder / ANSWERS)
     return [*sip, *whole, *percentiles(f"{WHOLE_PER_S} calls/s: webhook asked → answered", waited)]
 
 
 @asynccontextmanager
-async def answering(folder: Path) -> AsyncIterator[tuple[int, list[int]]]:
+async def sip_and_media(folder: Path) -> AsyncIterator[tuple[int, list[int]]]:
     """SIP and sound with nothing behind them: the port, and the processes."""
     port, path = free_port(socket.SOCK_DGRAM), folder / "media"
     async with (
@@ -69,7 +69,7 @@ async def answering(folder: Path) -> AsyncIterator[tuple[int, list[int]]]:
         _process("bench.answering", "--socket", str(path), "--port", str(port)) as legs,
     ):
         assert legs.stdout is not None
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(TIMEOUT_S):
             while await legs.stdout.readline() != b"ready\n":
                 assert legs.returncode is None, "bench.answering ended by itself"
         yield port, [media.pid, legs.pid]
@@ -108,19 +108,19 @@ async def run(program: str, folder: Path, port: int, family: Sequence[int], *, r
     stats = await _sipp(program, folder, port, rate=rate, calls=rate * seconds, core=cores[-1])
     spent_s = sum(cpu_s(pid) for pid in family) - before_s
     done = int(stats["SuccessfulCall(C)"])
-    again = int(stats["Retransmissions(C)"])
+    retransmissions = int(stats["Retransmissions(C)"])
     cost_ms = 1000 * (spent_s - idle_s * seconds) / max(1, done)
     name = "SIP and sound" if len(family) == 2 else "whole server"
-    note = f"{done} calls done, {again} messages of sipp's sent again"
+    note = f"{done} calls done, {retransmissions} messages of sipp's sent again"
     return [
         Figure(what=f"{rate} calls/s, {name}: failed", value=rate * seconds - done, unit="", bar=0, note=note),
         Figure(what=f"{name}: processor for one call", value=cost_ms, unit="ms", bar=1000 / rate),
     ]
 
 
-def waited_s(application: Application, answers: Path) -> list[float]:
+def answer_times_s(application: Application, answers: Path) -> list[float]:
     """From each call's webhook to the answer its phone got. Shape: sipp's log has a number and a time on each line."""
-    asked_at = {match[1]: at for caller, at in application.asked_at.items() if (match := CALLER.search(caller))}
+    asked_at = {match[1]: at for caller, at in application.requested_at.items() if (match := CALLER.search(caller))}
     answered = [line.split() for line in answers.read_text("ascii").splitlines()]
     return [float(words[-1]) - asked_at[words[0]] for words in answered if words[0] in asked_at]
 
@@ -128,8 +128,8 @@ def waited_s(application: Application, answers: Path) -> list[float]:
 def scenario(folder: Path) -> Path:
     """The caller, with a number of its own in each call and a note of when it was answered."""
     text = SCENARIO.read_text("utf-8").replace("sip:caller@", "sip:caller[call_number]@")
-    noted = '<action><log message="[call_number] [timestamp]"/></action>'
-    text = text.replace('<recv response="200" rrs="true"/>', f'<recv response="200" rrs="true">{noted}</recv>')
+    log_action = '<action><log message="[call_number] [timestamp]"/></action>'
+    text = text.replace('<recv response="200" rrs="true"/>', f'<recv response="200" rrs="true">{log_action}</recv>')
     path = folder / "caller.xml"
     path.write_text(text, "utf-8")
     return path
@@ -149,7 +149,7 @@ async def _sipp(program: str, folder: Path, port: int, *, rate: int, calls: int,
     )
     os.sched_setaffinity(process.pid, {core})
     try:
-        async with asyncio.timeout(PATIENCE_S + calls / rate):
+        async with asyncio.timeout(TIMEOUT_S + calls / rate):
             await process.wait()
     except TimeoutError:
         process.kill()

@@ -34,7 +34,7 @@ class Figure:
         return not isnan(self.value) and (self.bar is None or self.value <= self.bar)
 
     @property
-    def told(self) -> str:
+    def text(self) -> str:
         """The value, with its unit."""
         if isnan(self.value):
             return "—"
@@ -71,7 +71,7 @@ def percentiles(
 def line(figure: Figure) -> str:
     """The figure in one line, as it is printed when it is new."""
     bar = "" if figure.bar is None else f" (bar {figure.bar:g})"
-    return f"   {figure.verdict or '[dim]·[/]'} {figure.what}: [bold]{figure.told}[/]{bar}"
+    return f"   {figure.verdict or '[dim]·[/]'} {figure.what}: [bold]{figure.text}[/]{bar}"
 
 
 def show(figures: Sequence[Figure], console: Console, *, caption: str = "") -> None:
@@ -81,5 +81,5 @@ def show(figures: Sequence[Figure], console: Console, *, caption: str = "") -> N
         table.add_column(heading, justify="right" if heading in ("measured", "bar") else "left")
     for figure in figures:
         bar = "" if figure.bar is None else f"≤ {figure.bar:.1f}" if figure.unit == "ms" else f"≤ {figure.bar:g}"
-        table.add_row(figure.what, figure.told, bar, figure.verdict, figure.note)
+        table.add_row(figure.what, figure.text, bar, figure.verdict, figure.note)
     console.print(table)

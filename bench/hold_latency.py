@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from rich.console import Console
 
 from bench.figures import Figure, percentiles
-from bench.room import AGENT, MUSIC, Room, a_moment, a_room, first_of
+from bench.room import AGENT, MUSIC, Room, first_packet, open_room, pause
 from holdfast.testing.signals import FRAME_S
 
 WARM_UP = 3
@@ -17,7 +17,7 @@ Ask = Callable[[], Awaitable[float]]
 
 async def measure(console: Console, *, holds: int) -> list[Figure]:
     """Hold and resume so many times each way."""
-    async with a_room() as room:
+    async with open_room() as room:
         console.print(f"{holds} holds and resumes by REST …")
         held, resumed = await _rounds(room, holds, *_by_rest(room))
         console.print(f"{holds} holds and resumes through POST /holds …")
@@ -42,12 +42,12 @@ async def _rounds(room: Room, rounds: int, hold: Ask, resume: Ask) -> tuple[list
     resumed: list[float] = []
     ear = room.customer.ear
     for number in range(WARM_UP + rounds):
-        await a_moment()
+        await pause()
         sent_s = await hold()
-        held_s = await first_of(ear, MUSIC, since_s=sent_s) - sent_s
-        await a_moment()
+        held_s = await first_packet(ear, MUSIC, since_s=sent_s) - sent_s
+        await pause()
         sent_s = await resume()
-        resumed_s = await first_of(ear, {AGENT}, since_s=sent_s) - sent_s
+        resumed_s = await first_packet(ear, {AGENT}, since_s=sent_s) - sent_s
         if number >= WARM_UP:
             held.append(held_s)
             resumed.append(resumed_s)
@@ -56,11 +56,11 @@ async def _rounds(room: Room, rounds: int, hold: Ask, resume: Ask) -> tuple[list
 
 def _by_rest(room: Room) -> tuple[Ask, Ask]:
     async def hold() -> float:
-        sent_s, _ = await room.door.post_form(room.participant, Hold="true", HoldUrl=room.music_url, HoldMethod="GET")
+        sent_s, _ = await room.rest.post_form(room.participant, Hold="true", HoldUrl=room.music_url, HoldMethod="GET")
         return sent_s
 
     async def resume() -> float:
-        sent_s, _ = await room.door.post_form(room.participant, Hold="false")
+        sent_s, _ = await room.rest.post_form(room.participant, Hold="false")
         return sent_s
 
     return hold, resume
@@ -70,12 +70,12 @@ def _by_holds(room: Room) -> tuple[Ask, Ask]:
     current: list[str] = []
 
     async def hold() -> float:
-        sent_s, made = await room.door.post_json("/holds", {"call": room.customer_sid, "music": room.music_url})
+        sent_s, made = await room.rest.post_json("/holds", {"call": room.customer_sid, "music": room.music_url})
         current.append(str(made["id"]))
         return sent_s
 
     async def resume() -> float:
-        sent_s, _ = await room.door.post_json(f"/holds/{current.pop()}/resume", {})
+        sent_s, _ = await room.rest.post_json(f"/holds/{current.pop()}/resume", {})
         return sent_s
 
     return hold, resume

@@ -34,17 +34,17 @@ class IdleTicker:
         self.longest_stall_s = float(output)
 
 
-def tick_until_told() -> float:
+def tick_until_stopped() -> float:
     """Tick until standard input ends; the longest lateness of a tick, in seconds."""
     longest_s, deadline_s = 0.0, time.monotonic() + TICK_S
     while True:
-        left_s = deadline_s - time.monotonic()
-        if left_s > 0 and select.select([sys.stdin], [], [], left_s)[0]:
+        remaining_s = deadline_s - time.monotonic()
+        if remaining_s > 0 and select.select([sys.stdin], [], [], remaining_s)[0]:
             return longest_s
-        late_s = max(0.0, time.monotonic() - deadline_s)
-        longest_s = max(longest_s, late_s)
-        deadline_s += TICK_S * (1 + int(late_s / TICK_S))
+        lateness_s = max(0.0, time.monotonic() - deadline_s)
+        longest_s = max(longest_s, lateness_s)
+        deadline_s += TICK_S * (1 + int(lateness_s / TICK_S))
 
 
 if __name__ == "__main__":
-    print(tick_until_told())
+    print(tick_until_stopped())

@@ -26,11 +26,15 @@ async def measure(console: Console, *, seconds: int = SECONDS, legs: int = LEGS)
         f"{legs} legs over a network that loses {LOSS:.0%} and jitters by {JITTER_S * 1000:.0f} ms, {seconds} s …"
     )
     async with media_process(rows=legs, core=min(os.sched_getaffinity(0))) as plane:
-        told = await _run(plane, legs=legs, seconds=seconds)
-    worst = min(told, key=lambda each: each.mos or 0.0)
-    scores = [each.mos or 0.0 for each in told]
-    expected = sum(each.packets_received + each.packets_lost for each in told)
-    lost, late = sum(each.packets_lost for each in told), sum(each.packets_late for each in told)
+        statistics = await _run(plane, legs=legs, seconds=seconds)
+    worst = min(statistics, key=lambda leg_statistics: leg_statistics.mos or 0.0)
+    scores = [leg_statistics.mos or 0.0 for leg_statistics in statistics]
+    expected = sum(leg_statistics.packets_received + leg_statistics.packets_lost for leg_statistics in statistics)
+    jitter_ms = sum(leg_statistics.jitter_ms for leg_statistics in statistics) / legs
+    lost, late = (
+        sum(leg_statistics.packets_lost for leg_statistics in statistics),
+        sum(leg_statistics.packets_late for leg_statistics in statistics),
+    )
     return [
         Figure(
             what="5 % loss, 40 ms jitter: estimated MOS",
@@ -40,21 +44,21 @@ async def measure(console: Console, *, seconds: int = SECONDS, legs: int = LEGS)
         ),
         Figure(
             what="5 % loss, 40 ms jitter: concealed frames",
-            value=round(100 * sum(each.frames_concealed for each in told) / expected, 2),
+            value=round(100 * sum(each.frames_concealed for each in statistics) / expected, 2),
             unit="%",
-            note=f"jitter {sum(e.jitter_ms for e in told) / legs:.1f} ms, buffers of {_depths(told)} frames",
+            note=f"jitter {jitter_ms:.1f} ms, buffers of {_depths(statistics)} frames",
         ),
     ]
 
 
-def _depths(told: list[m.Statistics]) -> str:
-    depths = sorted(each.depth for each in told)
+def _depths(statistics: list[m.Statistics]) -> str:
+    depths = sorted(leg_statistics.depth for leg_statistics in statistics)
     return f"{depths[0]} to {depths[-1]}"
 
 
 async def _run(plane: MediaClient, *, legs: int, seconds: int) -> list[m.Statistics]:
     """Send it all, close every leg, and give its last figures."""
-    dice = random.Random(4733)
+    rng = random.Random(4733)
     with ExitStack() as stack:
         phones = [stack.enter_context(closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))) for _ in range(legs)]
         ports = []
@@ -65,28 +69,28 @@ async def _run(plane: MediaClient, *, legs: int, seconds: int) -> list[m.Statist
         plane.route({str(leg): (str(leg ^ 1),) for leg in range(legs)})
         await plane.applied()
         arrivals = sorted(
-            (k * TICK_S + dice.random() * JITTER_S, leg, k)
+            (k * TICK_S + rng.random() * JITTER_S, leg, k)
             for leg in range(legs)
             for k in range(seconds * 50)
-            if dice.random() >= LOSS
+            if rng.random() >= LOSS
         )
         loop = asyncio.get_running_loop()
         began_s = loop.time()
         for at_s, leg, k in arrivals:
-            if (left_s := began_s + at_s - loop.time()) > 0:
-                await asyncio.sleep(left_s)
+            if (remaining_s := began_s + at_s - loop.time()) > 0:
+                await asyncio.sleep(remaining_s)
             data = struct.pack("!BBHII", 0x80, 0, k % 65536, 160 * k, leg + 1) + bytes([0x20 + k % 64]) * 160
             phones[leg].sendto(data, ("127.0.0.1", ports[leg]))
         for leg in range(legs):
             plane.close_row(str(leg))
-        told: list[m.Statistics] = []
+        statistics: list[m.Statistics] = []
         async with asyncio.timeout(10):
             async for fact in plane.facts():
                 if isinstance(fact, m.Statistics) and fact.final:
-                    told.append(fact)
-                    if len(told) == legs:
+                    statistics.append(fact)
+                    if len(statistics) == legs:
                         break
-    return told
+    return statistics
 
 
 def main() -> int:

@@ -14,7 +14,7 @@ LOADED = 0.15
 """Of the whole machine. More, and a time that a clock tells is partly somebody else's."""
 
 
-_SLEEPLESS = Path("/dev/cpu_dma_latency")
+_CPU_DMA_LATENCY = Path("/dev/cpu_dma_latency")
 
 
 @contextmanager
@@ -25,13 +25,13 @@ def awake() -> Iterator[bool]:
     takes root. Source: Linux, Documentation/power/pm_qos_interface.rst.
     """
     try:
-        wanted = _SLEEPLESS.open("wb", buffering=0)
+        latency = _CPU_DMA_LATENCY.open("wb", buffering=0)
     except OSError:
         yield False
         return
-    with wanted:
+    with latency:
         # In force until it is closed. Units: microseconds.
-        wanted.write(struct.pack("i", 0))
+        latency.write(struct.pack("i", 0))
         yield True
 
 
@@ -64,7 +64,7 @@ class Machine:
         now = _used()
         return (now.stolen_s - self._began.stolen_s) / (self.cores * (now.at_s - self._began.at_s))
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """For a person who reads the figures."""
         others, load = self.others(), os.getloadavg()[0]
         kept = "kept awake" if self._awake else "that sleep when there is nothing to do"

@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 
 from bench.figures import Figure, NotMeasured
-from bench.phones import OUR_KEY, SHARED, THEIR_KEY, Heard, Task
+from bench.phones import OUR_KEY, SHARED, THEIR_KEY, PhonesResult, Task
 from holdfast.voice.media.rtp.srtp import SrtpKeys
 from holdfast.voice.media_process.control_link import protocol as m
 from holdfast.voice.runtime.media_client import MediaClient
@@ -29,7 +29,7 @@ from holdfast.voice.runtime.sounds.sound import encode_samples
 
 TICK_S = 0.02
 CALL_LEGS, HELD_LEGS = 500, 1000
-SEALED_LEGS = 100
+ENCRYPTED_LEGS = 100
 SECONDS = 20
 FIRST_PORT, SPARE_ROWS = 24_576, 64
 TICK_BAR_MS, LEG_BAR_US = 8.0, 10.0
@@ -40,7 +40,7 @@ class Run:
     """A measured run: what the media process tells of itself every five seconds, and what the phones found."""
 
     loads: list[m.Load]
-    heard: Heard
+    result: PhonesResult
     rows: tuple[m.RowState, ...]
     late: int
     concealed: int
@@ -61,12 +61,12 @@ class Run:
     @property
     def not_sent(self) -> int:
         """Packets of a stream that never reached the phones, less what they were too slow to read."""
-        return max(0, self.heard.holes - self.heard.unread)
+        return max(0, self.result.holes - self.result.unread)
 
     @property
     def not_taken(self) -> int:
         """Packets the phones sent that the process never took in."""
-        return self.heard.sent - sum(row.packets_received for row in self.rows)
+        return self.result.sent - sum(row.packets_received for row in self.rows)
 
     @property
     def skipped(self) -> int:
@@ -78,25 +78,25 @@ async def measure(console: Console, *, seconds: int = SECONDS) -> list[Figure]:
     """All runs."""
     console.print(f"{CALL_LEGS} legs in {CALL_LEGS // 2} calls, {seconds} s …")
     plain = await run(legs=CALL_LEGS, seconds=seconds)
-    console.print(f"{CALL_LEGS} legs in {CALL_LEGS // 2} calls, {SEALED_LEGS} of them sealed, {seconds} s …")
-    calls = await run(legs=CALL_LEGS, seconds=seconds, sealed=SEALED_LEGS)
+    console.print(f"{CALL_LEGS} legs in {CALL_LEGS // 2} calls, {ENCRYPTED_LEGS} of them sealed, {seconds} s …")
+    calls = await run(legs=CALL_LEGS, seconds=seconds, encrypted=ENCRYPTED_LEGS)
     console.print(f"{CALL_LEGS} legs in {CALL_LEGS // 2} calls, all sealed, {seconds} s …")
-    sealed = await run(legs=CALL_LEGS, seconds=seconds, sealed=CALL_LEGS)
+    encrypted = await run(legs=CALL_LEGS, seconds=seconds, encrypted=CALL_LEGS)
     console.print(f"{HELD_LEGS} held legs, {seconds} s …")
     held = await run(legs=HELD_LEGS, held=True, seconds=seconds)
     return [
         *figures("500 legs in calls", plain),
         *figures("500 legs in calls, 100 of them SRTP", calls),
-        *figures("500 legs in calls, all SRTP", sealed, leg_bar_us=None),
+        *figures("500 legs in calls, all SRTP", encrypted, leg_bar_us=None),
         *figures("1000 held legs", held),
     ]
 
 
 def figures(name: str, run: Run, *, leg_bar_us: float | None = LEG_BAR_US) -> list[Figure]:
     """The lines of one run."""
-    heard = run.heard
+    result = run.result
     p99s = [load.p99_tick_ms for load in run.loads]
-    share = f"the phones beside it: {heard.busy:.0%} of a core, {heard.latest_ms:.0f} ms late at worst"
+    share = f"the phones beside it: {result.busy:.0%} of a core, {result.latest_ms:.0f} ms late at worst"
     return [
         Figure(
             what=f"{name}: tick, p99",
@@ -123,8 +123,8 @@ def figures(name: str, run: Run, *, leg_bar_us: float | None = LEG_BAR_US) -> li
             value=run.not_taken + run.not_sent,
             unit="",
             bar=0,
-            note=f"{run.not_taken} of {heard.sent} not taken in, {run.not_sent} of {heard.received} not sent; "
-            f"the phones had no time to read {heard.unread}",
+            note=f"{run.not_taken} of {result.sent} not taken in, {run.not_sent} of {result.received} not sent; "
+            f"the phones had no time to read {result.unread}",
         ),
         Figure(
             what=f"{name}: ticks left out",
@@ -135,22 +135,26 @@ def figures(name: str, run: Run, *, leg_bar_us: float | None = LEG_BAR_US) -> li
     ]
 
 
-async def run(*, legs: int, seconds: int, held: bool = False, sealed: int = 0) -> Run:
+async def run(*, legs: int, seconds: int, held: bool = False, encrypted: int = 0) -> Run:
     """One run on its own process, the first `sealed` legs with SRTP."""
     cores = sorted(os.sched_getaffinity(0))
     async with media_process(rows=legs, core=cores[0]) as plane, phones(legs) as (process, addresses):
-        ports = await _connect(plane, legs=legs, held=held, sealed=sealed, remotes=addresses)
+        ports = await _connect(plane, legs=legs, held=held, encrypted=encrypted, remotes=addresses)
         assert process.stdin is not None
         assert process.stdout is not None
         hears = [-1 if held else leg ^ 1 for leg in range(legs)]
         task = Task(
-            ports=ports, hears=hears, ticks=seconds * 50, sealed=sealed, core=cores[-1] if len(cores) > 1 else None
+            ports=ports,
+            hears=hears,
+            ticks=seconds * 50,
+            encrypted=encrypted,
+            core=cores[-1] if len(cores) > 1 else None,
         )
         loads: list[m.Load] = []
         statistics: dict[str, m.Statistics] = {}
         listening = asyncio.create_task(_listen(plane, loads, statistics), name="bench-facts")
         process.stdin.write(json.dumps(asdict(task)).encode() + b"\n")
-        heard = Heard(**json.loads(await process.stdout.readline()))
+        result = PhonesResult(**json.loads(await process.stdout.readline()))
         rows = await plane.rows()
         listening.cancel()
         if not loads:
@@ -158,7 +162,7 @@ async def run(*, legs: int, seconds: int, held: bool = False, sealed: int = 0) -
         return Run(
             # The first line still tells of opening the rows, the last one may be of silence.
             loads=loads[1:] or loads,
-            heard=heard,
+            result=result,
             rows=rows,
             late=sum(each.packets_late for each in statistics.values()),
             concealed=sum(each.frames_concealed for each in statistics.values()),
@@ -173,7 +177,7 @@ async def _listen(plane: MediaClient, loads: list[m.Load], statistics: dict[str,
             statistics[fact.leg] = fact
 
 
-async def _connect(plane: MediaClient, *, legs: int, held: bool, sealed: int, remotes: list[m.Address]) -> list[int]:
+async def _connect(plane: MediaClient, *, legs: int, held: bool, encrypted: int, remotes: list[m.Address]) -> list[int]:
     """Open every leg and say who hears whom; the ports."""
     keys = SrtpKeys(send=THEIR_KEY, receive=OUR_KEY)
     await plane.put_clip("music", encode_samples(music()).audio)
@@ -181,7 +185,7 @@ async def _connect(plane: MediaClient, *, legs: int, held: bool, sealed: int, re
     for leg in range(legs):
         ports.append((await plane.open_row(str(leg))).port)
         # No telephone events: keys are listened for in the sound of every leg.
-        plane.describe_row(str(leg), remote=remotes[leg // SHARED], srtp=keys if leg < sealed else None)
+        plane.describe_row(str(leg), remote=remotes[leg // SHARED], srtp=keys if leg < encrypted else None)
         if held:
             plane.play(str(leg), "music", "music", loops=0)
     plane.route({str(leg): None if held else (str(leg ^ 1),) for leg in range(legs)})

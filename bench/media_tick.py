@@ -44,9 +44,9 @@ class Kind:
 
 
 def _room(size: int) -> Callable[[int, int], Hears]:
-    def hears(ear: int, legs: int) -> Hears:
-        first = ear - ear % size
-        return tuple(row for row in range(first, min(first + size, legs)) if row != ear)
+    def hears(listener: int, legs: int) -> Hears:
+        first = listener - listener % size
+        return tuple(row for row in range(first, min(first + size, legs)) if row != listener)
 
     return hears
 
@@ -61,15 +61,15 @@ KINDS = (
 
 def arrays_alone(kind: Kind, legs: int) -> list[float]:
     """Seconds each pass took: headers read, packets put, frames played, mixed, gathered, headers written."""
-    sound = MixEngine(rows=legs, clip_frames=2000)
-    sound.clips.put("music", CLIP, offset=0, total=len(CLIP))
-    music = sound.clips.get("music")
+    engine = MixEngine(rows=legs, clip_frames=2000)
+    engine.clips.put("music", CLIP, offset=0, total=len(CLIP))
+    music = engine.clips.get("music")
     assert music is not None
     for row in range(legs):
-        sound.open(row, ssrc=row, sequence=0, timestamp=0)
-        sound.describe(row, companding=0, receive=True)
-        sound.players.start(row, music, loops=1000)
-    sound.route({row: kind.hears(row, legs) for row in range(legs)})
+        engine.open(row, ssrc=row, sequence=0, timestamp=0)
+        engine.describe(row, companding=0, receive=True)
+        engine.players.start(row, music, loops=1000)
+    engine.route({row: kind.hears(row, legs) for row in range(legs)})
     rows = np.arange(legs, dtype=np.intp)
     data = np.random.default_rng(1).integers(0, 256, (legs, rtp.DATAGRAM), dtype=np.uint8)
     data[:, :2] = (0x80, 0)
@@ -80,9 +80,9 @@ def arrays_alone(kind: Kind, legs: int) -> list[float]:
         data.view(">u4")[:, 2] = rows
         began = time.perf_counter()
         packets = rtp.parse(data, lengths)
-        sound.put(packets, data, rows, packets.valid)
-        sound.tick(legs, skipped=0)
-        sound.streams.advance(legs, rows, skipped=0)
+        engine.put(packets, data, rows, packets.valid)
+        engine.tick(legs, skipped=0)
+        engine.streams.advance(legs, rows, skipped=0)
         took.append(time.perf_counter() - began)
     return took[10:]
 
@@ -120,8 +120,10 @@ async def _load(plane: MediaClient, kind: Kind, legs: int, loads: int) -> list[m
         ports.append((await plane.open_row(str(leg))).port)
         plane.describe_row(str(leg), remote=phone.getsockname())
         plane.play(str(leg), "music", "music", loops=0)
-    hears = {ear: kind.hears(ear, legs) for ear in range(legs)}
-    plane.route({str(ear): heard if heard is None else tuple(map(str, heard)) for ear, heard in hears.items()})
+    hears = {listener: kind.hears(listener, legs) for listener in range(legs)}
+    plane.route(
+        {str(listener): heard if heard is None else tuple(map(str, heard)) for listener, heard in hears.items()}
+    )
     await plane.applied()
     sending = asyncio.create_task(_send(phone, ports), name="bench-phones")
     found: list[m.Load] = []

@@ -71,12 +71,12 @@ class Task:
     ports: list[int]
     hears: list[int]
     ticks: int
-    sealed: int = 0
+    encrypted: int = 0
     core: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
+class PhonesResult:
     """What came of it. Units: `busy` of one core; `latest_ms` how late the phones themselves were at worst.
 
     `holes` counts missing packets in what was received; `unread` is how many of them the system dropped because the
@@ -102,10 +102,10 @@ class Messages:
         self.names = np.zeros((count, 16), dtype=np.uint8)
         self._iovecs = (_Iovec * count)()
         self.headers = (_Message * count)()
-        self.lines = SrtpLegs(self.data)
+        self.srtp = SrtpLegs(self.data)
         self.lengths = np.frombuffer(memoryview(self._iovecs), dtype=np.uint64).reshape(count, 2)[:, 1]
         """How many bytes of each go out, or have room to come in."""
-        self.came = np.frombuffer(memoryview(self.headers), dtype=np.uint32).reshape(count, -1)[
+        self.received = np.frombuffer(memoryview(self.headers), dtype=np.uint32).reshape(count, -1)[
             :, _Message.length.offset // 4
         ]
         """How many bytes of each came."""
@@ -116,7 +116,7 @@ class Messages:
             self.headers[k].iovec = ctypes.addressof(self._iovecs[k])
             self.headers[k].iovec_length = 1
 
-    def at(self, k: int) -> int:
+    def header_address(self, k: int) -> int:
         """The address of a header."""
         return ctypes.addressof(self.headers) + k * ctypes.sizeof(_Message)
 
@@ -131,7 +131,7 @@ class Phones:
         self._out = Messages(self._count, PACKET + MAX_TAG_BYTES)
         self._plain = np.zeros((self._count, PACKET), dtype=np.uint8)
         keys = SrtpKeys(send=OUR_KEY, receive=THEIR_KEY)
-        self._srtp = [SrtpSession(keys) for _ in range(task.sealed)]
+        self._srtp = [SrtpSession(keys) for _ in range(task.encrypted)]
         self._in = Messages(BATCH, 256)
         self._phone_of = np.full(65536, -1, dtype=np.intp)
         self._phone_of[task.ports] = np.arange(self._count)
@@ -152,7 +152,7 @@ class Phones:
                 socket.AF_INET.to_bytes(2, sys.byteorder) + port.to_bytes(2, "big") + bytes([127, 0, 0, 1]), np.uint8
             )
 
-    def run(self) -> Heard:
+    def run(self) -> PhonesResult:
         """Send every packet in its slot, spread over the tick; receive meanwhile, and a moment longer."""
         began_s, began_cpu = time.monotonic(), time.process_time()
         edges = np.linspace(0, self._count, SLICES + 1).astype(int).tolist()
@@ -160,13 +160,13 @@ class Phones:
             self._number(tick)
             for each in range(SLICES):
                 due_s = began_s + (tick + each / SLICES) * TICK_S
-                while (left_s := due_s - time.monotonic()) > 0:
+                while (remaining_s := due_s - time.monotonic()) > 0:
                     self._receive()
-                    time.sleep(max(0.0, min(left_s, due_s - time.monotonic())))
+                    time.sleep(max(0.0, min(remaining_s, due_s - time.monotonic())))
                 self._latest_s = max(self._latest_s, time.monotonic() - due_s)
                 self._send(edges[each], edges[each + 1])
                 self._receive()
-            self._tell(tick)
+            self._send_reports(tick)
         busy = (time.process_time() - began_cpu) / (time.monotonic() - began_s)
         ending_s = time.monotonic() + 0.5
         while time.monotonic() < ending_s:
@@ -174,7 +174,7 @@ class Phones:
             time.sleep(TICK_S / 4)
         # What was said last may still lie in a jitter buffer when we stop.
         frames = self._frames[self._hears >= 0, 50:-50]
-        return Heard(
+        return PhonesResult(
             sent=self._count * self._task.ticks,
             received=self._received,
             holes=self._holes,
@@ -191,21 +191,21 @@ class Phones:
         data.view(">u4")[:, 1] = tick * 160
         data.view(">u4")[:, 4] = tick
         self._out.data[:, :PACKET] = data
-        sealed = len(self._srtp)
-        if sealed:
-            self._out.lines.sizes[:sealed] = PACKET
-            self._out.lines.protect(range(sealed), self._srtp)
-            self._out.lengths[:sealed] = self._out.lines.sizes[:sealed]
+        encrypted = len(self._srtp)
+        if encrypted:
+            self._out.srtp.sizes[:encrypted] = PACKET
+            self._out.srtp.protect(range(encrypted), self._srtp)
+            self._out.lengths[:encrypted] = self._out.srtp.sizes[:encrypted]
 
     def _send(self, first: int, end: int) -> None:
         while first < end:
             sock, last = self._socks[first // SHARED], min(end, (first // SHARED + 1) * SHARED)
-            sent = _libc.sendmmsg(sock.fileno(), ctypes.c_void_p(self._out.at(first)), last - first, 0)
+            sent = _libc.sendmmsg(sock.fileno(), ctypes.c_void_p(self._out.header_address(first)), last - first, 0)
             if sent < 0:
                 raise OSError(ctypes.get_errno(), "sendmmsg")
             first += sent
 
-    def _tell(self, tick: int) -> None:
+    def _send_reports(self, tick: int) -> None:
         """A sender report of each phone, once in five seconds."""
         for k in range(tick % REPORT_TICKS, self._count, REPORT_TICKS):
             data = build_report(
@@ -228,21 +228,21 @@ class Phones:
             count = BATCH
             while count == BATCH:
                 count = _libc.recvmmsg(
-                    sock.fileno(), ctypes.c_void_p(self._in.at(0)), BATCH, MSG_DONTWAIT, ctypes.c_void_p()
+                    sock.fileno(), ctypes.c_void_p(self._in.header_address(0)), BATCH, MSG_DONTWAIT, ctypes.c_void_p()
                 )
                 if count > 0:
-                    self._take(self._in.data[:count], self._in.names[:count])
+                    self._count_packets(self._in.data[:count], self._in.names[:count])
 
-    def _take(self, data: np.ndarray, names: np.ndarray) -> None:
+    def _count_packets(self, data: np.ndarray, names: np.ndarray) -> None:
         phones = self._phone_of[names.view(">u2")[:, 1]]
-        sealed = np.flatnonzero((phones >= 0) & (phones < len(self._srtp)))
-        if sealed.size:
-            sizes = self._in.lines.sizes
-            sizes[sealed] = self._in.came[sealed]
-            self._in.lines.unprotect(sealed.tolist(), [self._srtp[phone] for phone in phones[sealed].tolist()])
-            phones[sealed[sizes[sealed] == 0]] = -1
-        is_sound = (phones >= 0) & (data[:, 1] & 0x7F == 0)
-        data, phones = data[is_sound], phones[is_sound]
+        encrypted = np.flatnonzero((phones >= 0) & (phones < len(self._srtp)))
+        if encrypted.size:
+            sizes = self._in.srtp.sizes
+            sizes[encrypted] = self._in.received[encrypted]
+            self._in.srtp.unprotect(encrypted.tolist(), [self._srtp[phone] for phone in phones[encrypted].tolist()])
+            phones[encrypted[sizes[encrypted] == 0]] = -1
+        is_audio = (phones >= 0) & (data[:, 1] & 0x7F == 0)
+        data, phones = data[is_audio], phones[is_audio]
         self._received += len(phones)
         sequence = data.view(">u2")[:, 1].astype(np.int64)
         for ear, number in zip(phones.tolist(), sequence.tolist(), strict=True):
@@ -250,12 +250,16 @@ class Phones:
             if before >= 0:
                 self._holes += (number - before - 1) % 65536
             self._sequence[ear] = number
-        speaks = self._hears[phones]
-        said_by, frame = data.view(">u2")[:, 6].astype(np.intp), data.view(">u4")[:, 4].astype(np.intp)
-        right = (said_by == speaks) & (frame < self._task.ticks) & (data[:, HEADER + 8 : PACKET] == 0x55).all(axis=1)
+        expected_speaker = self._hears[phones]
+        speaker, frame = data.view(">u2")[:, 6].astype(np.intp), data.view(">u4")[:, 4].astype(np.intp)
+        right = (
+            (speaker == expected_speaker)
+            & (frame < self._task.ticks)
+            & (data[:, HEADER + 8 : PACKET] == 0x55).all(axis=1)
+        )
         self._frames[phones[right], frame[right]] = True
         silent = (data[:, HEADER:PACKET] == 0xFF).all(axis=1)
-        self._foreign += int(((speaks >= 0) & ~right & ~silent).sum())
+        self._foreign += int(((expected_speaker >= 0) & ~right & ~silent).sum())
 
 
 def _unread(ports: Sequence[int]) -> int:

@@ -25,7 +25,7 @@ from twilio.twiml.voice_response import VoiceResponse
 
 from bench import media
 from bench.application import Application
-from bench.call_rate import BASE, NUMBER, PATIENCE_S, SCENARIO, children, confine, cpu_s
+from bench.call_rate import BASE, NUMBER, SCENARIO, TIMEOUT_S, children, confine, cpu_s
 from bench.figures import Figure, NotMeasured
 from holdfast.testing.audio.music import MUSIC_BOX, play
 from holdfast.testing.file_server import FileServer
@@ -60,11 +60,11 @@ async def measure(console: Console, *, seconds: int = SECONDS) -> list[Figure]:
             us_per_leg[held].append((await media.run(legs=WAITING, held=held, seconds=seconds)).us_per_leg)
     held_us, calls_us = median(us_per_leg[True]), median(us_per_leg[False])
     console.print(f"{WAITING} calls in one queue, with the built-in music, {seconds} s …")
-    music_us = await _waiting_with_music(program, seconds=seconds)
+    music_us = await _built_in_music_us(program, seconds=seconds)
     console.print(f"{WAITING} calls in one queue, with documents of the application, {seconds} s …")
-    waiting_us, asked = await _waiting(program, seconds=seconds)
+    waiting_us, documents = await _wait_url_us(program, seconds=seconds)
     console.print(f"{PAIRS} calls that talk to {PAIRS} others, {seconds} s …")
-    talking_us = await _talking(program, seconds=seconds)
+    talking_us = await _talking_us(program, seconds=seconds)
     bar = f"of a leg in a two-party call, which is the bar, {calls_us:.2f} and {talking_us:.2f}"
     return [
         Figure(
@@ -79,19 +79,22 @@ async def measure(console: Console, *, seconds: int = SECONDS) -> list[Figure]:
             value=round(held_us + waiting_us, 2),
             unit="µs",
             bar=round(calls_us + talking_us, 2),
-            note=f"{held_us:.2f} for its sound, {waiting_us:.2f} for the wait ({asked} documents anew)",
+            note=f"{held_us:.2f} for its sound, {waiting_us:.2f} for the wait ({documents} documents anew)",
         ),
     ]
 
 
-async def _waiting_with_music(program: str, *, seconds: int) -> float:
+async def _built_in_music_us(program: str, *, seconds: int) -> float:
     """Processor of all but the media process, for each waiting leg and tick."""
-    with TemporaryDirectory() as name, Application(voice=["<Response><Enqueue>line</Enqueue></Response>"]) as own:
-        async with _server(own.url("voice")) as server:
+    with (
+        TemporaryDirectory() as name,
+        Application(voice=["<Response><Enqueue>line</Enqueue></Response>"]) as application,
+    ):
+        async with _server(application.url("voice")) as server:
             return await _spent_us(program, Path(name), server, callers=CALLERS, ready=_all_wait, seconds=seconds)
 
 
-async def _waiting(program: str, *, seconds: int) -> tuple[float, int]:
+async def _wait_url_us(program: str, *, seconds: int) -> tuple[float, int]:
     """The same where the application says what they hear; and how many documents were asked for meanwhile."""
     with TemporaryDirectory() as name:
         folder = Path(name)
@@ -100,22 +103,24 @@ async def _waiting(program: str, *, seconds: int) -> tuple[float, int]:
             # The first time, each caller is somewhere in its document, as it would be after an hour.
             rounds = [1 + k % ROUNDS for k in range(CALLERS)] + [ROUNDS]
             waits = [str(_playing(files.url("music.wav"), rounds=each)) for each in rounds]
-            with Application(wait=waits, voice=["<Response><Enqueue waitUrl='/wait'>line</Enqueue></Response>"]) as own:
-                async with _server(own.url("voice")) as server:
+            with Application(
+                wait=waits, voice=["<Response><Enqueue waitUrl='/wait'>line</Enqueue></Response>"]
+            ) as application:
+                async with _server(application.url("voice")) as server:
                     spent_us = await _spent_us(
                         program, folder, server, callers=CALLERS, ready=_all_wait, seconds=seconds
                     )
-            return spent_us, own.asked["wait"] - CALLERS
+            return spent_us, application.requests["wait"] - CALLERS
 
 
-async def _talking(program: str, *, seconds: int) -> float:
+async def _talking_us(program: str, *, seconds: int) -> float:
     """The same for a leg in a two-party call."""
     port = free_port(socket.SOCK_DGRAM)
     document = f"<Response><Dial><Sip>sip:called@{HOST}:{port}</Sip></Dial></Response>"
-    with TemporaryDirectory() as name, Application(voice=[document]) as own:
+    with TemporaryDirectory() as name, Application(voice=[document]) as application:
         folder = Path(name)
         arguments = ("-sf", str(CALLED), "-i", HOST, "-mi", HOST, "-nostdin", "-p", str(port), "-l", str(CALLERS))
-        async with _sipp(program, *arguments, folder=folder), _server(own.url("voice")) as server:
+        async with _sipp(program, *arguments, folder=folder), _server(application.url("voice")) as server:
             return await _spent_us(
                 program, folder, server, callers=PAIRS + SPARE_PAIRS, ready=_all_talk, seconds=seconds
             )
@@ -202,7 +207,7 @@ async def _until(server: Server, legs: Callable[[Client], int]) -> int:
     client = server.sdk()
     found = 0
     try:
-        async with asyncio.timeout(PATIENCE_S + WAITING / PER_S):
+        async with asyncio.timeout(TIMEOUT_S + WAITING / PER_S):
             while True:
                 found = await asyncio.to_thread(legs, client)
                 if found >= WAITING:

@@ -15,8 +15,8 @@ from rich.console import Console
 from twilio.twiml.voice_response import VoiceResponse
 
 from bench.figures import Figure, percentiles
-from bench.requests import Door
-from bench.room import a_moment, first_of
+from bench.requests import RestConnection
+from bench.room import first_packet, pause
 from holdfast.testing.audio.ears import frames
 from holdfast.testing.audio.music import (
     MUSIC_BOX,
@@ -40,11 +40,11 @@ async def measure(console: Console, *, redirects: int) -> list[Figure]:
     """Redirect one call so many times, from one document to another and back."""
     console.print(f"{redirects} redirects by REST …")
     ulaw = {name: encode(as_samples(play(score, rate_hz=RATE_HZ) / 2)) for name, score in SCORES.items()}
-    payloads = {name: frozenset(frames(sound)) for name, sound in ulaw.items()}
-    heard = {"one": payloads["one"] - payloads["two"], "two": payloads["two"] - payloads["one"]}
+    payloads = {name: frozenset(frames(audio)) for name, audio in ulaw.items()}
+    expected = {"one": payloads["one"] - payloads["two"], "two": payloads["two"] - payloads["one"]}
     with TemporaryDirectory() as folder:
-        for name, sound in ulaw.items():
-            soundfile.write(Path(folder) / f"{name}.wav", decode(sound), RATE_HZ, subtype="PCM_16")
+        for name, audio in ulaw.items():
+            soundfile.write(Path(folder) / f"{name}.wav", decode(audio), RATE_HZ, subtype="PCM_16")
         with FileServer(*(Path(folder) / f"{name}.wav" for name in ulaw)) as files:
             documents = {name: files.put(f"{name}.xml", _playing(files.url(f"{name}.wav"))) for name in ulaw}
             async with (
@@ -56,12 +56,12 @@ async def measure(console: Console, *, redirects: int) -> list[Figure]:
                 (call,) = await asyncio.to_thread(client.calls.list, status="in-progress")
                 path = f"/2010-04-01/Accounts/{server.account_sid}/Calls/{call.sid}.json"
                 times: list[float] = []
-                with closing(Door(server)) as door:
+                with closing(RestConnection(server)) as rest:
                     for number in range(WARM_UP + redirects):
-                        await a_moment()
+                        await pause()
                         name = ("two", "one")[number % 2]
-                        sent_s, _ = await door.post_form(path, Url=documents[name])
-                        times.append(await first_of(phone.ear, heard[name], since_s=sent_s) - sent_s)
+                        sent_s, _ = await rest.post_form(path, Url=documents[name])
+                        times.append(await first_packet(phone.ear, expected[name], since_s=sent_s) - sent_s)
             app_ms = 1000 * await asyncio.to_thread(_answer_time, documents["one"])
     beyond = [max(0.0, taken - app_ms / 1000) for taken in times[WARM_UP:]]
     note = f"the application's own answer takes {app_ms:.1f} ms and is taken off"

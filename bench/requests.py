@@ -13,7 +13,7 @@ from holdfast.testing.clock import now_s
 from holdfast.testing.server import Server
 
 
-class Door:
+class RestConnection:
     """A connection to a server."""
 
     def __init__(self, server: Server) -> None:

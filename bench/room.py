@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 import soundfile
 from twilio.twiml.voice_response import Dial, VoiceResponse
 
-from bench.requests import Door
+from bench.requests import RestConnection
 from holdfast.testing.audio.ears import Ear, frames
 from holdfast.testing.audio.music import MUSIC_BOX, play
 from holdfast.testing.clock import now_s
@@ -25,14 +25,14 @@ from holdfast.voice.media.codec.g711 import decode, encode
 
 NUMBER = "+15550100"
 ROOM = "bench"
-LOOK_EVERY_S = 0.002
-PATIENCE_S = 5.0
+POLL_S = 0.002
+TIMEOUT_S = 5.0
 
 MUSIC_ULAW = encode(as_samples(play(MUSIC_BOX, rate_hz=RATE_HZ) / 2))
 """Soft enough that no server has a reason to change its level on the way."""
 MUSIC = frozenset(frames(MUSIC_ULAW))
 """Every payload a held ear may get, besides silence."""
-QUIET = b"\xff" * 160
+SILENCE = b"\xff" * 160
 CUSTOMER, AGENT = encode(ALICE.frame()), encode(BOB.frame())
 
 
@@ -41,7 +41,7 @@ class Room:
     """A running conference of a customer and an agent."""
 
     server: Server
-    door: Door
+    rest: RestConnection
     customer: Phone
     agent: Phone
     customer_sid: str
@@ -57,14 +57,14 @@ class Room:
 
 
 @asynccontextmanager
-async def a_room() -> AsyncIterator[Room]:
+async def open_room() -> AsyncIterator[Room]:
     """Start everything, and wait until both hear each other."""
     with TemporaryDirectory() as folder:
         music = Path(folder) / "music.wav"
         soundfile.write(music, decode(MUSIC_ULAW), RATE_HZ, subtype="PCM_16")
         with FileServer(music) as files:
             async with (
-                Server(numbers={NUMBER: files.put("voice.xml", _into_the_room())}) as server,
+                Server(numbers={NUMBER: files.put("voice.xml", _conference_document())}) as server,
                 Phone("alice", server=server.sip) as customer,
                 Phone("bob", server=server.sip) as agent,
             ):
@@ -74,10 +74,10 @@ async def a_room() -> AsyncIterator[Room]:
                 client = server.sdk()
                 (conference,) = await asyncio.to_thread(client.conferences.list, status="in-progress")
                 calls = await asyncio.to_thread(client.calls.list, status="in-progress")
-                with closing(Door(server)) as door:
+                with closing(RestConnection(server)) as rest:
                     yield Room(
                         server=server,
-                        door=door,
+                        rest=rest,
                         customer=customer,
                         agent=agent,
                         customer_sid=str(next(call.sid for call in calls if "alice" in str(call._from))),
@@ -86,22 +86,22 @@ async def a_room() -> AsyncIterator[Room]:
                     )
 
 
-async def first_of(ear: Ear, payloads: Collection[bytes], *, since_s: float) -> float:
+async def first_packet(ear: Ear, payloads: Collection[bytes], *, since_s: float) -> float:
     """When the first packet with one of these payloads arrived. Raises: TimeoutError."""
-    while now_s() - since_s < PATIENCE_S:
+    while now_s() - since_s < TIMEOUT_S:
         for packet in ear.packets(since_s=since_s):
             if packet.payload in payloads:
                 return packet.at_s
-        await asyncio.sleep(LOOK_EVERY_S)
-    raise TimeoutError(f"the sound did not come within {PATIENCE_S} s")
+        await asyncio.sleep(POLL_S)
+    raise TimeoutError(f"the sound did not come within {TIMEOUT_S} s")
 
 
-async def a_moment() -> None:
+async def pause() -> None:
     """Wait long enough for three packets, and a random part of a tick, so that requests meet every phase of it."""
     await asyncio.sleep(3 * FRAME_S + random.random() * FRAME_S)
 
 
-def _into_the_room() -> str:
+def _conference_document() -> str:
     response, dial = VoiceResponse(), Dial()
     dial.conference(ROOM, wait_url="", beep="false")
     response.append(dial)

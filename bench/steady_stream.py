@@ -6,7 +6,7 @@ from rich.console import Console
 
 from bench.figures import Figure
 from bench.idle_ticker import IdleTicker
-from bench.room import AGENT, MUSIC, QUIET, a_moment, a_room, first_of
+from bench.room import AGENT, MUSIC, SILENCE, first_packet, open_room, pause
 from holdfast.testing.audio.ears import Packet, foreign, stream
 
 CYCLES = 50
@@ -23,24 +23,24 @@ async def measure(console: Console, *, cycles: int) -> list[Figure]:
     console.print(f"{cycles} holds and resumes, every packet looked at …")
     held: list[Packet] = []
     with IdleTicker() as idle:
-        async with a_room() as room:
+        async with open_room() as room:
             ear, began_s = room.customer.ear, room.customer.ear.packets()[-1].at_s
             for _ in range(cycles):
-                sent_s, _ = await room.door.post_form(
+                sent_s, _ = await room.rest.post_form(
                     room.participant, Hold="true", HoldUrl=room.music_url, HoldMethod="GET"
                 )
-                music_s = await first_of(ear, MUSIC, since_s=sent_s)
-                await a_moment()
-                sent_s, _ = await room.door.post_form(room.participant, Hold="false")
+                music_s = await first_packet(ear, MUSIC, since_s=sent_s)
+                await pause()
+                sent_s, _ = await room.rest.post_form(room.participant, Hold="false")
                 held += ear.packets(since_s=music_s, until_s=sent_s)
-                await first_of(ear, {AGENT}, since_s=sent_s)
-                await a_moment()
+                await first_packet(ear, {AGENT}, since_s=sent_s)
+                await pause()
             whole = stream(ear.packets(since_s=began_s))
     stall_ms = idle.longest_stall_s * 1000
     return [
         Figure(
             what="packets with foreign bytes at the held ear",
-            value=len(foreign(held, MUSIC | {QUIET})),
+            value=len(foreign(held, MUSIC | {SILENCE})),
             unit="",
             bar=0,
             note=f"{len(held)} packets in {cycles} holds",

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from holdfast.testing.audio.rtp_stream import RtpStream
 from holdfast.testing.clock import now_s
-from holdfast.testing.hold_forms import HoldForm, written
+from holdfast.testing.hold_forms import HoldForm, hold_offer
 from holdfast.testing.sip_endpoint import TestEndpoint
 from holdfast.voice.sip.effects import (
     Accepted,
@@ -109,8 +109,8 @@ class PhoneCall:
         self._over: asyncio.Future[Ended | Refused] = loop.create_future()
         self._changed: asyncio.Future[str] | None = None
         self._put_through: asyncio.Future[int] | None = None
-        self._said = b""
-        self._form: HoldForm | None = None
+        self._last_offer = b""
+        self._hold_form: HoldForm | None = None
         """The last offer of ours that changed the call."""
 
     @property
@@ -149,7 +149,7 @@ class PhoneCall:
                 self._negotiation, sdp = make_offer(self._negotiation)
             else:
                 self._negotiation, sdp = answer_offer(self._negotiation, self._offer)
-                self._speak()
+                self._apply_agreed()
         except (SdpUnreadable, NotAcceptableHere) as error:
             self.refuse(BAD_REQUEST if isinstance(error, SdpUnreadable) else NOT_ACCEPTABLE_HERE)
             return
@@ -169,7 +169,7 @@ class PhoneCall:
             self.ring()
             return
         self._negotiation, sdp = answer_offer(self._negotiation, self._offer)
-        self._speak()
+        self._apply_agreed()
         rings = self._endpoint.agent.ring(
             self.session, now=now_s(), status=SESSION_PROGRESS, sdp=sdp, acknowledged=acknowledged
         )
@@ -188,8 +188,8 @@ class PhoneCall:
         Raises: CallFailed when the peer does not agree, TimeoutError.
         """
         wish = Direction.SENDONLY if form.phone_sends else Direction.INACTIVE
-        self._negotiation, self._form = replace(self._negotiation, local_direction=wish), form
-        answered = await self._change(self._describe(), by, f"answer to {form.value}", within_s)
+        self._negotiation, self._hold_form = replace(self._negotiation, local_direction=wish), form
+        answered = await self._change(self._make_offer(), by, f"answer to {form.value}", within_s)
         self.state = CallState.HOLDING
         return answered
 
@@ -204,8 +204,8 @@ class PhoneCall:
 
         Raises: CallFailed, TimeoutError.
         """
-        self._negotiation, self._form = replace(self._negotiation, local_direction=Direction.SENDRECV), None
-        answered = await self._change(self._describe() if offer else None, by, "answer to the un-hold", within_s)
+        self._negotiation, self._hold_form = replace(self._negotiation, local_direction=Direction.SENDRECV), None
+        answered = await self._change(self._make_offer() if offer else None, by, "answer to the un-hold", within_s)
         self.state = CallState.TALKING if self._answered.done() else CallState.RINGING
         return answered
 
@@ -247,21 +247,21 @@ class PhoneCall:
             case Progressed():
                 self.progress.append(event.status)
                 self.state = CallState.RINGING
-                self._take_answer(event.sdp)
-                _settle(self._rang)
+                self._handle_answer(event.sdp)
+                _resolve(self._rang)
             case Accepted():
-                self._take_answer(event.sdp)
-                self._talk()
+                self._handle_answer(event.sdp)
+                self._mark_answered()
             case Confirmed():
-                self._take_answer(event.sdp)
-                self._talk()
+                self._handle_answer(event.sdp)
+                self._mark_answered()
             case Reoffered():
-                self._answer_reoffer(event.sdp)
+                self._handle_reoffer(event.sdp)
             case ReofferAnswered():
                 if event.offer_to_answer:
-                    self._answer_late(event.sdp or b"")
+                    self._answer_late_offer(event.sdp or b"")
                 else:
-                    self._take_answer(event.sdp)
+                    self._handle_answer(event.sdp)
                 if self._changed is not None and not self._changed.done():
                     self._changed.set_result(_direction(event.sdp))
             case ReofferRefused():
@@ -271,14 +271,14 @@ class PhoneCall:
             case ReofferWithdrawn() | ReofferPostponed():
                 self._negotiation = withdraw_offer(self._negotiation)
             case ProvisionalAcknowledged():
-                self._take_answer(event.sdp)
+                self._handle_answer(event.sdp)
             case RefreshDue():
                 if not self._negotiation.offered:
                     self._negotiation, sdp = make_offer(self._negotiation)
                     self._endpoint.carry_out(self._endpoint.agent.reoffer(self.session, sdp, now=now_s()))
             case ReofferDue(method=by):
                 self._endpoint.carry_out(
-                    self._endpoint.agent.reoffer(self.session, self._describe(), now=now_s(), method=by)
+                    self._endpoint.agent.reoffer(self.session, self._make_offer(), now=now_s(), method=by)
                 )
             case DigitSignalled():
                 self.digits.append(event.digit)
@@ -299,13 +299,13 @@ class PhoneCall:
                 if not self._over.done():
                     self._over.set_result(event)
 
-    def _talk(self) -> None:
+    def _mark_answered(self) -> None:
         if self.state is not CallState.HOLDING:
             self.state = CallState.TALKING
-        _settle(self._rang)
-        _settle(self._answered)
+        _resolve(self._rang)
+        _resolve(self._answered)
 
-    def _take_answer(self, sdp: bytes | None) -> None:
+    def _handle_answer(self, sdp: bytes | None) -> None:
         """An answer to an offer of ours; a repeated one, as after early media, changes nothing."""
         if sdp is None or not self._negotiation.offered:
             return
@@ -314,9 +314,9 @@ class PhoneCall:
         except (SdpUnreadable, NotAcceptableHere):
             self._endpoint.carry_out(self._endpoint.agent.bye(self.session, now=now_s()))
             return
-        self._speak()
+        self._apply_agreed()
 
-    def _answer_reoffer(self, offer: bytes | None) -> None:
+    def _handle_reoffer(self, offer: bytes | None) -> None:
         agent, now = self._endpoint.agent, now_s()
         try:
             if offer is None:
@@ -330,14 +330,16 @@ class PhoneCall:
         except OfferOutOfOrder:
             self._endpoint.carry_out(agent.refuse_reoffer(self.session, REQUEST_PENDING, now=now))
         else:
-            self._speak()
+            self._apply_agreed()
             self._endpoint.carry_out(agent.answer_reoffer(self.session, sdp, now=now))
 
-    def _describe(self) -> bytes:
+    def _make_offer(self) -> bytes:
         """An offer of what we wish, written in the form of our hold. Raises: WrongMoment."""
         self._negotiation, sdp = make_offer(self._negotiation)
-        self._said = sdp if self._form is None else written(sdp, self._form, said_before=self._said or sdp)
-        return self._said
+        self._last_offer = (
+            sdp if self._hold_form is None else hold_offer(sdp, self._hold_form, previous_offer=self._last_offer or sdp)
+        )
+        return self._last_offer
 
     async def _change(self, sdp: bytes | None, by: Literal["INVITE", "UPDATE"], what: str, within_s: float) -> str:
         self._changed = asyncio.get_running_loop().create_future()
@@ -345,17 +347,17 @@ class PhoneCall:
         await self._wait(self._changed, what, within_s)
         return self._changed.result()
 
-    def _answer_late(self, offer: bytes) -> None:
+    def _answer_late_offer(self, offer: bytes) -> None:
         """The peer's offer came in the 200 to a change without one: answer it in the ACK."""
         try:
             self._negotiation, sdp = answer_offer(self._negotiation, offer)
         except (SdpUnreadable, NotAcceptableHere):
             self._endpoint.carry_out(self._endpoint.agent.bye(self.session, now=now_s()))
             return
-        self._speak()
+        self._apply_agreed()
         self._endpoint.carry_out(self._endpoint.agent.acknowledge(self.session, sdp, now=now_s()))
 
-    def _speak(self) -> None:
+    def _apply_agreed(self) -> None:
         if self._negotiation.agreed is not None:
             self.line.agree(self._negotiation.agreed)
 
@@ -377,6 +379,6 @@ def _direction(sdp: bytes | None) -> str:
     return found[-1].decode() if found else ""
 
 
-def _settle(future: asyncio.Future[None] | None) -> None:
+def _resolve(future: asyncio.Future[None] | None) -> None:
     if future is not None and not future.done():
         future.set_result(None)

@@ -15,7 +15,7 @@ class FileServer(LoopbackServer):
 
     def __init__(self, *files: Path) -> None:
         self._contents = {f"/{path.name}": path.read_bytes() for path in files}
-        self._kept = frozenset(self._contents)
+        self._cacheable = frozenset(self._contents)
         """What may be cached: the files do not change, the documents put there may."""
         self.requested: deque[str] = deque()
 
@@ -28,9 +28,9 @@ class FileServer(LoopbackServer):
                 path = urlsplit(self.path).path
                 server.requested.append(path)
                 found = server._contents.get(path)
-                kept = {"Cache_Control": "public, max-age=3600"} if path in server._kept else {}
+                cache_headers = {"Cache_Control": "public, max-age=3600"} if path in server._cacheable else {}
                 kind = mimetypes.guess_type(path)[0] or "text/plain"
-                self.answer(found or b"", kind=kind, status=404 if found is None else 200, **kept)
+                self.answer(found or b"", kind=kind, status=404 if found is None else 200, **cache_headers)
 
             def do_POST(self) -> None:
                 self.body()

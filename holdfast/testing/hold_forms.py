@@ -36,7 +36,7 @@ class HoldForm(Enum):
         return "recvonly" if self.phone_sends else "inactive"
 
 
-def written(offer: bytes, form: HoldForm, *, said_before: bytes) -> bytes:
+def hold_offer(offer: bytes, form: HoldForm, *, previous_offer: bytes) -> bytes:
     """A hold in this form, from an offer of ours whose direction does not matter. `said_before` is our last offer."""
     text = re.sub(r"a=(sendrecv|sendonly|recvonly|inactive)\r\n", "", offer.decode())
     match form:
@@ -57,7 +57,7 @@ def written(offer: bytes, form: HoldForm, *, said_before: bytes) -> bytes:
         case HoldForm.CODECS_TURNED:
             text = text.replace("RTP/AVP 0 8 ", "RTP/AVP 8 0 ") + "a=sendonly\r\n"
         case HoldForm.SAME_VERSION:
-            origin = re.search(r"o=[^\r]*", said_before.decode())
+            origin = re.search(r"o=[^\r]*", previous_offer.decode())
             text = re.sub(r"o=[^\r]*", origin[0] if origin else "o=- 1 1 IN IP4 0.0.0.0", text) + "a=sendonly\r\n"
         case HoldForm.NO_PORT:
             text = re.sub(r"m=audio [0-9]+", "m=audio 0", text)

@@ -58,7 +58,7 @@ from holdfast.voice.sip.sdp.offer import (
 )
 
 BUSY_HERE = 486
-LOOK_EVERY_S = 0.01
+POLL_S = 0.01
 REGISTRATION = "line"
 
 
@@ -133,7 +133,7 @@ class Phone:
         self._user = user or name
         self._bind = (host, port)
         self._sounds = tuple(sounds)
-        self._arrived: asyncio.Queue[PhoneCall] = asyncio.Queue()
+        self._calls_in: asyncio.Queue[PhoneCall] = asyncio.Queue()
         self._registration: asyncio.Future[Registered | RegistrationFailed | Unregistered] | None = None
         self._registered = False
 
@@ -149,8 +149,8 @@ class Phone:
             transport=self._transport,
             certificate=self._certificate,
         )
-        self._running: list[asyncio.Task[None]] = []
-        self._start(self._listen(), "listening")
+        self._phone_tasks: list[asyncio.Task[None]] = []
+        self._start(self._handle_events(), "listening")
         return self
 
     async def __aexit__(
@@ -158,21 +158,21 @@ class Phone:
     ) -> None:
         try:
             if kind is None:
-                await self._leave()
+                await self._hang_up_and_unregister()
         finally:
-            for task in self._running:
+            for task in self._phone_tasks:
                 task.cancel()
             # The test's own error goes on as it is, not wrapped in a group; only a cancellation is the group's.
-            mine = (kind, error, trace) if kind is asyncio.CancelledError else (None, None, None)
+            group_error = (kind, error, trace) if kind is asyncio.CancelledError else (None, None, None)
             try:
-                await self._tasks.__aexit__(*mine)
+                await self._tasks.__aexit__(*group_error)
             finally:
                 for call in self.calls:
                     call.line.close()
                 self._endpoint.close()
 
     def _start(self, work: Coroutine[None, None, None], name: str) -> None:
-        self._running.append(self._tasks.create_task(work, name=f"phone-{self.name}-{name}"))
+        self._phone_tasks.append(self._tasks.create_task(work, name=f"phone-{self.name}-{name}"))
 
     @property
     def address(self) -> Address:
@@ -194,11 +194,11 @@ class Phone:
 
         Raises: CallFailed when the server refuses, TimeoutError.
         """
-        server = self._serving()
-        asked = self._endpoint.agent.register(
+        server = self._require_server()
+        effects = self._endpoint.agent.register(
             REGISTRATION, server, self._user, now=now_s(), domain=server.host, credentials=self._credentials
         )
-        outcome = await self._registering(asked, within_s)
+        outcome = await self._registering(effects, within_s)
         if isinstance(outcome, RegistrationFailed):
             raise CallFailed(f"{self.name} was not registered", outcome.status, outcome.reason)
         self._registered = True
@@ -213,11 +213,11 @@ class Phone:
         """
         session, next_hop = SessionId(secrets.token_hex(8)), None
         if target.startswith(("sip:", "sips:")):
-            uri, next_hop = target, self._serving() if by_server else None
+            uri, next_hop = target, self._require_server() if by_server else None
         else:
-            next_hop = self._serving()
+            next_hop = self._require_server()
             uri = f"sip:{target}@{next_hop.host}:{next_hop.port}"
-        line, negotiation = self._open_line()
+        line, negotiation = self._open_stream()
         negotiation, sdp = make_offer(negotiation)
         try:
             effects = self._endpoint.agent.invite(
@@ -237,7 +237,7 @@ class Phone:
         call = PhoneCall(
             session=session, way="out", peer=target, endpoint=self._endpoint, line=line, negotiation=negotiation
         )
-        self._take_up(call)
+        self._begin_call(call)
         self._endpoint.carry_out(effects)
         return call
 
@@ -245,7 +245,7 @@ class Phone:
         """Wait for the next call in. Raises: TimeoutError."""
         try:
             async with asyncio.timeout(within_s):
-                return await self._arrived.get()
+                return await self._calls_in.get()
         except TimeoutError:
             raise TimeoutError(f"nobody called {self.name} within {within_s} s") from None
 
@@ -257,8 +257,8 @@ class Phone:
         asked_s = now_s()
         while self.ear.now(now_s()) != frozenset(names):
             if now_s() - asked_s > within_s:
-                raise NotHeard(self._complaint(frozenset(names), asked_s))
-            await asyncio.sleep(LOOK_EVERY_S)
+                raise NotHeard(self._not_heard_message(frozenset(names), asked_s))
+            await asyncio.sleep(POLL_S)
 
     def cut(self) -> None:
         """Lose every connection, as on a network that fails. A phone on UDP notices nothing."""
@@ -270,14 +270,14 @@ class Phone:
         if self.call_now is not None:
             self.call_now.line.hum(hum)
 
-    async def _listen(self) -> None:
+    async def _handle_events(self) -> None:
         while True:
-            self._take(await self._endpoint.events.get())
+            self._handle_event(await self._endpoint.events.get())
 
-    def _take(self, event: Event) -> None:
+    def _handle_event(self, event: Event) -> None:
         match event:
             case Invited():
-                self._take_invite(event)
+                self._handle_invite(event)
             case MessageSeen():
                 self.messages.append(event)
             case Registered() | RegistrationFailed() | Unregistered():
@@ -286,20 +286,20 @@ class Phone:
             case ContactsChanged() | OptionsAnswered() | PasswordWrong() | LockedOut() | MessageDropped():
                 pass
             case in_session:
-                self._take_in_session(in_session)
+                self._handle_session_event(in_session)
 
-    def _take_in_session(self, event: SessionEvent) -> None:
+    def _handle_session_event(self, event: SessionEvent) -> None:
         for call in self.calls:
             if call.session == event.session:
                 call.take(event)
                 if call is self.call_now and call.state is CallState.OVER:
                     self.call_now = None
 
-    def _take_invite(self, event: Invited) -> None:
+    def _handle_invite(self, event: Invited) -> None:
         if self.call_now is not None:
             self._endpoint.carry_out(self._endpoint.agent.refuse(event.session, BUSY_HERE, now=now_s()))
             return
-        line, negotiation = self._open_line()
+        line, negotiation = self._open_stream()
         call = PhoneCall(
             session=event.session,
             way="in",
@@ -309,7 +309,7 @@ class Phone:
             negotiation=negotiation,
             offer=event.sdp,
         )
-        self._take_up(call)
+        self._begin_call(call)
         match self.manner:
             case Answers(after_s=0.0):
                 call.answer()
@@ -320,13 +320,13 @@ class Phone:
                 call.ring()
             case Refuses(status=status):
                 call.refuse(status)
-        self._arrived.put_nowait(call)
+        self._calls_in.put_nowait(call)
 
-    def _take_up(self, call: PhoneCall) -> None:
+    def _begin_call(self, call: PhoneCall) -> None:
         self.calls.append(call)
         self.call_now = call
 
-    def _open_line(self) -> tuple[RtpStream, Negotiation]:
+    def _open_stream(self) -> tuple[RtpStream, Negotiation]:
         line = RtpStream(host=self._bind[0], ear=self.ear, hum=self._hum, ssrc=secrets.randbits(32))
         line.open()
         return line, Negotiation(
@@ -338,7 +338,7 @@ class Phone:
             crypto=sdes.make_crypto(secrets.token_bytes),
         )
 
-    async def _leave(self) -> None:
+    async def _hang_up_and_unregister(self) -> None:
         if self.call_now is not None:
             await self.call_now.hang_up()
         await self.unregister()
@@ -357,19 +357,18 @@ class Phone:
         async with asyncio.timeout(within_s):
             return await self._registration
 
-    def _serving(self) -> Address:
+    def _require_server(self) -> Address:
         if self._server is None:
             raise ValueError(f"{self.name} has no server: give Phone(server=(host, port)), or call a SIP URI")
         return self._server
 
-    def _complaint(self, wanted: Heard, since_s: float) -> str:
-        story = "\n".join(
+    def _not_heard_message(self, expected: Heard, since_s: float) -> str:
+        intervals = "\n".join(
             f"  {interval.start_s - since_s:7.2f} s to {interval.end_s - since_s:7.2f} s: {describe(interval.heard)}"
             for interval in self.ear.intervals(since_s=since_s - 1.0)
         )
-        return (
-            f"{self.name} should hear {describe(wanted)}, and heard, counted from the asking:\n{story or '  nothing'}"
-        )
+        heard = intervals or "  nothing"
+        return f"{self.name} should hear {describe(expected)}, and heard, counted from the asking:\n{heard}"
 
 
 async def _answer_later(call: PhoneCall, after_s: float) -> None:

@@ -38,12 +38,12 @@ async def test_every_way_to_hold_is_timed() -> None:
 
 
 async def test_many_legs_are_carried_and_counted() -> None:
-    run = await media.run(legs=8, sealed=2, seconds=7)
+    run = await media.run(legs=8, encrypted=2, seconds=7)
 
     assert len(run.loads) >= 1
-    assert run.heard.sent == 8 * 7 * 50
+    assert run.result.sent == 8 * 7 * 50
     assert run.not_taken == run.not_sent == 0
-    assert run.heard.frames_lost < run.heard.sent / 2, "the phones hear each other, sealed or not"
+    assert run.result.frames_lost < run.result.sent / 2, "the phones hear each other, sealed or not"
     assert run.us_per_leg > 0
 
 
@@ -86,16 +86,16 @@ async def test_a_measurement_that_fails_keeps_no_other_from_being_made() -> None
     console = paper()
     first, second = await measure_all(console, {"one": fails, "two": works})
 
-    assert (first.what, first.told, first.within, first.note) == ("one", "—", False, "not measured: no such program")
+    assert (first.what, first.text, first.within, first.note) == ("one", "—", False, "not measured: no such program")
     assert second.within
 
 
 def test_how_busy_others_kept_the_machine_is_told() -> None:
     machine = Machine()
     assert 0.0 <= machine.others() <= 1.0
-    assert f"{machine.cores} cores that sleep" in machine.told()
+    assert f"{machine.cores} cores that sleep" in machine.summary()
     with awake() as is_awake:
-        assert ("kept awake" in Machine(awake=is_awake).told()) is is_awake
+        assert ("kept awake" in Machine(awake=is_awake).summary()) is is_awake
 
 
 def test_a_call_is_timed_from_its_webhook_to_its_answer(tmp_path: Path) -> None:
@@ -105,9 +105,9 @@ def test_a_call_is_timed_from_its_webhook_to_its_answer(tmp_path: Path) -> None:
             form = urlencode({"From": f"sip:caller{number}@127.0.0.1:5062"}).encode()
             with urlopen(Request(application.url("voice"), data=form)) as response:
                 documents.append(response.read())
-        asked_at = application.asked_at["sip:caller7@127.0.0.1:5062"]
+        asked_at = application.requested_at["sip:caller7@127.0.0.1:5062"]
     answers = tmp_path / "answers.log"
     answers.write_text(f"7 2026-01-01 10:00:00.0 {asked_at + 0.5}\n99 2026-01-01 10:00:00.0 {asked_at}\n")
 
     assert documents == [b"<Response/>", *[b"<Response><Hangup/></Response>"] * 2]
-    assert call_rate.waited_s(application, answers) == pytest.approx([0.5])
+    assert call_rate.answer_times_s(application, answers) == pytest.approx([0.5])

@@ -10,25 +10,25 @@ import pytest
 
 from holdfast.testing.audio.ears import Ear, stream
 from holdfast.testing.audio.recogniser import SILENCE
-from holdfast.testing.audio.rtp_stream import RtpStream, bind_pair, read
+from holdfast.testing.audio.rtp_stream import RtpStream, bind_pair, parse_packet
 from holdfast.testing.clock import now_s
 from holdfast.testing.signals import ALICE, BOB, FRAME_SAMPLES, Chord
 from holdfast.voice.sip.sdp.offer import Agreed
 
 
 @contextmanager
-def open_line(hum: Chord | None) -> Iterator[tuple[RtpStream, Ear]]:
+def open_stream(hum: Chord | None) -> Iterator[tuple[RtpStream, Ear]]:
     ear = Ear()
-    line = RtpStream(host="127.0.0.1", ear=ear, hum=hum, ssrc=0xFFFFFFFF)
-    line.open()
+    stream = RtpStream(host="127.0.0.1", ear=ear, hum=hum, ssrc=0xFFFFFFFF)
+    stream.open()
     try:
-        yield line, ear
+        yield stream, ear
     finally:
-        line.close()
+        stream.close()
 
 
-def agreed_with(line: RtpStream) -> Agreed:
-    return Agreed(remote=line.address, codec="PCMU", dtmf_payload_type=101, send=True, receive=True, peer_holds=False)
+def agreed_with(stream: RtpStream) -> Agreed:
+    return Agreed(remote=stream.address, codec="PCMU", dtmf_payload_type=101, send=True, receive=True, peer_holds=False)
 
 
 def wait_for(true: Callable[[], bool]) -> None:
@@ -39,7 +39,7 @@ def wait_for(true: Callable[[], bool]) -> None:
 
 
 def test_each_hears_the_other_in_one_unbroken_stream() -> None:
-    with open_line(ALICE) as (alice, alices_ear), open_line(BOB) as (bob, bobs_ear):
+    with open_stream(ALICE) as (alice, alices_ear), open_stream(BOB) as (bob, bobs_ear):
         alice.agree(agreed_with(bob))
         bob.agree(replace(agreed_with(alice), codec="PCMA"))
         wait_for(lambda: len(alices_ear.packets()) >= 20 and len(bobs_ear.packets()) >= 20)
@@ -54,7 +54,7 @@ def test_each_hears_the_other_in_one_unbroken_stream() -> None:
 
 
 def test_a_line_may_only_speak_as_agreed() -> None:
-    with open_line(ALICE) as (alice, _), open_line(BOB) as (bob, bobs_ear):
+    with open_stream(ALICE) as (alice, _), open_stream(BOB) as (bob, bobs_ear):
         assert alice.sent == 0
         alice.agree(agreed_with(bob))
         wait_for(lambda: len(bobs_ear.packets()) >= 5)
@@ -72,10 +72,10 @@ def test_a_line_may_only_speak_as_agreed() -> None:
 def test_a_key_is_one_event_of_100_ms_that_ends_three_times() -> None:
     receiver, control = bind_pair("127.0.0.1")
     receiver.settimeout(5.0)
-    with receiver, control, open_line(ALICE) as (alice, _):
+    with receiver, control, open_stream(ALICE) as (alice, _):
         alice.agree(replace(agreed_with(alice), remote=receiver.getsockname()[:2]))
         alice.press("5")
-        packets = [packet for _ in range(20) if (packet := read(receiver.recv(2048), 0.0)) is not None]
+        packets = [packet for _ in range(20) if (packet := parse_packet(receiver.recv(2048), 0.0)) is not None]
 
     events = [packet for packet in packets if packet.payload_type == 101]
     assert [packet.payload.hex() for packet in events] == [
@@ -97,12 +97,12 @@ def test_a_key_is_one_event_of_100_ms_that_ends_three_times() -> None:
 def test_a_key_stays_one_event_though_slots_are_skipped_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
     receiver, control = bind_pair("127.0.0.1")
     receiver.settimeout(5.0)
-    with receiver, control, open_line(None) as (alice, _):
+    with receiver, control, open_stream(None) as (alice, _):
         # Each packet sent takes 50 ms of this clock: two slots pass before the next.
         monkeypatch.setattr("holdfast.testing.audio.rtp_stream.now_s", lambda: now_s() + 0.05 * alice.sent)
         alice.agree(replace(agreed_with(alice), remote=receiver.getsockname()[:2]))
         alice.press("5")
-        packets = [packet for _ in range(12) if (packet := read(receiver.recv(2048), 0.0)) is not None]
+        packets = [packet for _ in range(12) if (packet := parse_packet(receiver.recv(2048), 0.0)) is not None]
 
     assert alice.skipped > 5
     events = [packet for packet in packets if packet.payload_type == 101]
@@ -111,7 +111,7 @@ def test_a_key_stays_one_event_though_slots_are_skipped_meanwhile(monkeypatch: p
 
 
 def test_keys_need_an_agreement_and_must_exist() -> None:
-    with open_line(ALICE) as (alice, _):
+    with open_stream(ALICE) as (alice, _):
         with pytest.raises(ValueError, match="nothing is agreed"):
             alice.press("1")
         alice.agree(agreed_with(alice))
@@ -122,7 +122,7 @@ def test_keys_need_an_agreement_and_must_exist() -> None:
 def test_what_is_no_rtp_is_not_heard() -> None:
     header = bytes.fromhex("8000000100000002000000ff")
 
-    packet = read(header + b"\x01\x02", 3.0)
+    packet = parse_packet(header + b"\x01\x02", 3.0)
 
     assert packet is not None
     assert (packet.sequence, packet.timestamp, packet.ssrc, packet.payload, packet.at_s) == (
@@ -132,6 +132,6 @@ def test_what_is_no_rtp_is_not_heard() -> None:
         b"\x01\x02",
         3.0,
     )
-    assert read(b"\x81" + header[1:] + b"\0\0\0\0\x05", 0.0) is not None
+    assert parse_packet(b"\x81" + header[1:] + b"\0\0\0\0\x05", 0.0) is not None
     for wrong in (b"", header[:11], b"\x40" + header[1:], b"\x80\xc8" + header[2:]):
-        assert read(wrong, 0.0) is None
+        assert parse_packet(wrong, 0.0) is None

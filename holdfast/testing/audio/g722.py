@@ -17,10 +17,10 @@ class G722Codec:
     def __init__(self) -> None:
         self._encoder, self._decoder = G722(8000, 64_000), G722(8000, 64_000)
 
-    def said(self, ulaw: bytes) -> bytes:
+    def encode_frame(self, ulaw: bytes) -> bytes:
         """A µ-law frame, as it goes out."""
         return bytes(self._encoder.encode(decode(ulaw)))
 
-    def heard(self, payload: bytes) -> bytes:
+    def decode_frame(self, payload: bytes) -> bytes:
         """What came, as µ-law."""
         return encode(np.frombuffer(self._decoder.decode(payload), dtype=np.int16))

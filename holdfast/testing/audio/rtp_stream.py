@@ -41,7 +41,7 @@ SO_TIMESTAMPNS = 35
 """Linux: stamp each datagram when it arrives. Source: socket(7) and asm-generic/socket.h; not in `socket`."""
 TIMESPEC = struct.Struct("@qq")
 
-InLaws = tuple[bytes, bytes]
+CompandedFrame = tuple[bytes, bytes]
 """A frame of sound in each law."""
 
 DIGITS = "0123456789*#ABCD"
@@ -63,14 +63,14 @@ class RtpStream:
         self._rtp.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self._ear = ear
         self._ssrc = ssrc
-        self._voice = _in_both_laws(hum)
-        self._wide = G722Codec()
+        self._hum_frame = _companded(hum)
+        self._g722 = G722Codec()
         self._agreed: Agreed | None = None
         self._srtp: SrtpSession | None = None
         """What seals and opens; once there is one, plain packets are not heard any more."""
-        self._slots_out: deque[bytes | InLaws | None] = deque()
+        self._digit_slots_due: deque[bytes | CompandedFrame | None] = deque()
         self._sequence, self._timestamp = ssrc & 0x7FFF, ssrc & 0xFFFFFF
-        self._key_began = 0
+        self._event_timestamp = 0
         """The timestamp of a key's events: the one of its beginning, though slots were skipped meanwhile."""
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"rtp-{port}", daemon=True)
@@ -88,13 +88,13 @@ class RtpStream:
         """From the next slot on, speak as agreed."""
         keys = agreed.srtp
         if keys is not None:
-            made = SrtpKeys(send=keys.send, receive=keys.receive, profile=keys.suite)
-            self._srtp = SrtpSession(made, self._srtp)
+            srtp_keys = SrtpKeys(send=keys.send, receive=keys.receive, profile=keys.suite)
+            self._srtp = SrtpSession(srtp_keys, self._srtp)
         self._agreed = agreed
 
     def hum(self, chord: Chord | None) -> None:
         """Hum something else from the next slot on; None is silence."""
-        self._voice = _in_both_laws(chord)
+        self._hum_frame = _companded(chord)
 
     def press(self, digits: str) -> None:
         """Press keys, one after the other, 100 ms each: events, or tones in place of the hum where none were agreed.
@@ -107,7 +107,7 @@ class RtpStream:
             if digit not in DIGITS:
                 raise ValueError(f"{digit!r} is no key of a telephone")
             by_tones = self._agreed.dtmf_payload_type is None
-            self._slots_out.extend(_tone_slots(digit) if by_tones else _digit_slots(DIGITS.index(digit)))
+            self._digit_slots_due.extend(_tone_slots(digit) if by_tones else _digit_slots(DIGITS.index(digit)))
 
     def close(self) -> None:
         """Stop at the next slot, and give the ports back."""
@@ -117,29 +117,29 @@ class RtpStream:
         with self._rtp, self._rtcp:
             deadline_s = now_s() + FRAME_S
             while not self._over.is_set():
-                self._listen_until(deadline_s)
-                late = int((now_s() - deadline_s) / FRAME_S)
-                self.skipped += late
-                self._timestamp = (self._timestamp + (1 + late) * FRAME_SAMPLES) % 2**32
-                self._speak()
-                deadline_s += (1 + late) * FRAME_S
+                self._receive_until(deadline_s)
+                skipped_slots = int((now_s() - deadline_s) / FRAME_S)
+                self.skipped += skipped_slots
+                self._timestamp = (self._timestamp + (1 + skipped_slots) * FRAME_SAMPLES) % 2**32
+                self._send_frame()
+                deadline_s += (1 + skipped_slots) * FRAME_S
 
-    def _listen_until(self, deadline_s: float) -> None:
-        while (left_s := deadline_s - now_s()) > 0:
-            ready, _, _ = select.select([self._rtp, self._rtcp], [], [], left_s)
-            for each in ready:
+    def _receive_until(self, deadline_s: float) -> None:
+        while (remaining_s := deadline_s - now_s()) > 0:
+            ready, _, _ = select.select([self._rtp, self._rtcp], [], [], remaining_s)
+            for sock in ready:
                 try:
-                    data, stamps, _, _ = each.recvmsg(2048, 64)
+                    data, stamps, _, _ = sock.recvmsg(2048, 64)
                 except OSError:
                     continue  # The peer's port was closed: the kernel says so here, and it is no news to an ear.
-                if each is self._rtp:
-                    self._hear(data, _arrival_s(stamps))
+                if sock is self._rtp:
+                    self._handle_packet(data, _arrival_s(stamps))
 
-    def _hear(self, data: bytes, at_s: float) -> None:
-        opened = data if self._srtp is None else self._srtp.unprotect(data)
-        packet = None if opened is None else read(opened, at_s)
+    def _handle_packet(self, data: bytes, at_s: float) -> None:
+        decrypted = data if self._srtp is None else self._srtp.unprotect(data)
+        packet = None if decrypted is None else parse_packet(decrypted, at_s)
         if packet is not None and packet.payload_type == G722_TYPE:
-            self._ear.take(replace(packet, payload=self._wide.heard(packet.payload)))
+            self._ear.take(replace(packet, payload=self._g722.decode_frame(packet.payload)))
         elif packet is not None and packet.payload_type in PAYLOAD_TYPE:
             self._ear.take(packet)
         elif packet is not None and self._agreed is not None and packet.payload_type == self._agreed.dtmf_payload_type:
@@ -149,26 +149,26 @@ class RtpStream:
             if digit is not None:
                 self.digits.append((packet.at_s, digit))
 
-    def _speak(self) -> None:
+    def _send_frame(self) -> None:
         agreed = self._agreed
         if agreed is None or agreed.remote is None or not agreed.send:
             return
-        digit = self._slots_out.popleft() if self._slots_out else None
+        digit = self._digit_slots_due.popleft() if self._digit_slots_due else None
         if isinstance(digit, tuple) or digit is None or agreed.dtmf_payload_type is None:
-            voice = digit if isinstance(digit, tuple) else self._voice
+            voice = digit if isinstance(digit, tuple) else self._hum_frame
             if agreed.codec == "G722":
-                self._send(agreed.remote, G722_TYPE, self._timestamp, self._wide.said(voice[ULAW]))
+                self._send(agreed.remote, G722_TYPE, self._timestamp, self._g722.encode_frame(voice[ULAW]))
                 return
-            law = ULAW if agreed.codec == "PCMU" else ALAW
-            self._send(agreed.remote, PAYLOAD_TYPE[law], self._timestamp, voice[law])
+            law_index = ULAW if agreed.codec == "PCMU" else ALAW
+            self._send(agreed.remote, PAYLOAD_TYPE[law_index], self._timestamp, voice[law_index])
             return
         elapsed = int.from_bytes(digit[2:4])
         first = elapsed == FRAME_SAMPLES
         if first:
-            self._key_began = self._timestamp
+            self._event_timestamp = self._timestamp
         kind = agreed.dtmf_payload_type | (MARKER if first else 0)
         for _ in range(DIGIT_END_PACKETS if digit[1] & DIGIT_END else 1):
-            self._send(agreed.remote, kind, self._key_began, digit)
+            self._send(agreed.remote, kind, self._event_timestamp, digit)
 
     def _send(self, remote: RtpAddress, kind: int, timestamp: int, payload: bytes) -> None:
         self._sequence = (self._sequence + 1) % 2**16
@@ -181,7 +181,7 @@ class RtpStream:
             self.skipped += 1
 
 
-def read(data: bytes, at_s: float) -> Packet | None:
+def parse_packet(data: bytes, at_s: float) -> Packet | None:
     """The packet in a datagram, or None when it is no RTP. Source: RFC 3550 §5.1, RFC 5761 §4 for RTCP's types."""
     if len(data) < RTP_HEADER.size or data[0] >> 6 != 2 or 64 <= data[1] & 0x7F <= 95:
         return None
@@ -218,7 +218,7 @@ def bind_pair(host: str) -> tuple[socket.socket, socket.socket]:
         rtcp.close()
 
 
-def _in_both_laws(hum: Chord | None) -> InLaws:
+def _companded(hum: Chord | None) -> CompandedFrame:
     """One frame of what is said, by law."""
     if hum is None:
         return bytes([SILENCE[ULAW]]) * FRAME_SAMPLES, bytes([SILENCE[ALAW]]) * FRAME_SAMPLES
@@ -233,7 +233,7 @@ def _digit_slots(event: int) -> Iterator[bytes | None]:
     yield from [None] * DIGIT_GAP_SLOTS
 
 
-def _tone_slots(digit: str) -> Iterator[InLaws | None]:
+def _tone_slots(digit: str) -> Iterator[CompandedFrame | None]:
     """The same for a key that goes as two tones. Source: ITU-T Q.23."""
     low, high = divmod(DTMF_DIGITS.tolist().index(digit), 4)
     wave = as_samples(sum_of_tones((LOW_HZ[low], HIGH_HZ[high]), DIGIT_SLOTS * FRAME_SAMPLES))

@@ -19,7 +19,7 @@ CUSTOMER, AGENT = ALICE.named("customer"), BOB.named("agent")
 SOUNDS = (CUSTOMER, AGENT, HOLD_MUSIC, SECOND_MUSIC)
 PARTIES = (CUSTOMER.name, AGENT.name)
 
-PATIENCE_S = 4.0
+HEAR_TIMEOUT_S = 4.0
 
 TALK = {CUSTOMER.name: AGENT.name, AGENT.name: CUSTOMER.name}
 
@@ -43,14 +43,14 @@ async def play_conference(act: Act, stage: DemoStage) -> None:
             await (await phone.call(MEETING)).answered()
         held = await stage.call_of(CUSTOMER.name, MEETING)
         await _phase(act, "talk", TALK, customer, agent)
-        for title, again, music, sound in (
+        for title, resume_title, music, sound in (
             ("hold customer, MP3", "resume", stage.mp3_url, HOLD_MUSIC.name),
             ("hold customer, TwiML", "resume again", stage.twiml_url, SECOND_MUSIC.name),
         ):
             _begin(act, title, {CUSTOMER.name: sound, AGENT.name: "silence"}, held=CUSTOMER.name)
             hold = await stage.holds.hold(held, music=music, by=AGENT.name)
             await _listen(act, customer, agent)
-            _begin(act, again, TALK)
+            _begin(act, resume_title, TALK)
             await stage.holds.resume(hold, by=AGENT.name)
             await _listen(act, customer, agent)
 
@@ -64,14 +64,14 @@ async def play_legs(act: Act, stage: DemoStage) -> None:
         child = await stage.child_of(parent)
         await stage.holds.adopt(parent, child)
         await _phase(act, "talk", TALK, customer, agent)
-        for title, again, who, other, call in (
+        for title, resume_title, party, other, call in (
             ("hold customer", "resume", CUSTOMER.name, AGENT.name, parent),
             ("hold agent", "resume again", AGENT.name, CUSTOMER.name, child),
         ):
-            _begin(act, title, {who: HOLD_MUSIC.name, other: "silence"}, held=who)
+            _begin(act, title, {party: HOLD_MUSIC.name, other: "silence"}, held=party)
             hold = await stage.holds.hold(call, music=stage.mp3_url, by=other)
             await _listen(act, customer, agent)
-            _begin(act, again, TALK)
+            _begin(act, resume_title, TALK)
             await stage.holds.resume(hold, by=other)
             await _listen(act, customer, agent)
 
@@ -121,7 +121,7 @@ async def _listen(act: Act, *phones: Phone) -> None:
     expected = act.phases[-1].expected
     for phone in phones:
         try:
-            await phone.hears(expected[phone.name], within_s=PATIENCE_S)
+            await phone.hears(expected[phone.name], within_s=HEAR_TIMEOUT_S)
         except NotHeard:
             break
     await asyncio.sleep(act.listen_s)

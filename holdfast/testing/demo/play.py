@@ -16,7 +16,7 @@ from holdfast.testing.demo.story import Act, as_expected
 from holdfast.testing.demo.view import DemoView, findings_table, view_on
 from holdfast.testing.server import ServerFailed
 
-LOOK_EVERY_S = 0.1
+REFRESH_S = 0.1
 TABLE_COLUMNS = 100
 LISTEN_S = 3.0
 """How long each phase lasts once it is heard: long enough for a person to hear it, and to see it in the picture."""
@@ -61,14 +61,14 @@ async def _play(acts: list[Act], console: Console) -> None:
         gc.freeze()
         with view_on(console) as view:
             async with asyncio.TaskGroup() as tasks:
-                looking = tasks.create_task(_keep_looking(view, acts), name="demo: view")
+                refreshing = tasks.create_task(_refresh(view, acts), name="demo: view")
                 async with asyncio.TaskGroup() as playing:
                     playing.create_task(play_conference(acts[0], stage), name="demo: act 1")
                     playing.create_task(play_legs(acts[1], stage), name="demo: act 2")
-                looking.cancel()
+                refreshing.cancel()
 
 
-async def _keep_looking(view: DemoView, acts: list[Act]) -> None:
+async def _refresh(view: DemoView, acts: list[Act]) -> None:
     while True:
         view.show(acts, now_s())
-        await asyncio.sleep(LOOK_EVERY_S)
+        await asyncio.sleep(REFRESH_S)

@@ -18,16 +18,16 @@ from holdfast.testing.signals import RATE_HZ
 def write_report(acts: list[Act], folder: Path) -> list[Path]:
     """Write everything; returns what was written."""
     folder.mkdir(parents=True, exist_ok=True)
-    told = [act for act in acts if act.phases]
-    written = [_write_recording(act, folder / f"act-{number}.wav") for number, act in enumerate(told, start=1)]
+    played = [act for act in acts if act.phases]
+    written = [_write_recording(act, folder / f"act-{number}.wav") for number, act in enumerate(played, start=1)]
     report = folder / "report.json"
     report.write_text(json.dumps(_report(acts), indent=2) + "\n", "utf-8")
     written.append(report)
-    if told:
+    if played:
         from holdfast.testing.demo.picture import draw  # matplotlib takes a second to load: not before it is needed
 
         written.append(folder / "demo.png")
-        draw(told, written[-1])
+        draw(played, written[-1])
     return written
 
 

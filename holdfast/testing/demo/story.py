@@ -81,14 +81,14 @@ def status_of(act: Act, party: str) -> str:
 
 def findings(act: Act) -> list[ActFinding]:
     """Every phase at every ear of an act."""
-    return [_find(act, phase, party) for phase in act.phases for party in act.parties]
+    return [_finding(act, phase, party) for phase in act.phases for party in act.parties]
 
 
-def _find(act: Act, phase: Phase, party: str) -> ActFinding:
+def _finding(act: Act, phase: Phase, party: str) -> ActFinding:
     ear, wanted = act.ears[party], phase.expected[party]
     heard = ear.intervals(since_s=phase.asked_s, until_s=phase.until_s)
     begins_s = next((interval.start_s for interval in heard if interval.heard == frozenset({wanted})), None)
-    strangers = set(act.parties) - {wanted}
+    others = set(act.parties) - {wanted}
     after = [] if begins_s is None else ear.heard(since_s=begins_s, until_s=phase.until_s)
     return ActFinding(
         act=act.title,
@@ -97,7 +97,7 @@ def _find(act: Act, phase: Phase, party: str) -> ActFinding:
         expected=wanted,
         heard=tuple(describe(interval.heard) for interval in heard),
         switch_s=None if begins_s is None else begins_s - phase.asked_s,
-        leaks=sum(1 for _, names in after if names & strangers),
+        leaks=sum(1 for _, names in after if names & others),
     )
 
 

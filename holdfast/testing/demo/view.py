@@ -73,7 +73,7 @@ class LineView:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._began_s: float | None = None
-        self._said: dict[tuple[str, str], str] = {}
+        self._printed: dict[tuple[str, str], str] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -88,16 +88,16 @@ class LineView:
         began_s = self._began_s = now_s if self._began_s is None else self._began_s
         for act in acts:
             if act.phases:
-                self._say(now_s - began_s, act.title, "", act.phases[-1].title)
+                self._print_change(now_s - began_s, act.title, "", act.phases[-1].title)
             for party in act.parties:
                 held = ", on hold" if act.held == party else ""
                 heard = describe(act.ears[party].now(now_s)) if party in act.ears else "nothing yet"
                 line = f"{party} ({status_of(act, party)}{held}) hears {heard}"
-                self._say(now_s - began_s, act.title, party, line)
+                self._print_change(now_s - began_s, act.title, party, line)
 
-    def _say(self, at_s: float, act: str, about: str, line: str) -> None:
-        if self._said.get((act, about)) != line:
-            self._said[act, about] = line
+    def _print_change(self, at_s: float, act: str, about: str, line: str) -> None:
+        if self._printed.get((act, about)) != line:
+            self._printed[act, about] = line
             self._console.print(f"{at_s:6.2f} s  {act}: {line}", highlight=False, markup=False, soft_wrap=True)
 
 
