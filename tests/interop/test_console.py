@@ -14,7 +14,7 @@ from holdfast.testing.file_server import FileServer
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
 from tests.interop.browser import Page, browser
-from tests.loopback.house import client
+from tests.loopback.shared_server import client
 
 pytestmark = [pytest.mark.interop, pytest.mark.anyio]
 

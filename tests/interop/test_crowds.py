@@ -16,7 +16,7 @@ from holdfast.testing.audio.music import HOLD_MUSIC_MP3
 from holdfast.testing.clock import now_s
 from holdfast.testing.file_server import FileServer
 from holdfast.testing.server import Server
-from tests.loopback.house import PASSWORD
+from tests.loopback.shared_server import PASSWORD
 from tests.loopback.test_holds import MEETING, ROOM, talking
 
 pytestmark = [pytest.mark.interop, pytest.mark.anyio]

@@ -21,7 +21,7 @@ from holdfast.testing.server import Server
 from tests.interop.browser import browser
 from tests.interop.nginx import CERTIFICATE, Nginx, bare, documented, public_url, tls_port
 from tests.interop.test_console import CALLER, NUMBER, TALK, says
-from tests.loopback.house import client
+from tests.loopback.shared_server import client
 
 pytestmark = [pytest.mark.interop, pytest.mark.anyio]
 

@@ -12,7 +12,7 @@ import pytest
 from holdfast.testing.audio.music import HOLD_MUSIC_MP3, SECOND_MUSIC_MP3
 from holdfast.testing.file_server import FileServer
 from holdfast.testing.server import HOST, Server, free_port
-from tests.loopback.house import PASSWORD
+from tests.loopback.shared_server import PASSWORD
 from tests.loopback.test_holds import ROOM, SUPPORT, Service, dial_document, talking
 
 pytestmark = [pytest.mark.interop, pytest.mark.anyio, pytest.mark.timeout(240)]

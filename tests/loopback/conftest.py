@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from holdfast.testing.server import Server
-from tests.loopback.house import CUSTOMER, PASSWORD, client
+from tests.loopback.shared_server import CUSTOMER, PASSWORD, client
 
 GONE_S = 20.0
 

@@ -13,7 +13,7 @@ from holdfast.testing.server import Server
 from holdfast.testing.signals import ALICE, BOB, Chord
 from holdfast.voice.media.codec.g711 import PAYLOAD_TYPE, decode, encode
 from holdfast.voice.sip.sdp.offer import Codec
-from tests.loopback.house import PASSWORD, answers, client
+from tests.loopback.shared_server import PASSWORD, answers, client
 
 pytestmark = pytest.mark.anyio
 

@@ -14,7 +14,7 @@ from holdfast.testing.audio.music import HOLD_MUSIC_MP3
 from holdfast.testing.file_server import FileServer
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
-from tests.loopback.house import PASSWORD
+from tests.loopback.shared_server import PASSWORD
 
 NUMBER = "+15550124"
 

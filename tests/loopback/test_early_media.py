@@ -12,7 +12,7 @@ from holdfast.testing.file_server import FileServer
 from holdfast.testing.hold_forms import HoldForm
 from holdfast.testing.phone import Phone, Rings
 from holdfast.testing.server import Server
-from tests.loopback.house import answers
+from tests.loopback.shared_server import answers
 from tests.loopback.test_serve import until
 
 pytestmark = pytest.mark.anyio

@@ -19,7 +19,7 @@ from holdfast.testing.audio.music import HOLD_MUSIC_MP3
 from holdfast.testing.file_server import FileServer
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server, free_port
-from tests.loopback.house import CUSTOMER, PASSWORD, answers
+from tests.loopback.shared_server import CUSTOMER, PASSWORD, answers
 
 pytestmark = pytest.mark.anyio
 

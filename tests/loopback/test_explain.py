@@ -10,7 +10,7 @@ import pytest
 
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
-from tests.loopback.house import CUSTOMER, PASSWORD
+from tests.loopback.shared_server import CUSTOMER, PASSWORD
 
 pytestmark = pytest.mark.anyio
 

@@ -20,7 +20,7 @@ from holdfast.testing.server import Server
 from holdfast.testing.signals import as_samples
 from holdfast.voice.media.codec.g711 import encode
 from holdfast.voice.runtime.sounds.generated import music
-from tests.loopback.house import answers
+from tests.loopback.shared_server import answers
 
 pytestmark = pytest.mark.anyio
 

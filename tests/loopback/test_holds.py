@@ -28,7 +28,7 @@ from holdfast.testing.clock import now_s
 from holdfast.testing.file_server import FileServer
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import HOST, Server, free_port
-from tests.loopback.house import PASSWORD, answers, client
+from tests.loopback.shared_server import PASSWORD, answers, client
 from tests.loopback.test_serve import alive, children, until
 
 pytestmark = pytest.mark.anyio

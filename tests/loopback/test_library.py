@@ -11,9 +11,9 @@ from holdfast.voice.model.errors import VoiceError
 from holdfast.voice.model.facts import SoundFailed
 from holdfast.voice.model.ids import Token
 from holdfast.voice.runtime.sounds.decode_client import Decoder
-from tests.loopback.shell import ALICE, BOB, Shell, open_shell, token
 from tests.loopback.test_fetch import drip, endless, endless_chunks, nothing, reset
 from tests.loopback.web_server import Behaviour, Request, WebServer, answer, raw, reply, to
+from tests.loopback.web_stack import ALICE, BOB, Shell, open_shell, token
 from tests.unit.voice.runtime.sounds.files import file_of, tone
 
 pytestmark = pytest.mark.anyio

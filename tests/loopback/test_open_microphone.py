@@ -21,7 +21,7 @@ from holdfast.testing.hold_forms import HoldForm
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
 from holdfast.testing.signals import ALICE, BOB, DAVE, HUMS, Chord
-from tests.loopback.house import answers
+from tests.loopback.shared_server import answers
 from tests.loopback.test_hold_by_phone import hears_music
 from tests.loopback.test_verbs import fetched, twiml
 from tests.loopback.web_server import WebServer, reply

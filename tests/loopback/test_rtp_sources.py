@@ -21,7 +21,6 @@ from holdfast.testing.server import Server
 from holdfast.voice.media.rtp.latch import RtpSource
 from holdfast.voice.media.rtp.rtcp import RECEIVER_REPORT
 from holdfast.voice.media_process.control_link import protocol as m
-from tests.loopback.house import client
 from tests.loopback.media_process import (
     SILENT,
     TICK_S,
@@ -34,6 +33,7 @@ from tests.loopback.media_process import (
     phones,
     running,
 )
+from tests.loopback.shared_server import client
 
 pytestmark = pytest.mark.anyio
 

@@ -28,7 +28,7 @@ from holdfast.testing.server import Server
 from holdfast.voice.runtime.supervisor import CANNOT_WORK
 from holdfast.voice.sip.message.codec import decode
 from holdfast.voice.sip.message.message import Request, respond
-from tests.loopback.house import client
+from tests.loopback.shared_server import client
 
 
 def new_server() -> Server:

@@ -15,8 +15,8 @@ from holdfast.voice.model.effects import PlaySound
 from holdfast.voice.runtime.http.errors import SoundUnplayable
 from holdfast.voice.runtime.sounds.sound import DecodedAudio
 from holdfast.voice.runtime.sounds.tts_client import Espeak, SpeechEngine, Utterance
-from tests.loopback.house import answers
-from tests.loopback.shell import ALICE, BOB, open_shell, token
+from tests.loopback.shared_server import answers
+from tests.loopback.web_stack import ALICE, BOB, open_shell, token
 
 pytestmark = pytest.mark.anyio
 

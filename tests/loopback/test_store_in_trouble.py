@@ -18,7 +18,7 @@ from holdfast.cli.client import ServerRefused
 from holdfast.testing.file_server import FileServer
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
-from tests.loopback.house import PASSWORD
+from tests.loopback.shared_server import PASSWORD
 from tests.loopback.test_holds import MEETING, ROOM, Talk, talking
 from tests.loopback.test_serve import children, readiness, until
 

@@ -13,7 +13,7 @@ from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
 from holdfast.testing.signals import HUMS, Chord
 from holdfast.voice.media.mix.beeps import STEPS_HZ
-from tests.loopback.house import answers
+from tests.loopback.shared_server import answers
 from tests.loopback.web_server import WebServer, reply
 
 pytestmark = pytest.mark.anyio

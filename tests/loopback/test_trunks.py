@@ -22,7 +22,7 @@ from holdfast.voice.runtime.sip.sip_legs import SipSettings
 from holdfast.voice.runtime.sip.transport.endpoint import SipEndpoint, open_endpoint
 from holdfast.voice.sip.effects import Address, Event, Invited, SessionId, Transport
 from holdfast.voice.sip.message.digest import Ha1
-from tests.loopback.house import client
+from tests.loopback.shared_server import client
 from tests.loopback.test_sip_legs import CALL, FAR_SDP, Bench, Book, opened
 
 pytestmark = pytest.mark.anyio

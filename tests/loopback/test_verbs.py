@@ -20,7 +20,7 @@ from holdfast.testing.calls import CallFailed, CallState
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
 from holdfast.testing.signals import HUMS
-from tests.loopback.house import PASSWORD, answers
+from tests.loopback.shared_server import PASSWORD, answers
 from tests.loopback.test_serve import children
 from tests.loopback.web_server import Request as Asked
 from tests.loopback.web_server import WebServer, reply, to

@@ -12,9 +12,9 @@ from holdfast.voice.model.commands import (
 from holdfast.voice.model.effects import FetchDocument, LogNotification, PostCallback, StopFetch
 from holdfast.voice.model.facts import DocumentFetched, DocumentFetchFailed
 from holdfast.voice.model.ids import CallSid
-from tests.loopback.shell import ALICE, BOB, Shell, open_shell, token
 from tests.loopback.test_fetch import drip, endless, nothing, reset
 from tests.loopback.web_server import Behaviour, Request, WebServer, answer, raw, reply, to
+from tests.loopback.web_stack import ALICE, BOB, Shell, open_shell, token
 from tests.unit.voice.runtime.sounds.files import file_of, tone
 
 pytestmark = pytest.mark.anyio

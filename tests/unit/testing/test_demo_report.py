@@ -11,7 +11,7 @@ from rich.console import Console
 
 from holdfast.testing.demo.report import write_report
 from holdfast.testing.demo.view import LineView, TableView, findings_table, view_on
-from tests.unit.testing.hearsay import BEGAN_S, GOOD_AGENT, GOOD_CUSTOMER, act_of
+from tests.unit.testing.heard_acts import BEGAN_S, GOOD_AGENT, GOOD_CUSTOMER, act_of
 
 
 @dataclass

@@ -3,7 +3,7 @@
 import pytest
 
 from holdfast.testing.demo.story import as_expected, findings
-from tests.unit.testing.hearsay import GOOD_AGENT, GOOD_CUSTOMER, act_of
+from tests.unit.testing.heard_acts import GOOD_AGENT, GOOD_CUSTOMER, act_of
 
 LEAKING = (("agent", 51), ("hold music", 20), ("agent", 1), ("hold music", 29), ("agent", 49))
 """One packet of the agent in the middle of the hold."""
