@@ -1,1 +1,1 @@
-"""The door: Twilio's REST API."""
+"""Twilio's REST API and the operator's endpoints over HTTP."""

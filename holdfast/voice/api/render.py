@@ -170,7 +170,7 @@ def recording(noun: Recording, *, within: Literal["account", "call", "conference
     The resource has no status for a recording that failed: it is `absent`, with its error code.
     """
     own = uri(noun.account, "Recordings", noun.sid)
-    there = noun.status is RecordingStatus.COMPLETED
+    completed = noun.status is RecordingStatus.COMPLETED
     body: Json = {
         "account_sid": noun.account,
         "api_version": VERSION,
@@ -194,7 +194,7 @@ def recording(noun: Recording, *, within: Literal["account", "call", "conference
         case "account":
             more = ("add_on_results", "AddOnResults"), ("transcriptions", "Transcriptions")
             uris = {name: f"{own}/{path}.json" for name, path in more}
-            return body | {"media_url": noun.url if there else None, "subresource_uris": uris}
+            return body | {"media_url": noun.url if completed else None, "subresource_uris": uris}
         case "call":
             return body | {"track": noun.options.track}
         case "conference":
@@ -271,23 +271,23 @@ def _voice(voice: VoiceSettings) -> Json:
 
 def notification(account: AccountSid, notice: LoggedNotification) -> Json:
     """Return a Notification as lists show it."""
-    said = notice.notification
-    place = ("Calls", said.call, "Notifications") if said.call else ("Notifications",)
+    logged = notice.notification
+    parts = ("Calls", logged.call, "Notifications") if logged.call else ("Notifications",)
     return {
         "account_sid": account,
         "api_version": VERSION,
-        "call_sid": said.call,
+        "call_sid": logged.call,
         "date_created": date(notice.logged_at),
         "date_updated": date(notice.logged_at),
-        "error_code": str(said.code),
-        "log": str(said.log),
+        "error_code": str(logged.code),
+        "log": str(logged.log),
         "message_date": date(notice.logged_at),
-        "message_text": said.message,
-        "more_info": f"https://www.twilio.com/docs/errors/{said.code}",
+        "message_text": logged.message,
+        "more_info": f"https://www.twilio.com/docs/errors/{logged.code}",
         "request_method": None,
-        "request_url": said.url or None,
+        "request_url": logged.url or None,
         "sid": notice.sid,
-        "uri": uri(account, *place, f"{notice.sid}.json"),
+        "uri": uri(account, *parts, f"{notice.sid}.json"),
     }
 
 

@@ -78,13 +78,13 @@ def _explanation(call: str, says: Sequence[str], request: Request) -> Explanatio
 
 def arrivals(quality: Quality, call: CallSid) -> ReceivedPackets | None:
     """Return what arrives from a call's party, or None before the first measurement."""
-    figures = quality.latest(call)
-    if figures is None:
+    statistics = quality.latest(call)
+    if statistics is None:
         return None
     return ReceivedPackets(
-        received=figures.packets_received,
+        received=statistics.packets_received,
         silent=quality.is_silent(call),
-        rejected=figures.strange,
-        rejected_from=figures.stranger,
-        rtp_source=figures.rtp_source,
+        rejected=statistics.strange,
+        rejected_from=statistics.stranger,
+        rtp_source=statistics.rtp_source,
     )

@@ -26,7 +26,7 @@ class JsonErrorRoute(APIRoute):
         """Return the handler, with its errors translated."""
         handler = super().get_route_handler()
 
-        async def told_on_error(request: Request) -> Response:
+        async def respond(request: Request) -> Response:
             try:
                 return await handler(request)
             except VoiceError as error:
@@ -35,11 +35,11 @@ class JsonErrorRoute(APIRoute):
                 return error_response(ParameterInvalid(NOT_AN_OBJECT), request.url.path)
             except RequestValidationError as wrong:
                 problems = [
-                    validation_message(one["type"], tuple(one["loc"][1:]), one["msg"]) for one in wrong.errors()
+                    validation_message(error["type"], tuple(error["loc"][1:]), error["msg"]) for error in wrong.errors()
                 ]
                 return error_response(ParameterInvalid("; ".join(problems)), request.url.path)
 
-        return told_on_error
+        return respond
 
 
 def validation_message(kind: str, where: tuple[str | int, ...], words: str) -> str:

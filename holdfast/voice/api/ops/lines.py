@@ -117,15 +117,15 @@ def add_numbers(engine: APIRouter, directory: Directory, *, now: Callable[[], fl
             raise ParameterInvalid("phone_number must be in E.164, such as +15550100123")
         if number.voice_url is not None and not is_web_address(number.voice_url):
             raise ParameterInvalid("voice_url must be absolute and begin with http:// or https://")
-        at = now()
-        known = directory.number(e164) or directory.new_number(e164, now=at)
+        timestamp = now()
+        known = directory.number(e164) or directory.new_number(e164, now=timestamp)
         voice = VoiceSettings(voice_url=number.voice_url, voice_method=number.voice_method)
         added = replace(
             known,
             friendly_name=number.friendly_name or known.friendly_name,
             voice=voice,
             voice_application_sid=None,
-            updated_at=at,
+            updated_at=timestamp,
         )
         await directory.put_number(added)
         return _number_response(added)

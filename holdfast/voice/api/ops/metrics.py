@@ -82,12 +82,12 @@ class GuardedCollectors(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics, collector by collector."""
-        told = "1 when the metrics of this part cannot be collected (the log says why), else 0."
-        missing = GaugeMetricFamily("holdfast_figures_missing", told, labels=["part"])
+        description = "1 when the metrics of this part cannot be collected (the log says why), else 0."
+        missing = GaugeMetricFamily("holdfast_figures_missing", description, labels=["part"])
         for part in self._parts:
-            figures = part.metrics()
-            missing.add_metric([part.name], 1 if figures is None else 0)
-            yield from figures or ()
+            metrics = part.metrics()
+            missing.add_metric([part.name], 1 if metrics is None else 0)
+            yield from metrics or ()
         yield missing
 
 
@@ -98,9 +98,9 @@ class StateCollector(Collector):
         self._switch = switch
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """The gauges."""
-        board = self._switch.state
-        statuses = Count(call.status for call in board.calls.values())
+        """Yield the gauges."""
+        state = self._switch.state
+        statuses = Count(call.status for call in state.calls.values())
         calls = GaugeMetricFamily("holdfast_calls", "Live calls, by status.", labels=["status"])
         for status in CallStatus:
             if status not in FINAL:
@@ -108,15 +108,15 @@ class StateCollector(Collector):
         yield calls
         active = [
             room
-            for room in board.rooms.values()
+            for room in state.rooms.values()
             if room.kind == "conference" and room.status is not RoomStatus.COMPLETED
         ]
         yield GaugeMetricFamily("holdfast_conferences", "Conferences that have not ended.", value=len(active))
-        everybody = [member for room in active for member in room.participants]
-        yield GaugeMetricFamily("holdfast_participants", "Calls in conferences.", value=len(everybody))
-        held = sum(member.held for member in everybody)
+        participants = [member for room in active for member in room.participants]
+        yield GaugeMetricFamily("holdfast_participants", "Calls in conferences.", value=len(participants))
+        held = sum(member.held for member in participants)
         yield GaugeMetricFamily("holdfast_participants_held", "Participants on hold.", value=held)
-        queues = [queue for queue in board.queues.values() if not queue.deleted]
+        queues = [queue for queue in state.queues.values() if not queue.deleted]
         yield GaugeMetricFamily("holdfast_queues", "Queues.", value=len(queues))
         waiting = sum(len(queue.members) for queue in queues)
         yield GaugeMetricFamily("holdfast_queue_members", "Calls that wait in queues.", value=waiting)
@@ -165,11 +165,11 @@ class CallbackCollector(Collector):
         self._callbacks = callbacks
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """The gauges."""
+        """Yield the gauges."""
         count, longest_s = self._callbacks.backlog()
         yield GaugeMetricFamily("holdfast_callbacks_waiting", "Callbacks that are not delivered yet.", value=count)
-        told = "How long the oldest callback waits."
-        yield GaugeMetricFamily("holdfast_callbacks_longest_seconds", told, value=longest_s)
+        description = "How long the oldest callback waits."
+        yield GaugeMetricFamily("holdfast_callbacks_longest_seconds", description, value=longest_s)
 
 
 class CountedRequests:

@@ -64,23 +64,23 @@ def make_quality(quality: Quality, *, account_sid: AccountSid, auth_token: str) 
     engine = APIRouter(prefix="/engine", tags=["engine"], dependencies=[Depends(account)], route_class=JsonErrorRoute)
 
     @engine.get("/quality", summary="The audio quality of every call")
-    async def everybody() -> CallQualities:
+    async def calls() -> CallQualities:
         return CallQualities(calls=[quality_response(each) for each in quality.live.values()])
 
     @engine.get("/quality/{call}", summary="The audio quality of a call, live or ended")
-    async def one(call: str) -> CallQuality:
-        figures = quality.latest(CallSid(call))
-        if figures is None:
+    async def call_quality(call: str) -> CallQuality:
+        statistics = quality.latest(CallSid(call))
+        if statistics is None:
             raise NotFound(f"the audio of {call} was not measured yet")
-        return quality_response(figures)
+        return quality_response(statistics)
 
     return engine
 
 
-def quality_response(figures: Statistics) -> CallQuality:
+def quality_response(statistics: Statistics) -> CallQuality:
     """Return the response for a leg's statistics."""
-    own = {name: value for name, value in asdict(figures).items() if name in CallQuality.model_fields}
-    return CallQuality(call=figures.leg, ended=figures.final, buffer_ms=20 * figures.depth, **own)
+    fields = {name: value for name, value in asdict(statistics).items() if name in CallQuality.model_fields}
+    return CallQuality(call=statistics.leg, ended=statistics.final, buffer_ms=20 * statistics.depth, **fields)
 
 
 class QualityCollector(Collector):

@@ -179,10 +179,10 @@ RESPONSE_FIELDS = (
 def _fields(trunk: RouteRecord, registrations: TrunkRegistrations) -> dict[str, Any]:
     """Return the fields of a trunk that responses show."""
     fields: dict[str, Any] = {name: getattr(trunk, name) for name in RESPONSE_FIELDS}
-    standing = registrations.trunk_status(trunk)
-    if standing is not None:
-        told = {name: getattr(standing, name) for name in RegistrationResponse.model_fields}
-        fields["registration"] = RegistrationResponse(**told)
+    status = registrations.trunk_status(trunk)
+    if status is not None:
+        values = {name: getattr(status, name) for name in RegistrationResponse.model_fields}
+        fields["registration"] = RegistrationResponse(**values)
     if trunk.backup is not None:
         fields["backup"] = TrunkResponse(**_fields(trunk.backup, registrations))
     return fields | {"sources": list(trunk.sources)}

@@ -1,4 +1,4 @@
-"""The one account, to be read. Source: Twilio API, Account resource."""
+"""Serve the one account, to be read. Source: Twilio API, Account resource."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ def _render(context: ApiContext) -> render.Json:
 
 
 async def fetch(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """The account."""
+    """Return the account."""
     return ApiResponse(body=_render(context))
 
 
 async def list_page(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """All accounts: this one, if the filters let it through."""
+    """List the accounts: this one, if it passes the filters."""
     name, status = request.form.text("FriendlyName"), request.form.text("Status")
     body = page(
         [context.account] if name in (None, render.ACCOUNT_NAME) and status in (None, "active") else [],

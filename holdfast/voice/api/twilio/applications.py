@@ -1,4 +1,4 @@
-"""Applications: voice settings under one SID. Source: Twilio API, Application resource."""
+"""Serve applications, which are voice settings under one SID. Source: Twilio API, Application resource."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ IGNORED: Final = MESSAGES | {"SmsStatusCallback", "MessageStatusCallback", "Publ
 
 
 def find(context: ApiContext, sid: str) -> ApplicationRecord:
-    """The application of that SID. Raises: NotFound."""
+    """Return the application with that SID. Raises: NotFound."""
     application = context.directory.application(sid)
     if application is None:
         raise NotFound(f"there is no application {sid}")
@@ -25,7 +25,7 @@ def find(context: ApiContext, sid: str) -> ApplicationRecord:
 
 
 async def create(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Make an application. Raises: NameInvalid, VoiceUrlInvalid, MethodInvalid."""
+    """Create an application. Raises: NameInvalid, VoiceUrlInvalid, MethodInvalid."""
     now = context.switch.now()
     sid = new_sid("AP")
     application = ApplicationRecord(
@@ -40,12 +40,12 @@ async def create(context: ApiContext, request: ApiRequest) -> ApiResponse:
 
 
 async def fetch(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """One application."""
+    """Return one application. Raises: NotFound."""
     return ApiResponse(body=render.application(context.account, find(context, request.path_params["Sid"])))
 
 
 async def update(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Change what was sent. Raises: NotFound, NameInvalid, VoiceUrlInvalid, MethodInvalid."""
+    """Set the parameters that were sent. Raises: NotFound, NameInvalid, VoiceUrlInvalid, MethodInvalid."""
     stored = find(context, request.path_params["Sid"])
     application = replace(
         stored,
@@ -58,13 +58,13 @@ async def update(context: ApiContext, request: ApiRequest) -> ApiResponse:
 
 
 async def delete(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Remove; numbers that name it fall back to their own settings. Raises: NotFound."""
+    """Delete an application. Numbers that name it use their own settings again. Raises: NotFound."""
     await context.directory.remove_application(find(context, request.path_params["Sid"]).sid)
     return ApiResponse(status=204, body=None)
 
 
 async def list_page(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Applications, the newest first."""
+    """List the applications, the newest first."""
     name = request.form.text("FriendlyName")
     body = page(
         [each for each in context.directory.applications() if name is None or each.friendly_name == name],

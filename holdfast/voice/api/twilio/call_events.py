@@ -1,4 +1,4 @@
-"""What was said of a call over HTTP: the request that made it, then each exchange with a web server, oldest first.
+"""List the HTTP requests of a call: the one that created it, then each exchange with a web server, oldest first.
 
 Source: Twilio API, Call Events resource.
 """
@@ -23,7 +23,7 @@ _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 async def list_page(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """The exchanges of a call. Raises: NotFound."""
+    """List the exchanges of a call. Raises: NotFound."""
     call = calls.find(context, request.path_params["CallSid"])
     entries = [each for each in await context.journal.entries(call.sid) if each.kind in (CREATED, EXCHANGE)]
     body = page(
@@ -63,7 +63,7 @@ def _render(account: AccountSid, entry: JournalEntry) -> render.Json:
 
 
 def _create_parameters(command: dict[str, Any]) -> dict[str, str]:
-    """The parameters that matter of the request that made a call."""
+    """Return the main parameters of the request that created a call."""
     instruction = command["instruction"]
     parameters = {"to": command["target"]["to"], "from": command["from_"]}
     if (document := instruction.get("request")) is not None:
@@ -74,7 +74,7 @@ def _create_parameters(command: dict[str, Any]) -> dict[str, str]:
 
 
 def _snake_case(form: Iterable[Sequence[str]]) -> dict[str, str]:
-    """A form's names as JSON has them: `CallSid` is `call_sid`."""
+    """Return a form with its names in snake case: `CallSid` becomes `call_sid`."""
     return {_HUMP.sub("_", name).lower(): value for name, value in form}
 
 

@@ -1,4 +1,4 @@
-"""Calls: place, read, list, redirect, end, forget. Source: Twilio API, Call resource."""
+"""Serve calls: create, read, list, redirect, end and delete them. Source: Twilio API, Call resource."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ LIST: Final = PAGING | date_filters("StartTime") | date_filters("EndTime") | {"T
 
 
 def find(context: ApiContext, sid: str) -> Call:
-    """The call of that SID. Raises: NotFound."""
+    """Return the call with that SID. Raises: NotFound."""
     call = context.switch.state.calls.get(CallSid(sid))
     if call is None:
         raise NotFound(f"there is no call {sid}")
@@ -74,7 +74,7 @@ def find(context: ApiContext, sid: str) -> Call:
 
 
 async def create(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Place a call. The application brings its own settings, and those beside it are not looked at."""
+    """Create a call. With an application its settings count, and those beside it are ignored."""
     context.refuse_when_stopping()
     form = request.form
     target, from_ = read_parties(form, context.directory)
@@ -106,15 +106,15 @@ async def create(context: ApiContext, request: ApiRequest) -> ApiResponse:
 
 
 async def fetch(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """One call."""
+    """Return one call. Raises: NotFound."""
     return ApiResponse(body=render.call(find(context, request.path_params["Sid"])))
 
 
 async def update(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Redirect or end a call, and replace what is stored of it.
+    """Redirect or end a call, and replace its stored settings.
 
-    Everything is checked before anything is request. The answer shows the call at the moment of acceptance: what was
-    request takes effect behind it. Raises: CallNotInProgress, and those of each parameter.
+    All parameters are checked before any command is posted. The answer shows the call when the request is accepted:
+    the commands take effect after it. Raises: CallNotInProgress, and the errors of each parameter.
     """
     form = request.form
     call = find(context, request.path_params["Sid"])
@@ -143,7 +143,7 @@ async def update(context: ApiContext, request: ApiRequest) -> ApiResponse:
 
 
 def _fallback(request: ApiRequest, call: Call) -> WebRequest | None:
-    """The fallback to store from now on; a method alone changes the method of the stored one."""
+    """Return the fallback to store. A method alone changes the method of the stored one."""
     given = request.form.request("FallbackUrl", "FallbackMethod")
     if given is None and call.fallback is not None and request.form.text("FallbackMethod") is not None:
         return replace(call.fallback, method=request.form.method("FallbackMethod"))
@@ -151,7 +151,7 @@ def _fallback(request: ApiRequest, call: Call) -> WebRequest | None:
 
 
 def _callback(context: ApiContext, request: ApiRequest, call: Call) -> Callback | None:
-    """The callback to store from now on; the events stay those that were subscribed."""
+    """Return the callback to store. The subscribed events stay the same."""
     stored = call.callback
     given = read_callback(request.form, context, call=call.sid)
     if given is not None:
@@ -168,7 +168,7 @@ async def delete(context: ApiContext, request: ApiRequest) -> ApiResponse:
 
 
 async def list_page(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Calls, the newest first. Raises: ParameterInvalid, PageTooLarge."""
+    """List the calls, the newest first. Raises: ParameterInvalid, PageTooLarge."""
     form = request.form
     status = form.choice("Status", STATUSES, error=ParameterInvalid)
     to, from_ = normalize_number(form.text("To") or ""), normalize_number(form.text("From") or "")

@@ -1,4 +1,4 @@
-"""Conferences: list, read, end, announce to. Source: Twilio API, Conference resource."""
+"""Serve conferences: list, read and end them, and play announcements. Source: Twilio API, Conference resource."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UPDATE: Final = frozenset({"Status", "AnnounceUrl", "AnnounceMethod"})
 
 
 def find(context: ApiContext, sid: str) -> Room:
-    """The conference of that SID; a bridge of two legs is none. Raises: NotFound."""
+    """Return the conference with that SID. A bridge of two legs is no conference. Raises: NotFound."""
     room = context.switch.state.rooms.get(RoomSid(sid))
     if room is None or room.kind != "conference":
         raise NotFound(f"there is no conference {sid}")
@@ -29,7 +29,7 @@ def find(context: ApiContext, sid: str) -> Room:
 
 
 def active(context: ApiContext, name: str) -> Room | None:
-    """The conference of that name that is not over: there is at most one."""
+    """Return the conference of that name that has not ended. There is at most one."""
     for room in context.switch.state.rooms.values():
         if room.kind == "conference" and room.name == name and room.status is not RoomStatus.COMPLETED:
             return room
@@ -37,14 +37,14 @@ def active(context: ApiContext, name: str) -> Room | None:
 
 
 async def fetch(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """One conference."""
+    """Return one conference. Raises: NotFound."""
     return ApiResponse(body=render.conference(find(context, request.path_params["Sid"])))
 
 
 async def update(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """End a conference, or play something to everybody in it.
+    """End a conference, or play an announcement to all its participants.
 
-    To end one that is over changes nothing; to announce to one is refused. Raises: ConferenceNotActive.
+    If the conference has ended, the end has no effect and the announcement is refused. Raises: ConferenceNotActive.
     """
     form = request.form
     room = find(context, request.path_params["Sid"])
@@ -60,7 +60,7 @@ async def update(context: ApiContext, request: ApiRequest) -> ApiResponse:
 
 
 async def list_page(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Conferences, the newest first. Raises: ParameterInvalid, PageTooLarge."""
+    """List the conferences, the newest first. Raises: ParameterInvalid, PageTooLarge."""
     form = request.form
     status, name = form.choice("Status", STATUSES), form.text("FriendlyName")
     created, updated = DateRange.read(form, "DateCreated"), DateRange.read(form, "DateUpdated")

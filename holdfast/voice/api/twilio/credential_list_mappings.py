@@ -1,4 +1,4 @@
-"""A domain's two gates: the credential lists whose users may call it, and those whose users may register.
+"""Serve the credential lists mapped to a domain: those whose users may call it, and those whose users may register.
 
 Source: Twilio API, SIP Domain `Auth/Calls` and `Auth/Registrations`; CredentialListMapping is the older name of the
 first.
@@ -21,37 +21,37 @@ from holdfast.voice.runtime.directory.access import CredentialListMapping, SipDo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MappingKind:
-    """One gate of every domain, and the operations at it. `legacy` shows it as the older resource does."""
+    """The mappings of one kind, with their operations. `legacy` renders them as the older resource does."""
 
     purpose: Literal["calls", "registrations"]
     legacy: bool = False
 
     async def add(self, context: ApiContext, request: ApiRequest) -> ApiResponse:
-        """Open the gate to a list. Raises: NotFound, ParameterMissing, ParameterInvalid, RecordExists."""
+        """Map a credential list to a domain. Raises: NotFound, ParameterMissing, ParameterInvalid, RecordExists."""
         domain, sid = domains.find(context, request.path_params["DomainSid"]), request.form.text("CredentialListSid")
         if sid is None:
             raise ParameterMissing("CredentialListSid is required")
         if context.directory.access.lists.get(sid) is None:
-            raise ParameterInvalid("CredentialListSid is no credential list of ours")
+            raise ParameterInvalid("CredentialListSid is no credential list of this account")
         mappings = self._mappings(domain)
         if any(mapping.sid == sid for mapping in mappings):
-            raise RecordExists("This list is at this gate already")
+            raise RecordExists("This credential list is mapped to the domain already")
         mapping = CredentialListMapping(sid=sid, created_at=context.switch.now())
         await self._put(context, domain, (*mappings, mapping))
         return ApiResponse(status=201, body=self._render(context, domain, mapping))
 
     async def fetch(self, context: ApiContext, request: ApiRequest) -> ApiResponse:
-        """One list at the gate. Raises: NotFound."""
+        """Return one mapping. Raises: NotFound."""
         return ApiResponse(body=self._render(context, *self._find(context, request)))
 
     async def remove(self, context: ApiContext, request: ApiRequest) -> ApiResponse:
-        """Close the gate to a list. Raises: NotFound."""
+        """Remove a mapping. Raises: NotFound."""
         domain, removed = self._find(context, request)
         await self._put(context, domain, tuple(each for each in self._mappings(domain) if each != removed))
         return ApiResponse(status=204, body=None)
 
     async def list_page(self, context: ApiContext, request: ApiRequest) -> ApiResponse:
-        """The lists at the gate, the newest first. Raises: NotFound."""
+        """List the mappings, the newest first. Raises: NotFound."""
         domain = domains.find(context, request.path_params["DomainSid"])
         body = page(
             self._mappings(domain)[::-1],
@@ -64,7 +64,7 @@ class MappingKind:
         return ApiResponse(body=body)
 
     def resources(self, path: str) -> tuple[Resource, Resource]:
-        """The gate's two resources below a domain."""
+        """Return the two resources of these mappings below a domain."""
         path = "/SIP/Domains/{DomainSid}" + path
         return (
             Resource(
@@ -83,7 +83,7 @@ class MappingKind:
         for mapping in self._mappings(domain):
             if mapping.sid == request.path_params["Sid"]:
                 return domain, mapping
-        raise NotFound("that list is not at this gate")
+        raise NotFound("that credential list is not mapped to the domain")
 
     async def _put(self, context: ApiContext, domain: SipDomain, mappings: tuple[CredentialListMapping, ...]) -> None:
         now = context.switch.now()

@@ -1,4 +1,4 @@
-"""SIP users: credential lists, and the credentials in them. Source: Twilio API, SIP CredentialList, SIP Credential.
+"""Serve credential lists and their credentials. Source: Twilio API, SIP CredentialList, SIP Credential.
 
 A user becomes a line, which may register and call, once its list is mapped to a domain.
 """
@@ -28,7 +28,7 @@ _USERNAME = re.compile(r"[A-Za-z0-9_.+-]{1,32}\Z")
 
 
 def find(context: ApiContext, sid: str) -> CredentialList:
-    """The list of that SID. Raises: NotFound."""
+    """Return the credential list with that SID. Raises: NotFound."""
     found = context.directory.access.lists.get(sid)
     if found is None:
         raise NotFound(f"there is no credential list {sid}")
@@ -53,7 +53,10 @@ def _name(form: Form) -> str:
 
 
 def _password(form: Form) -> str:
-    """Source: Twilio API, SIP Credential `Password`: at least 12 characters, a digit, both cases."""
+    """Return `Password`. Raises: ParameterMissing, ParameterInvalid.
+
+    Source: Twilio API, SIP Credential `Password`: at least 12 characters, a digit, both cases.
+    """
     password = form.raw("Password")
     if not password:
         raise ParameterMissing("Password is required")
@@ -67,7 +70,7 @@ def _password(form: Form) -> str:
 
 
 async def create(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Make an empty list. Raises: ParameterMissing, NameInvalid."""
+    """Create an empty list. Raises: ParameterMissing, NameInvalid."""
     now = context.switch.now()
     created = CredentialList(sid=new_sid("CL"), friendly_name=_name(request.form), created_at=now, updated_at=now)
     await context.directory.access.lists.put(created)
@@ -75,7 +78,7 @@ async def create(context: ApiContext, request: ApiRequest) -> ApiResponse:
 
 
 async def fetch(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """One list."""
+    """Return one list. Raises: NotFound."""
     return ApiResponse(body=render_access.credential_list(context.account, find(context, request.path_params["Sid"])))
 
 
@@ -88,13 +91,13 @@ async def update(context: ApiContext, request: ApiRequest) -> ApiResponse:
 
 
 async def delete(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Remove a list, and it from every domain's door. Raises: NotFound."""
+    """Delete a list and its mappings to domains. Raises: NotFound."""
     await context.directory.access.remove_list(find(context, request.path_params["Sid"]).sid)
     return ApiResponse(status=204, body=None)
 
 
 async def list_page(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Lists, the newest first."""
+    """List the credential lists, the newest first."""
     body = page(
         context.directory.access.lists.all(),
         form=request.form,
@@ -126,12 +129,12 @@ async def create_user(context: ApiContext, request: ApiRequest) -> ApiResponse:
 
 
 async def fetch_user(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """One user."""
+    """Return one user. Raises: NotFound."""
     return ApiResponse(body=render_access.credential(context.account, *_find_user(context, request)))
 
 
 async def update_user(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Give a user another password. Raises: NotFound, ParameterInvalid."""
+    """Set another password for a user. Raises: NotFound, ParameterInvalid."""
     credential_list, stored = _find_user(context, request)
     user = stored
     if request.form.raw("Password") is not None:
@@ -155,7 +158,7 @@ async def _store(context: ApiContext, credential_list: CredentialList, users: tu
 
 
 async def list_users(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """The users of a list, the newest first. Raises: NotFound."""
+    """List the users of a credential list, the newest first. Raises: NotFound."""
     credential_list = find(context, request.path_params["CredentialListSid"])
     body = page(
         credential_list.users[::-1],

@@ -1,4 +1,4 @@
-"""SIP domains: host names of ours, and what answers a call to them. Source: Twilio API, SIP Domain resource.
+"""Serve SIP domains: host names, and the document that answers calls to them. Source: Twilio API, SIP Domain resource.
 
 Deviation: any host name may be a domain, not only those under `sip.twilio.com`.
 """
@@ -32,7 +32,7 @@ _HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})+\Z")
 
 
 def find(context: ApiContext, sid: str) -> SipDomain:
-    """The domain of that SID. Raises: NotFound."""
+    """Return the domain with that SID. Raises: NotFound."""
     found = context.directory.access.domains.get(sid)
     if found is None:
         raise NotFound(f"there is no SIP domain {sid}")
@@ -40,7 +40,7 @@ def find(context: ApiContext, sid: str) -> SipDomain:
 
 
 def _host(form: Form, context: ApiContext, stored: SipDomain | None = None) -> str | None:
-    """`DomainName`. Raises: ParameterInvalid, RecordExists."""
+    """Return `DomainName`, or None when it was not sent. Raises: ParameterInvalid, RecordExists."""
     name = form.text("DomainName")
     if name is None:
         return None
@@ -53,7 +53,7 @@ def _host(form: Form, context: ApiContext, stored: SipDomain | None = None) -> s
 
 
 def _with_settings(domain: SipDomain, form: Form, *, now: float) -> SipDomain:
-    """The domain with what was sent laid over it. Raises: NameInvalid, VoiceUrlInvalid, MethodInvalid."""
+    """Return the domain with the parameters of the form set. Raises: NameInvalid, VoiceUrlInvalid, MethodInvalid."""
     stored = domain.voice
 
     def url(name: str, kept: str | None) -> str | None:
@@ -79,7 +79,7 @@ def _with_settings(domain: SipDomain, form: Form, *, now: float) -> SipDomain:
 
 
 async def create(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Make a domain. Raises: ParameterMissing, ParameterInvalid, RecordExists, and those of its settings."""
+    """Create a domain. Raises: ParameterMissing, ParameterInvalid, RecordExists, and the errors of its settings."""
     name = _host(request.form, context)
     if name is None:
         raise ParameterMissing("DomainName is required")
@@ -98,12 +98,12 @@ async def create(context: ApiContext, request: ApiRequest) -> ApiResponse:
 
 
 async def fetch(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """One domain."""
+    """Return one domain. Raises: NotFound."""
     return ApiResponse(body=render_access.domain(context.account, find(context, request.path_params["Sid"])))
 
 
 async def update(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Change what was sent. Raises: NotFound, ParameterInvalid, RecordExists, and those of its settings."""
+    """Set the parameters that were sent. Raises: NotFound, RecordExists, and the errors of each parameter."""
     stored = find(context, request.path_params["Sid"])
     name = _host(request.form, context, stored)
     domain = _with_settings(
@@ -114,13 +114,13 @@ async def update(context: ApiContext, request: ApiRequest) -> ApiResponse:
 
 
 async def delete(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Remove a domain. Raises: NotFound."""
+    """Delete a domain. Raises: NotFound."""
     await context.directory.access.domains.remove(find(context, request.path_params["Sid"]).sid)
     return ApiResponse(status=204, body=None)
 
 
 async def list_page(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Domains, the newest first."""
+    """List the domains, the newest first."""
     body = page(
         context.directory.access.domains.all(),
         form=request.form,

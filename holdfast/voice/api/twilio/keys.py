@@ -1,4 +1,7 @@
-"""API keys: make, read, list, rename, delete. Source: Twilio API, Key resource; `/SigningKeys` is its older name."""
+"""Serve API keys: create, read, list, rename and delete them.
+
+Source: Twilio API, Key resource; `/SigningKeys` is its older name.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ WRITE: Final = frozenset({"FriendlyName"})
 
 
 def find(context: ApiContext, sid: str) -> ApiKey:
-    """The key of that SID. Raises: NotFound."""
+    """Return the key with that SID. Raises: NotFound."""
     key = context.directory.access.keys.get(sid)
     if key is None:
         raise NotFound(f"there is no key {sid}")
@@ -26,7 +29,7 @@ def find(context: ApiContext, sid: str) -> ApiKey:
 
 
 async def create(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Make a key. Its secret is told now and never again. Raises: NameInvalid."""
+    """Create a key. Only this answer shows its secret. Raises: NameInvalid."""
     now, sid, secret = context.switch.now(), new_sid("SK"), secrets.token_hex(16)
     name = read_name(request.form, "")
     key = ApiKey(sid=sid, friendly_name=name, digest=digest_secret(secret), created_at=now, updated_at=now)
@@ -35,7 +38,7 @@ async def create(context: ApiContext, request: ApiRequest) -> ApiResponse:
 
 
 async def fetch(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """One key."""
+    """Return one key. Raises: NotFound."""
     return ApiResponse(body=render_access.key(find(context, request.path_params["Sid"])))
 
 
@@ -48,13 +51,13 @@ async def update(context: ApiContext, request: ApiRequest) -> ApiResponse:
 
 
 async def delete(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Revoke a key: it signs nobody in from now on. Raises: NotFound."""
+    """Delete a key, which authenticates no request from then on. Raises: NotFound."""
     await context.directory.access.keys.remove(find(context, request.path_params["Sid"]).sid)
     return ApiResponse(status=204, body=None)
 
 
 async def list_page(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Keys, the newest first."""
+    """List the keys, the newest first."""
     body = page(
         context.directory.access.keys.all(),
         form=request.form,

@@ -1,4 +1,4 @@
-"""Notifications: read what was logged, of the account or of one call. Source: Twilio API, Notification resource."""
+"""Serve the notifications of the account or of one call. Source: Twilio API, Notification resource."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from holdfast.voice.runtime.http.destination import without_secrets
 from holdfast.voice.runtime.notifications import LoggedNotification
 
 EXCHANGE_DELAY_S: Final = 1.0
-"""An exchange is written down when it is over, a moment after what went wrong in it was told."""
+"""Units: seconds. An exchange is recorded when it ends, shortly after the error in it was logged."""
 LIST: Final = PAGING | date_filters("MessageDate") | {"Log"}
 
 
 def _notifications(context: ApiContext, request: ApiRequest) -> list[LoggedNotification]:
-    """The notifications the path is about. Raises: NotFound."""
+    """Return the notifications of the call in the path, or of the account. Raises: NotFound."""
     sid = request.path_params.get("CallSid")
     if sid is None:
         return context.notifications.newest()
@@ -31,7 +31,7 @@ def _notifications(context: ApiContext, request: ApiRequest) -> list[LoggedNotif
 
 
 async def list_page(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Notifications, the newest first. Raises: NotFound, ParameterInvalid, PageTooLarge."""
+    """List the notifications, the newest first. Raises: NotFound, ParameterInvalid, PageTooLarge."""
     level = request.form.choice("Log", ("0", "1"))
     when = DateRange.read(request.form, "MessageDate")
     rows = [
@@ -51,7 +51,7 @@ async def list_page(context: ApiContext, request: ApiRequest) -> ApiResponse:
 
 
 async def fetch(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """One notification. Raises: NotFound."""
+    """Return one notification. Raises: NotFound."""
     for notice in _notifications(context, request):
         if notice.sid == request.path_params["Sid"]:
             body = render.full_notification(context.account, notice) | await _exchange(context, notice)
@@ -60,7 +60,7 @@ async def fetch(context: ApiContext, request: ApiRequest) -> ApiResponse:
 
 
 async def _exchange(context: ApiContext, notice: LoggedNotification) -> Json:
-    """What was url and answered when it went wrong: the newest exchange of the call with that address until then."""
+    """Return the request and response of the error: the call's newest exchange with that URL until then."""
     logged = notice.notification
     if logged.call is None or not logged.url:
         return {}
@@ -69,7 +69,7 @@ async def _exchange(context: ApiContext, notice: LoggedNotification) -> Json:
         for entry in await context.journal.entries(logged.call)
         if entry.kind == EXCHANGE and entry.at <= notice.logged_at + EXCHANGE_DELAY_S
     ]
-    url = without_secrets(logged.url)  # a GET went there with its form in the query
+    url = without_secrets(logged.url)  # a GET has its form in the query
     exchange = next((data for data in reversed(entries) if data["url"].startswith(url)), None)
     if exchange is None:
         return {}

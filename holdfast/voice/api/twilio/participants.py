@@ -1,4 +1,4 @@
-"""Participants: who is in a conference; hold, mute, coach, announce, kick, and call somebody in.
+"""Serve the participants of a conference: list, hold, mute, coach and remove them, announce to them, call them in.
 
 Source: Twilio API, Participant resource.
 """
@@ -70,7 +70,7 @@ LIST: Final = PAGING | {"Muted", "Hold", "Coaching"}
 
 
 def find(context: ApiContext, request: ApiRequest) -> tuple[Room, Participant]:
-    """The participant that the path names by call SID or label. Raises: NotFound."""
+    """Return the participant that the path names by call SID or label. Raises: NotFound."""
     room = conferences.find(context, request.path_params["ConferenceSid"])
     name = request.path_params["CallSid"]
     for member in _visible(room):
@@ -80,20 +80,20 @@ def find(context: ApiContext, request: ApiRequest) -> tuple[Room, Participant]:
 
 
 def _visible(room: Room) -> tuple[Participant, ...]:
-    """A completed conference lists nobody."""
+    """Return the participants that lists show. A completed conference shows none."""
     return () if room.status is RoomStatus.COMPLETED else room.participants
 
 
 async def fetch(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """One participant."""
+    """Return one participant. Raises: NotFound."""
     return ApiResponse(body=render.participant(*find(context, request)))
 
 
 async def update(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Hold, resume, mute, coach, announce: what was sent is changed, all else stays.
+    """Hold, resume, mute or coach a participant, or announce to it. Parameters that were not sent change nothing.
 
-    Hold music is fetched with GET unless told otherwise; an empty HoldUrl is silence. CallSidToCoach alone means
-    Coaching=true. Raises: NotFound, CoachTargetHeld, CoachTargetAbsent, and those of each parameter.
+    Hold music is fetched with GET unless HoldMethod is POST; an empty HoldUrl is silence. CallSidToCoach alone means
+    Coaching=true. Raises: NotFound, CoachTargetHeld, CoachTargetAbsent, and the errors of each parameter.
     """
     form = request.form
     room, member = find(context, request)
@@ -122,14 +122,14 @@ async def update(context: ApiContext, request: ApiRequest) -> ApiResponse:
 
 
 async def remove(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Remove a participant; their call goes on behind its `<Dial>`, or ends if it was called in. Raises: NotFound."""
+    """Remove a participant. Its call continues after its `<Dial>`, or ends if it was called in. Raises: NotFound."""
     room, member = find(context, request)
     await context.switch.execute(RemoveParticipant(room=room.sid, call=member.call))
     return ApiResponse(status=204, body=None)
 
 
 async def list_page(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """The participants of a conference, the newest first. Raises: NotFound, PageTooLarge, ParameterInvalid."""
+    """List the participants of a conference, the newest first. Raises: NotFound, PageTooLarge, ParameterInvalid."""
     form = request.form
     room = conferences.find(context, request.path_params["ConferenceSid"])
     muted, hold, coaching = form.flag("Muted"), form.flag("Hold"), form.flag("Coaching")
@@ -150,9 +150,9 @@ async def list_page(context: ApiContext, request: ApiRequest) -> ApiResponse:
 
 
 async def create(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Call somebody whose only document is to join the conference: an active one by SID, or any by name.
+    """Call a party into the conference: an active one by SID, or any by name.
 
-    Raises: ConferenceNotActive, LabelInvalid, LabelTaken, BeingStopped, and those of each parameter.
+    Raises: ConferenceNotActive, LabelInvalid, LabelTaken, ServerStopping, and the errors of each parameter.
     """
     context.refuse_when_stopping()
     form = request.form
@@ -189,7 +189,7 @@ async def create(context: ApiContext, request: ApiRequest) -> ApiResponse:
 
 
 def _joined(context: ApiContext, name: str, sid: RoomSid) -> Room:
-    """The conference in which a seat was reserved. Raises: ConferenceNotActive when it ended meanwhile."""
+    """Return the conference in which a seat was reserved. Raises: ConferenceNotActive when it ended meanwhile."""
     room = conferences.active(context, name) or context.switch.state.rooms.get(sid)
     if room is None:
         raise ConferenceNotActive(f"Conference {name} is over")
@@ -197,7 +197,7 @@ def _joined(context: ApiContext, name: str, sid: RoomSid) -> Room:
 
 
 def _room(context: ApiContext, named: str) -> Room | None:
-    """The conference to join; None: a new one of that name. Raises: ConferenceNotActive, ParameterInvalid."""
+    """Return the conference to join, or None for a new one. Raises: ConferenceNotActive, ParameterInvalid."""
     if not is_sid(named, "CF"):
         if len(named) > MAX_NAME:
             raise ParameterInvalid(f"A conference's friendly name has up to {MAX_NAME} characters")
@@ -247,7 +247,7 @@ def _label(form: Form, room: Room | None) -> str | None:
 
 
 def document(admission: Admission) -> str:
-    """The TwiML that lets a called party into a conference."""
+    """Return the TwiML with which a called party joins a conference."""
     values = {
         "muted": str(admission.muted).lower(),
         "beep": admission.beep,

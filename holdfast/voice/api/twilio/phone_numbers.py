@@ -1,4 +1,4 @@
-"""Phone numbers of ours. Source: Twilio API, IncomingPhoneNumber resource.
+"""Serve the phone numbers of the account. Source: Twilio API, IncomingPhoneNumber resource.
 
 Every number is a local one: `/Local` lists them all, `/Mobile` and `/TollFree` none.
 """
@@ -36,7 +36,7 @@ _AREA_CODE = re.compile(r"[2-9][0-9]{2}\Z")
 
 
 def find(context: ApiContext, sid: str) -> NumberRecord:
-    """The number of that SID. Raises: NotFound."""
+    """Return the number with that SID. Raises: NotFound."""
     number = context.directory.number_of_sid(sid)
     if number is None:
         raise NotFound(f"there is no number {sid}")
@@ -44,7 +44,7 @@ def find(context: ApiContext, sid: str) -> NumberRecord:
 
 
 async def create(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Make a number ours.
+    """Add a number to the account.
 
     Raises: NumberInvalid, NumberTaken, AreaCodeInvalid, AreaCodeExhausted, ApplicationInvalid.
     """
@@ -55,7 +55,7 @@ async def create(context: ApiContext, request: ApiRequest) -> ApiResponse:
 
 
 def _requested_number(form: Form, context: ApiContext) -> str:
-    """The number asked for; by area code the first free one of those reserved for fiction (555-0100 to 555-0199)."""
+    """Return the requested number; by area code the first free one reserved for fiction (555-0100 to 555-0199)."""
     phone_number, area_code = form.text("PhoneNumber"), form.text("AreaCode")
     if phone_number is None and area_code is not None:
         if not _AREA_CODE.match(area_code):
@@ -74,7 +74,7 @@ def _requested_number(form: Form, context: ApiContext) -> str:
 
 
 def _with_settings(number: NumberRecord, form: Form, context: ApiContext) -> NumberRecord:
-    """The number with what was sent laid over it. Raises: ApplicationInvalid, and those of voice settings."""
+    """Return the number with the parameters of the form set. Raises: ApplicationInvalid and those of `read_voice`."""
     application = number.voice_application_sid
     if form.raw("VoiceApplicationSid") is not None:
         application = form.text("VoiceApplicationSid")
@@ -90,25 +90,25 @@ def _with_settings(number: NumberRecord, form: Form, context: ApiContext) -> Num
 
 
 async def fetch(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """One number."""
+    """Return one number. Raises: NotFound."""
     return ApiResponse(body=render.phone_number(context.account, find(context, request.path_params["Sid"])))
 
 
 async def update(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Change how a number answers. Raises: NotFound, ApplicationInvalid, VoiceUrlInvalid, MethodInvalid."""
+    """Change how a number is answered. Raises: NotFound, ApplicationInvalid, VoiceUrlInvalid, MethodInvalid."""
     number = _with_settings(find(context, request.path_params["Sid"]), request.form, context)
     await context.directory.put_number(number)
     return ApiResponse(body=render.phone_number(context.account, number))
 
 
 async def delete(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Give a number up. Raises: NotFound."""
+    """Remove a number from the account. Raises: NotFound."""
     await context.directory.remove_number(find(context, request.path_params["Sid"]).phone_number)
     return ApiResponse(status=204, body=None)
 
 
 async def list_page(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Numbers, the newest first; `PhoneNumber` may be a part of one, with `*` for any one digit."""
+    """List the numbers, the newest first. `PhoneNumber` may be a part of a number, with `*` for any one digit."""
     pattern, name = request.form.text("PhoneNumber"), request.form.text("FriendlyName")
     wanted = re.compile("".join("[0-9]" if character == "*" else re.escape(character) for character in pattern or ""))
     rows = [
@@ -120,7 +120,7 @@ async def list_page(context: ApiContext, request: ApiRequest) -> ApiResponse:
 
 
 async def list_none(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Numbers of a type that none of ours has."""
+    """List the numbers of a type that no number here has."""
     return _page(context, request, [])
 
 

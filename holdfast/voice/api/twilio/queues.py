@@ -1,4 +1,4 @@
-"""Queues and their members: make, read, list, rename, delete; take a waiting call out.
+"""Serve queues and their members: create, read, list, rename and delete queues, and dequeue members.
 
 Source: Twilio API, Queue and Member resources.
 """
@@ -30,7 +30,7 @@ SETTINGS: Final = frozenset({"FriendlyName", "MaxSize"})
 
 
 def find(context: ApiContext, sid: str) -> Queue:
-    """The queue of that SID. Raises: NotFound."""
+    """Return the queue with that SID. Raises: NotFound."""
     queue = context.switch.state.queues.get(QueueSid(sid))
     if queue is None or queue.deleted:
         raise NotFound(f"there is no queue {sid}")
@@ -38,7 +38,7 @@ def find(context: ApiContext, sid: str) -> Queue:
 
 
 async def create(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Make a queue. Raises: NameInvalid, ParameterInvalid, QueueNameTaken."""
+    """Create a queue. Raises: NameInvalid, ParameterInvalid, QueueNameTaken."""
     name = _name(request.form)
     if name is None:
         raise NameInvalid("FriendlyName is required")
@@ -50,12 +50,12 @@ async def create(context: ApiContext, request: ApiRequest) -> ApiResponse:
 
 
 async def fetch(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """One queue."""
+    """Return one queue. Raises: NotFound."""
     return ApiResponse(body=render.queue(find(context, request.path_params["Sid"]), now=context.switch.now()))
 
 
 async def update(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Rename or resize. Fewer places than members keeps those who wait. Raises: QueueNameTaken, NotFound."""
+    """Rename or resize a queue. Members stay if the new size is smaller. Raises: QueueNameTaken, NotFound."""
     queue = find(context, request.path_params["Sid"])
     name, size = _name(request.form), _max_size(request.form)
     if name is not None or size is not None:
@@ -64,13 +64,13 @@ async def update(context: ApiContext, request: ApiRequest) -> ApiResponse:
 
 
 async def delete(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Remove an empty queue. Raises: QueueNotEmpty, NotFound."""
+    """Delete an empty queue. Raises: QueueNotEmpty, NotFound."""
     await context.switch.execute(DeleteQueue(queue=find(context, request.path_params["Sid"]).sid))
     return ApiResponse(status=204, body=None)
 
 
 async def list_page(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Queues, the newest first."""
+    """List the queues, the newest first."""
     rows = newest_first(
         (queue for queue in context.switch.state.queues.values() if not queue.deleted), lambda queue: queue.created_at
     )
@@ -103,7 +103,7 @@ def _max_size(form: Form) -> int | None:
 
 
 def position_of(queue: Queue, name: str) -> int:
-    """The place of a member, counted from 1: of a call, or of the first with `Front`. Raises: NotFound."""
+    """Return the position of a member, counted from 1: of a call, or of the first by `Front`. Raises: NotFound."""
     for position, member in enumerate(queue.members, start=1):
         if name in (FRONT, member.call):
             return position
@@ -111,7 +111,7 @@ def position_of(queue: Queue, name: str) -> int:
 
 
 async def fetch_member(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """One member, by call or `Front`."""
+    """Return one member, named by its call or `Front`. Raises: NotFound."""
     queue = find(context, request.path_params["QueueSid"])
     position = position_of(queue, request.path_params["CallSid"])
     waiting = queue.members[position - 1]
@@ -119,7 +119,7 @@ async def fetch_member(context: ApiContext, request: ApiRequest) -> ApiResponse:
 
 
 async def dequeue(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Take one out and give it a document; the answer shows it as it waited. Raises: NotFound, UrlInvalid."""
+    """Dequeue a member and run a document for it. The answer shows it as it waited. Raises: NotFound, UrlInvalid."""
     queue = find(context, request.path_params["QueueSid"])
     document = request.form.request("Url", "Method", error=UrlInvalid)
     if document is None:
@@ -131,7 +131,7 @@ async def dequeue(context: ApiContext, request: ApiRequest) -> ApiResponse:
 
 
 async def list_members(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Who waits, in the order of the queue."""
+    """List the members in the order of the queue."""
     queue = find(context, request.path_params["QueueSid"])
     now = context.switch.now()
     body = page(

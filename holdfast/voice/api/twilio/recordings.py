@@ -1,4 +1,4 @@
-"""Recordings: begin, pause, stop, list, read, download, delete; of the account, of a call, of a conference.
+"""Serve recordings of the account, a call or a conference: start, pause, stop, list, read, download, delete.
 
 Source: Twilio API, Recording, Call Recording and Conference Recording resources.
 """
@@ -27,22 +27,22 @@ CURRENT: Final = "Twilio.CURRENT"
 LIST: Final = PAGING | date_filters("DateCreated")
 LIST_ALL: Final = LIST | {"CallSid", "ConferenceSid", "IncludeSoftDeleted"}
 _encoding = asyncio.Semaphore(1)
-"""One file is encoded at a time: it is the processor's work, and calls come first."""
+"""One file is encoded at a time: encoding uses the processor, and calls have priority."""
 
 
 class MonoOnly(AskedWrong):
-    """Two channels were asked for of a recording that has recording."""
+    """A client requests two channels of a recording that has one."""
 
     code = 16113
 
 
 def find(context: ApiContext, request: ApiRequest, sid: str, *, include_deleted: bool = False) -> Recording:
-    """The recording of that SID, of the call or conference in the path. Raises: NotFound."""
+    """Return the recording with that SID, of the call or conference in the path. Raises: NotFound."""
     candidates = list(_recordings(context, request))
     if sid == CURRENT:
         live = [recording for recording in candidates if recording.live]
         if len(live) != 1:
-            raise NotFound(f"there are {len(live)} recordings under way, not recording")
+            raise NotFound(f"there are {len(live)} live recordings, not one")
         return live[0]
     recording = context.switch.state.recordings.get(RecordingSid(sid))
     if (
@@ -55,7 +55,7 @@ def find(context: ApiContext, request: ApiRequest, sid: str, *, include_deleted:
 
 
 def _recordings(context: ApiContext, request: ApiRequest) -> Iterator[Recording]:
-    """The recordings of the call or conference in the path; all when it names neither. Raises: NotFound."""
+    """Yield the recordings of the call or conference in the path, or all. Raises: NotFound."""
     call, room = request.path_params.get("CallSid"), request.path_params.get("ConferenceSid")
     if call is not None:
         calls.find(context, call)
@@ -67,7 +67,7 @@ def _recordings(context: ApiContext, request: ApiRequest) -> Iterator[Recording]
 
 
 async def start(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Record a live call from now on. Raises: NotFound, CallNotInProgress."""
+    """Start a recording of a live call. Raises: NotFound, CallNotInProgress."""
     call = calls.find(context, request.path_params["CallSid"])
     terms = read_recording(request.form, context, source="StartCallRecordingAPI", trim=False)
     sid = RecordingSid(new_sid("RE"))
@@ -76,7 +76,7 @@ async def start(context: ApiContext, request: ApiRequest) -> ApiResponse:
 
 
 async def update(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Pause, go on, or stop. Raises: NotFound, ParameterInvalid, RecordingNotActive."""
+    """Pause, resume or stop a recording. Raises: NotFound, ParameterInvalid, RecordingNotActive."""
     recording = find(context, request, request.path_params["Sid"])
     status = request.form.choice("Status", ("paused", "in-progress", "stopped"), error=ParameterInvalid)
     behavior = request.form.choice("PauseBehavior", ("skip", "silence"), error=ParameterInvalid)
@@ -94,7 +94,7 @@ async def update(context: ApiContext, request: ApiRequest) -> ApiResponse:
 
 
 async def fetch(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """What is known of a recording (`.json`), or its sound: WAV, or MP3 when the name ends so.
+    """Return a recording as JSON (`.json`), or its audio: WAV, or MP3 when the path ends in `.mp3`.
 
     Raises: NotFound, MonoOnly.
     """
@@ -102,16 +102,16 @@ async def fetch(context: ApiContext, request: ApiRequest) -> ApiResponse:
     wants_json = request.path.endswith(".json")
     name, _, kind = sid.partition(".") if sid != CURRENT else (sid, "", "")
     if kind not in ("", "wav", "mp3") or (kind and wants_json):
-        raise NotFound(f"a recording cannot be had as {kind}")
+        raise NotFound(f"a recording is not available as {kind}")
     recording = find(context, request, name, include_deleted=_includes_deleted(request))
     if wants_json:
         return ApiResponse(body=_render(request, recording))
     path = None if context.recordings is None else context.recordings.path(recording.sid)
     if path is None or recording.status is not RecordingStatus.COMPLETED:
-        raise NotFound(f"recording {recording.sid} has no sound")
+        raise NotFound(f"recording {recording.sid} has no audio")
     wanted = request.form.integer("RequestedChannels", low=1, high=2)
     if wanted == 2 and recording.channels == 1:
-        raise MonoOnly(f"Recording {recording.sid} has recording channel")
+        raise MonoOnly(f"Recording {recording.sid} has one channel")
     mixed = recording.channels == 2 and wanted == 1
     if kind == "mp3":
         async with _encoding:
@@ -128,13 +128,13 @@ async def fetch(context: ApiContext, request: ApiRequest) -> ApiResponse:
 
 
 async def delete(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Delete the sound. What is known of it stays, for lists that ask for it. Raises: NotFound, RecordNotFinished."""
+    """Delete the audio. The record stays, for lists that include it. Raises: NotFound, RecordNotFinished."""
     await context.switch.execute(DeleteRecording(recording=find(context, request, request.path_params["Sid"]).sid))
     return ApiResponse(status=204, body=None)
 
 
 async def list_page(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Recordings, the newest first. Raises: NotFound, ParameterInvalid, PageTooLarge."""
+    """List the recordings, the newest first. Raises: NotFound, ParameterInvalid, PageTooLarge."""
     form = request.form
     created = DateRange.read(form, "DateCreated")
     call, room = (form.text("CallSid"), form.text("ConferenceSid")) if _is_account_list(request) else (None, None)
@@ -160,17 +160,17 @@ async def list_page(context: ApiContext, request: ApiRequest) -> ApiResponse:
 
 
 def _includes_deleted(request: ApiRequest) -> bool:
-    """Whether what is known of deleted recordings is asked for, too: of the account, not of a call or conference."""
+    """Return whether the request includes deleted recordings, which only the account's own paths can."""
     return _is_account_list(request) and request.form.flag("IncludeSoftDeleted") is True
 
 
 def _is_account_list(request: ApiRequest) -> bool:
-    """Whether the path is about every recording, not those of recording call or conference."""
+    """Return whether the path is of all recordings, not of one call or conference."""
     return not request.path_params.keys() & {"CallSid", "ConferenceSid"}
 
 
 def _render(request: ApiRequest, recording: Recording) -> render.Json:
-    """A recording as the resource that was asked shows it."""
+    """Return a recording as the requested resource shows it."""
     if "CallSid" in request.path_params:
         return render.recording(recording, within="call")
     return render.recording(recording, within="conference" if "ConferenceSid" in request.path_params else "account")
