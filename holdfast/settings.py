@@ -1,7 +1,8 @@
-"""Settings: one frozen value, read once at start from flags, environment, `holdfast.toml` and defaults, in that order.
+"""Read the settings once at start, from flags, environment, `holdfast.toml` and defaults, in that order.
 
-A wrong value is refused here, naming the setting, where it came from, the value and what is allowed.
-Length: every setting with what is allowed, those of lines, numbers and trunks too, and how each is explained.
+They are one frozen value. A wrong value is refused here; the error names the setting, its origin, the value and what is
+allowed.
+Length: every setting with its allowed values, those of lines, numbers and trunks too, and how each is explained.
 """
 
 from __future__ import annotations
@@ -30,13 +31,13 @@ from pydantic_settings import (
 PREFIX = "HOLDFAST_"
 FILE = "holdfast.toml"
 OTHER_VARIABLE_NAMES = frozenset({"CONFIG", "API"})
-"""What else may follow the prefix: where the file is, and where the holds library finds the engine."""
+"""The other names that may follow the prefix: the path of the file, and the engine's URL for the holds library."""
 MAX_FILE_BYTES = 1_000_000
 """Longest settings file, in bytes."""
 
 
 class SettingsInvalid(Exception):
-    """Settings that nothing can be started with. `problems` has one sentence for each, in a person's words."""
+    """The settings cannot be used. `problems` has one sentence for each fault."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
@@ -44,7 +45,7 @@ class SettingsInvalid(Exception):
 
 
 def default_store() -> str:
-    """A SQLite file in the user's data directory. Source: XDG Base Directory Specification, XDG_DATA_HOME."""
+    """Return the URL of a SQLite file in the user's data directory. Source: XDG Base Directory Specification."""
     data = os.environ.get("XDG_DATA_HOME", "")
     home = Path(data) if data.startswith("/") else Path.home() / ".local" / "share"
     return f"sqlite:///{home / 'holdfast' / 'holdfast.db'}"
@@ -125,22 +126,22 @@ E164 = Annotated[str, Field(pattern=r"^\+[1-9][0-9]{1,14}$")]
 
 
 RtpSource = Literal["named", "signalling", "any"]
-RTP_SOURCE = "named, signalling or any: from where RTP is believed beside the address that a description names"
+RTP_SOURCE = "named, signalling or any: from where RTP is accepted beside the address that a description names"
 
 
 class Line(BaseModel):
-    """A SIP user that may register, and call what begins with one of `may_call`."""
+    """A SIP user that may register, and call numbers and names that begin with one of `may_call`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-    password: Annotated[str, Field(min_length=1, repr=False, description="a text: what the phone signs in with")]
+    password: Annotated[str, Field(min_length=1, repr=False, description="a text: the password of the phone")]
     may_call: tuple[str, ...] = Field(
-        ("",), description='a list such as ["+1555", "100"]: what it may call begins so; []: nobody'
+        ("",), description='a list such as ["+1555", "100"]: prefixes of what it may call; []: it may not call'
     )
     rtp_source: RtpSource | None = Field(None, description=RTP_SOURCE)
 
 
 class Number(BaseModel):
-    """A phone number of ours. `voice_url` None: it rings the line registered under the number."""
+    """A phone number of this account. Without `voice_url` it rings the line of that name."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
     voice_url: WebAddress | None = Field(None, description="an http:// or https:// address")
@@ -160,24 +161,28 @@ class Route(BaseModel):
     transport: Annotated[Literal["UDP", "TCP", "TLS"], BeforeValidator(_upper)] = Field(
         "UDP", description="udp, tcp or tls"
     )
-    user: str | None = Field(None, description="a text: who we are there")
+    user: str | None = Field(None, description="a text: our user name at the trunk")
     password: str | None = Field(None, repr=False, description="a text: the password of user")
-    realm: str | None = Field(None, description="a text: the realm whose challenges are answered; several with commas")
+    realm: str | None = Field(
+        None, description="a text: the realm whose challenges we answer; separate several by commas"
+    )
     caller_id: E164 | None = Field(None, description="a number such as +15550100, shown in place of the caller's")
     identity: Annotated[str, Field(pattern=r"^(caller|\+[1-9][0-9]{1,14})$")] | None = Field(
-        None, description="caller, or a number such as +15550100: who P-Asserted-Identity says is calling"
+        None, description="caller, or a number such as +15550100: the caller in P-Asserted-Identity"
     )
-    tls_name: str | None = Field(None, description="a text: the name in its certificate")
+    tls_name: str | None = Field(None, description="a text: the name in the trunk's certificate")
     sources: tuple[Network, ...] = Field(
-        (), description='a list of addresses or networks such as ["203.0.113.0/28"], from where its calls come in'
+        (), description='a list of addresses or networks such as ["203.0.113.0/28"], from which its calls come in'
     )
-    register_: bool = Field(False, alias="register", description="true or false: whether we register there as user")
+    register_: bool = Field(
+        False, alias="register", description="true or false: whether we register with the trunk as user"
+    )
     domain: Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?$")] | None = Field(
-        None, description="a host name: the one it knows us under"
+        None, description="a host name: the domain in our requests to the trunk"
     )
     rtp_source: RtpSource | None = Field(None, description=RTP_SOURCE)
     backup: Annotated[Route, BeforeValidator(_route_from_host)] | None = Field(
-        None, description="a trunk of its own, tried when this one has no service"
+        None, description="another trunk, used when this one has no service"
     )
 
     @model_validator(mode="after")
@@ -193,7 +198,7 @@ def _is_reachable(ip: str) -> bool:
 
 
 class Settings(BaseSettings):
-    """Everything that can be set. Every field's `description` says what is allowed."""
+    """The settings of a server. The `description` of each field says what is allowed."""
 
     model_config = SettingsConfigDict(
         frozen=True,
@@ -207,59 +212,64 @@ class Settings(BaseSettings):
     http_host: str = Field("127.0.0.1", min_length=1, description="an address or host name to listen on")
     http_port: Port = Field(8080, description="a port from 0 to 65535 (0: any that is free)")
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_split)] = Field(
-        (), description="addresses or networks of proxies in front of us, separated by commas"
+        (), description="addresses or networks of trusted proxies, separated by commas"
     )
     sip_host: Numeric = Field("127.0.0.1", description="a numeric IP address to listen on")
     sip_port: Port = Field(5060, description="a port from 0 to 65535 (0: any that is free)")
     sip_trust_loopback: bool = Field(
-        True, description="true or false: whether, listening on loopback, we take calls of anybody there"
+        True, description="true or false: whether unauthenticated clients may call when SIP listens on loopback"
     )
     sip_quiet: bool = Field(
-        False, description="true or false: whether scanners, and strangers that do not register, get no answer"
+        False,
+        description="true or false: whether scanners, and unauthenticated peers that do not register, get no answer",
     )
     sip_sha256: bool = Field(
-        False, description="true or false: whether phones are asked to prove themselves by SHA-256, or else by MD5"
+        False,
+        description="true or false: whether phones are challenged by SHA-256, and by MD5 where they cannot",
     )
     sip_tls_certificate: Path | None = Field(
-        None, description="a PEM file with the certificate SIP over TLS shows, and its chain"
+        None, description="a PEM file with the certificate of SIP over TLS, and its chain"
     )
-    sip_tls_key: Path | None = Field(None, description="a PEM file with its private key (not needed if in the same)")
+    sip_tls_key: Path | None = Field(
+        None, description="a PEM file with its private key (not needed if it is in the same file)"
+    )
     sip_tls_authorities: Path | None = Field(
-        None, description="a PEM file with authorities to believe beside the system's, for TLS connections of ours"
+        None, description="a PEM file with authorities to trust beside the system's, for TLS connections that we open"
     )
     sip_tls_port: Port = Field(
         5061, description="a port from 0 to 65535 (0: any that is free), used with a certificate"
     )
     sip_srtp: Literal["accept", "offer", "require"] = Field(
-        "accept", description="accept, offer or require: what is thought of SRTP on lines that use TLS"
+        "accept", description="accept, offer or require: how SRTP is used on lines that use TLS"
     )
     sip_srtp_without_tls: bool = Field(
-        False, description="true or false: whether keys of SRTP are taken where everybody on the way can read them"
+        False,
+        description="true or false: whether SRTP keys are accepted without TLS, where others on the path can read them",
     )
     session_expires_s: Annotated[int, AfterValidator(_no_short_session)] = Field(
         1800, description="seconds, 90 or more: the session timer of calls (RFC 4028); 0: none"
     )
     keepalive_s: Annotated[float, Field(ge=0)] = Field(
-        60.0, description="seconds without a word after which the phone of a call is asked by OPTIONS; 0: never"
+        60.0, description="seconds without a SIP message after which a call's phone is sent OPTIONS; 0: never"
     )
     rtp_timeout_s: Annotated[float, Field(ge=0)] = Field(
-        60.0, description="seconds without sound after which a call is ended; 0: never"
+        60.0, description="seconds without audio after which a call is ended; 0: never"
     )
     rtp_timeout_held_s: Annotated[float, Field(ge=0)] = Field(
-        3600.0, description="the same while the phone holds by itself; 0: never"
+        3600.0, description="the same while the phone itself holds; 0: never"
     )
     rtp_ip: Numeric | None = Field(
-        None, description="the numeric IP address of this machine that phones send sound to (not 0.0.0.0)"
+        None, description="the numeric IP address of this machine to which phones send audio (not 0.0.0.0)"
     )
     public_ip: Numeric | None = Field(
         None,
-        description="the numeric IPv4 address phones reach this machine at, when a router in front of it translates it",
+        description="the numeric IPv4 address at which phones reach this machine through a NAT router",
     )
     rtp_base: Annotated[int, Field(ge=1024, le=65534), AfterValidator(_even)] = Field(
         16384, description="an even port from 1024 to 65534, the first of the RTP ports"
     )
     rtp_rows: Annotated[int, Field(ge=2, le=4096)] = Field(
-        512, description="how many legs can have sound at once: 2 to 4096, two ports each, the last below 65536"
+        512, description="how many legs can have audio at once: 2 to 4096, two ports each, the last below 65536"
     )
     rtp_source: RtpSource = Field("signalling", description=RTP_SOURCE)
     store: Annotated[str, AfterValidator(_sqlite)] = Field(
@@ -277,17 +287,15 @@ class Settings(BaseSettings):
         (), description="host names, addresses or networks such as 10.0.0.0/8, separated by commas"
     )
     webhook_authorities: Path | None = Field(
-        None, description="a PEM file of authorities that webhooks trust beside the system's own"
+        None, description="a PEM file with authorities that webhooks trust beside the system's"
     )
     api_requests_per_s: Annotated[float, Field(gt=0, le=100_000)] | None = Field(
-        None, description="how many REST requests are let through in a second (not set: all); others get 429"
+        None, description="how many REST requests are accepted in a second (not set: all); others get 429"
     )
     calls_per_s: Annotated[float, Field(gt=0, le=1000)] | None = Field(
-        None, description="how many calls asked for by REST are placed in a second (not set: all at once)"
+        None, description="how many REST calls are placed in a second (not set: all at once)"
     )
-    metrics_open: bool = Field(
-        False, description="true or false: whether anybody who reaches us may read /metrics, without the account"
-    )
+    metrics_open: bool = Field(False, description="true or false: whether unauthenticated clients may read /metrics")
     keep_days: Annotated[float, Field(gt=0, le=36500)] | None = Field(
         None, description="how many days recordings are kept, more than 0 and up to 36500 (not set: for ever)"
     )
@@ -312,20 +320,20 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what is given: `read` gathers the sources itself, so that it can say where a wrong value came from."""
+        """Return only the given values: `read` merges the sources itself, so that errors name the origin of a value."""
         return (init_settings,)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Settings:
         problems = []
         if ipaddress.ip_address(self.media_ip).version != 4:
-            problems.append("rtp_ip: sound is carried over IPv4 alone; set it to an IPv4 address")
+            problems.append("rtp_ip: audio is sent over IPv4 only; set it to an IPv4 address")
         if ipaddress.ip_address(self.media_ip).is_unspecified:
             problems.append(
-                "rtp_ip: needed when sip_host is 0.0.0.0; set it to the address phones reach this machine at"
+                "rtp_ip: needed when sip_host is 0.0.0.0; set it to the address at which phones reach this machine"
             )
         if self.public_ip is not None and not _is_reachable(self.public_ip):
-            problems.append("public_ip: an IPv4 address that phones can send to, not 0.0.0.0")
+            problems.append("public_ip: must be an IPv4 address to which phones can send, not 0.0.0.0")
         if self.rtp_base + 2 * self.rtp_rows > 65536:
             fitting = (65536 - self.rtp_base) // 2
             problems.append(
@@ -341,32 +349,32 @@ class Settings(BaseSettings):
 
     @property
     def media_ip(self) -> str:
-        """Where sound is awaited: `rtp_ip`, else where SIP is."""
+        """Return the address for audio: `rtp_ip`, else that of SIP."""
         return self.rtp_ip or self.sip_host
 
     @property
     def advertised_ip(self) -> str | None:
-        """The address that phones are told to reach us at, where that is not the one SIP listens on."""
+        """Return the address that we advertise to phones, or None when it is the one on which SIP listens."""
         return self.public_ip or (self.media_ip if ipaddress.ip_address(self.sip_host).is_unspecified else None)
 
     @property
     def sip_on_loopback(self) -> bool:
-        """Whether SIP listens on loopback alone, so that only this machine can try a password."""
+        """Return whether SIP listens on loopback alone, so that only this machine can try a password."""
         return ipaddress.ip_address(self.sip_host).is_loopback
 
     @property
     def store_path(self) -> Path:
-        """The file of the store."""
+        """Return the path of the store's file."""
         return Path(self.store.removeprefix("sqlite:///"))
 
 
 SECTIONS: Mapping[str, type[BaseModel]] = {"lines": Line, "numbers": Number, "routes": Route}
 KEYS_OF_SECTION = 2
-"""The settings of a section stand behind its name and a key: lines.alice.password."""
+"""The settings of a section follow its name and a key: lines.alice.password."""
 
 
 def read(flags: Mapping[str, object] | None = None, *, file: Path | None = None) -> Settings:
-    """The settings of this start. A flag that is None was not given. Raises: SettingsWrong."""
+    """Return the settings of this start. A flag that is None was not given. Raises: SettingsInvalid."""
     from_file, file_name = _read_file(file)
     try:
         from_environment = EnvSettingsSource(Settings)()
@@ -385,7 +393,7 @@ def read(flags: Mapping[str, object] | None = None, *, file: Path | None = None)
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
-    """A warning for each HOLDFAST_ variable that sets nothing, most often a slip of the finger."""
+    """Return a warning for each HOLDFAST_ variable that sets nothing, most often a misspelt one."""
     known = {name.upper() for name in Settings.model_fields} | OTHER_VARIABLE_NAMES
     warnings = []
     for name in sorted(environment):
@@ -398,7 +406,7 @@ def unknown_variables(environment: Mapping[str, str]) -> list[str]:
 
 
 def settings_file(named: Path | None) -> Path:
-    """Where settings are read from: the file that was named, else that of the environment, else `holdfast.toml`."""
+    """Return the path of the settings file: the named one, else that of the environment, else `holdfast.toml`."""
     return named or Path(os.environ.get("HOLDFAST_CONFIG") or FILE)
 
 
@@ -448,13 +456,13 @@ def _explain(error: ValidationError, origins: Mapping[str, tuple[str, str]]) -> 
 
 
 def _field_at(where: Sequence[str]) -> tuple[FieldInfo | None, list[str]]:
-    """The field a place in the settings is of, and what else may stand beside it, by the names of the file."""
+    """Return the field at a place in the settings, and the names that are allowed beside it."""
     fields = dict(Settings.model_fields)
     field = fields.get(where[0]) if where else None
     model = SECTIONS.get(where[0]) if where else None
     if model is not None and len(where) > KEYS_OF_SECTION:
         fields = {each.alias or name: each for name, each in model.model_fields.items()}
         for part in where[KEYS_OF_SECTION:]:
-            # What is in a list, or in a trunk behind a trunk, has the names of the same model.
+            # An entry of a list, or a backup trunk, has the names of the same model.
             field = fields.get(part, None if field is None or part.isidentifier() else field)
     return field, list(fields)

@@ -1,8 +1,8 @@
-"""Fuzz the REST door of a real engine after an OpenAPI file: `make conformance-openapi OPENAPI=path`.
+"""Fuzz the REST API of a real engine by an OpenAPI file: `make conformance-openapi OPENAPI=path`.
 
-First the table of facts that the conformance tests believe in is held beside the file. Then
-schemathesis asks every operation with good and bad parameters, over resources that exist. No answer may be 5xx, none
-may break the file's schema, and each operation that is built must have answered well at least once.
+First the table of facts of the conformance tests is compared with the file. Then schemathesis requests every operation
+with good and bad parameters, on resources that exist. No answer may be 5xx, none may break the file's schema, and each
+implemented operation must answer with success at least once.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ from tests.conformance.parameters import PARAMETERS
 
 TOOL = Path(__file__).parents[1] / ".openapi-venv" / "bin" / "schemathesis"
 PASSES = ("GET", "POST", "DELETE")
-"""Reading first, deleting last, each over resources planted for it."""
+"""The order of the passes: reads first, deletions last, each on resources created for it."""
 CHECKS = "not_a_server_error,response_schema_conformance,content_type_conformance"
 
 PASS_S = 120.0
-"""How long a pass may take; on two idle cores the longest takes about 30 s."""
+"""Units: seconds that a pass may take; on two idle cores the longest takes about 30 s."""
 REQUEST_S = 15
-"""How long an answer may take. A slow one is a failure."""
+"""Units: seconds that an answer may take. A slower one is a failure."""
 
 Tally = Counter[tuple[str, str, int]]
 """Answers by method, path of the document, and first digit of the status."""
 
 
 async def main() -> int:
-    """Run the passes; the exit status."""
+    """Run the passes and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("openapi", type=Path, help="the OpenAPI file, JSON")
     parser.add_argument("--examples", type=int, default=20, help="random requests for each operation")
@@ -78,7 +78,7 @@ async def main() -> int:
 
 
 async def documents(stack: AsyncExitStack) -> str:
-    """The address of a web server that answers everything with a document that waits, until the stack ends."""
+    """Start a web server that answers every request with a document that waits, and return its URL."""
 
     async def answer(request: web.BaseRequest) -> web.Response:
         return web.Response(text=WAITS, content_type="text/xml")
@@ -92,7 +92,7 @@ async def documents(stack: AsyncExitStack) -> str:
 
 
 async def fuzz(folder: Path, server: Server, method: str, *, examples: int) -> int:
-    """One pass of schemathesis; its exit status. Raises: TimeoutError."""
+    """Run one pass of schemathesis and return its exit status. Raises: TimeoutError."""
     process = await asyncio.create_subprocess_exec(
         str(TOOL),
         *("run", "openapi.json", "--url", server.url, "--include-method", method, "--checks", CHECKS),
@@ -112,7 +112,7 @@ async def fuzz(folder: Path, server: Server, method: str, *, examples: int) -> i
 
 
 def answers(document: Json, har: Path) -> Tally:
-    """What was answered, by operation. An answer to a path outside the document counts nowhere."""
+    """Count the answers by operation. Answers to paths outside the document are not counted."""
     tally: Tally = Counter()
     known = list(operations(document))
     for entry in json.loads(har.read_text("utf-8"))["log"]["entries"]:
@@ -124,7 +124,7 @@ def answers(document: Json, har: Path) -> Tally:
 
 
 def report(document: Json, tally: Tally) -> list[str]:
-    """Print the table; the operations that never answered well."""
+    """Print the table and return the operations that never answered with success."""
     print(f"\n{'operation':<100} {'2xx':>5} {'4xx':>5} {'5xx':>5}")
     never = []
     for method, path in operations(document):

@@ -29,7 +29,7 @@ Edge = tuple[Enum, Enum, str]
 
 
 def page() -> str:
-    """The whole page."""
+    """Return the whole page."""
     parts = [
         draw_machine("A hold", "holdfast/holds/hold.py", hold.Status.ASKED, edges_of(hold.TRANSITIONS)),
         draw_machine(
@@ -90,13 +90,13 @@ def tree() -> str:
 
 
 def edges_of(table: Mapping[S, Collection[S]]) -> Iterator[Edge]:
-    """The edges of a table from a state to the states that may follow it, in the order the enum has them."""
+    """Yield the edges of a table from each state to the states that may follow it, in the order of the enum."""
     for before, followers in table.items():
         yield from ((before, after, "") for after in type(before) if after in followers)
 
 
 def draw_machine(title: str, source: str, first: Enum, edges: Iterable[Edge]) -> str:
-    """One machine as a Mermaid diagram. Edges between the same two states are drawn once, with all their words."""
+    """Return a machine as a Mermaid diagram. Edges between the same two states are drawn once, with all their words."""
     words: dict[tuple[Enum, Enum], list[str]] = {}
     for before, after, word in edges:
         words.setdefault((before, after), []).append(word)

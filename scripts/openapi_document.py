@@ -1,7 +1,7 @@
-"""An OpenAPI file of Twilio's, narrowed to what one running engine holds, so that a fuzzer finds something there.
+"""Narrow an OpenAPI file of Twilio to the resources of one running engine, so that a fuzzer requests existing ones.
 
-SIDs in paths become those of seeded resources, and parameters that must name something name what exists. Answers are
-made strict: every field a schema lists must be there (null where it may be), and no other. Where the file contradicts
+SIDs in paths become those of seeded resources, and parameters that must name a resource name an existing one. Answers
+are made strict: every field of a schema must be there (null where allowed), and no other. Where the file contradicts
 itself its examples count: pages link to each other by paths without a host, and a word of an enum may be null where an
 example has null. Pure: a document in, a document out.
 """
@@ -21,7 +21,7 @@ Seeds = Mapping[str, Sequence[str]]
 
 
 def narrow(document: Json, seeds: Seeds, *, url: str) -> Json:
-    """The document for the engine at `url`, with its seeds in place and its answers strict."""
+    """Return the document for the engine at `url`, with its seeds in place and its answers strict."""
     narrowed: Json = copy.deepcopy(document)
     narrowed["servers"] = [{"url": url}]
     for path, item in narrowed["paths"].items():
@@ -36,13 +36,13 @@ def narrow(document: Json, seeds: Seeds, *, url: str) -> Json:
 
 
 def operations(document: Json) -> Iterator[tuple[str, str]]:
-    """Every (method, path) of a document."""
+    """Yield every (method, path) of a document."""
     for path, item in document["paths"].items():
         yield from ((method.upper(), path) for method in METHODS if method in item)
 
 
 def resource_of(path: str, parameter: str) -> str:
-    """What a path parameter names: the part of the path before it, such as `Calls`; `Members` of `{CallSid}` there."""
+    """Return the resource that a path parameter names: the part of the path before it, such as `Calls`."""
     before = re.search(r"([A-Za-z]+)/\{" + re.escape(parameter) + r"\}", path)
     return before[1] if before else parameter
 
@@ -61,7 +61,7 @@ def _narrow_operation(path: str, operation: Json, seeds: Seeds) -> None:
 
 
 def _path_values(path: str, parameter: str, seeds: Seeds) -> Sequence[str] | None:
-    """The seeds of this place alone, such as `Calls/{CallSid}/Notifications/{Sid} CallSid`, else of the resource."""
+    """Return the seeds of this place, such as `Calls/{CallSid}/Notifications/{Sid} CallSid`, else of the resource."""
     return seeds.get(f"{_place(path)} {parameter}") or seeds.get(resource_of(path, parameter))
 
 
@@ -104,7 +104,7 @@ def _relative_links(answer: Json) -> None:
 
 
 def _nulls_in_examples(part: Any, *, within: bool = False) -> Iterator[str]:
-    """The names that are null in any example below this part of the document."""
+    """Yield the names that are null in any example below this part of the document."""
     match part:
         case dict():
             for name, value in part.items():
@@ -119,7 +119,7 @@ def _nulls_in_examples(part: Any, *, within: bool = False) -> Iterator[str]:
 
 
 def find_path(path: str, method: str, known: Sequence[tuple[str, str]]) -> str | None:
-    """The path of the document that a request was for: the one with the fewest parameters that fits."""
+    """Return the path of the document that a request was for: the matching one with the fewest parameters."""
     fitting = [
         template
         for name, template in known

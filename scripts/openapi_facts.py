@@ -1,4 +1,4 @@
-"""Our own table of facts beside an OpenAPI file: what the tests believe of Twilio's REST must be what the file says.
+"""Compare our own table of facts with an OpenAPI file: the tests' facts about Twilio's REST must be those of the file.
 
 Pure: a document and tables in, differences in words out.
 """
@@ -14,7 +14,7 @@ from scripts.openapi_document import Json, operations
 PREFIX: Final = "/2010-04-01/Accounts/{AccountSid}"
 _SID = re.compile(r"\^([A-Z]{2})\[")
 _TYPES: Final = {"int": "integer", "bool": "boolean", "object": "object", "map": "object"}
-"""JSON types of the kinds that are no strings."""
+"""The JSON types of the kinds that are no strings."""
 
 Shape = Mapping[str, str]
 """A resource's fields, each with its kind. Shape: see `tests/conformance/facts.py`."""
@@ -23,7 +23,7 @@ Shape = Mapping[str, str]
 def differences(
     document: Json, *, parameters: Mapping[tuple[str, str], str], shapes: Mapping[str, Shape]
 ) -> Iterator[str]:
-    """Where the tables and the file disagree. `parameters`: names by method and path; `shapes`: by schema name."""
+    """Yield the differences of tables and file. `parameters`: names by method and path; `shapes`: by schema name."""
     for method, path in operations(document):
         place = path.removeprefix(PREFIX).removesuffix(".json")
         known = set(parameters.get((method, place), "").split())
@@ -38,7 +38,7 @@ def differences(
 
 
 def _parameters(operation: Json) -> set[str]:
-    """The parameters of an operation, in its query and its form."""
+    """Return the parameters of an operation, in its query and its form."""
     found = {each["name"] for each in operation.get("parameters", ()) if each["in"] == "query"}
     for content in operation.get("requestBody", {}).get("content", {}).values():
         found |= set(content["schema"].get("properties", {}))
@@ -46,7 +46,7 @@ def _parameters(operation: Json) -> set[str]:
 
 
 def _response_schemas(document: Json) -> list[str]:
-    """The names of all schemas that an answer, or an item of a list, has."""
+    """Return the names of the schemas of all answers and list items."""
     found: dict[str, None] = {}
     for method, path in operations(document):
         for answer in document["paths"][path][method.lower()]["responses"].values():
@@ -73,7 +73,7 @@ def _names(what: str, ours: Set[str], theirs: Set[str]) -> Iterator[str]:
 
 
 def _kind(schema: Json, schemas: Json) -> str:
-    """What a schema says, as a kind of ours; `string` where it says no more."""
+    """Return the kind of a schema, in the words of our table: `string` where the schema has no details."""
     if "$ref" in schema:
         schema = schemas[schema["$ref"].rpartition("/")[2]]
     match schema:
@@ -90,7 +90,7 @@ def _kind(schema: Json, schemas: Json) -> str:
 
 
 def _agree(ours: str, theirs: str) -> bool:
-    """Whether two kinds fit. A string without more may be anything that our table knows better."""
+    """Return whether two kinds agree. A plain string agrees with any kind that our table knows better."""
     if ours in _TYPES:
         return theirs in (_TYPES[ours], "any")
     if theirs in ("string", "any"):

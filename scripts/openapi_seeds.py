@@ -1,4 +1,4 @@
-"""Real resources in a running engine, for a fuzzer to find: calls that live and are over, a conference, a queue, …"""
+"""Create real resources in a running engine, for a fuzzer to request: live and ended calls, a conference, a queue."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DOCUMENTS: Final = (
     *[QUEUED] * 3,
     *[WAITS] * 7,
 )
-"""What each phone does once it is called."""
+"""The document of each phone's call."""
 UNREACHABLE: Final = "client:nobody"
 PASSWORD: Final = "Correct9horse"
 LIVE: Final = {"Status": "in-progress"}
@@ -36,7 +36,7 @@ PARAMETERS: Final = {
     "Timeout": ["30"],
     "TimeLimit": ["3600"],
 }
-"""Values that a form's parameters can do something with."""
+"""Values that have an effect as parameters of a form."""
 
 
 class SeedingFailed(Exception):
@@ -44,9 +44,9 @@ class SeedingFailed(Exception):
 
 
 class Seeder:
-    """Makes resources by REST. `plant` may be called again: what has gone meanwhile is made anew.
+    """Creates resources by REST. `plant` may be called again: it creates missing resources again.
 
-    `documents` is the address of a web server that answers everything with `WAITS`.
+    `documents` is the URL of a web server that answers every request with `WAITS`.
     """
 
     def __init__(self, server: Server, session: aiohttp.ClientSession, *, documents: str) -> None:
@@ -58,7 +58,7 @@ class Seeder:
         self._made = 0
 
     async def plant(self, phones: Mapping[str, Phone], *, finished: bool) -> dict[str, list[str]]:
-        """Everything, and where its SIDs are used; recordings `finished`, or going on. What is unbuilt has no seeds."""
+        """Create all resources and return their SIDs by place; recordings are `finished` or live."""
         seeds = await self._calls(phones) | await self._configuration() | self._parameters
         seeds |= await self._recordings(seeds, finished=finished)
         seeds["Accounts"] = [self._account]
@@ -92,7 +92,7 @@ class Seeder:
         }
 
     async def _people(self, phones: Mapping[str, Phone]) -> dict[str, str]:
-        """End what goes on, call every phone anew, and wait until each is in its place; the conferences by name."""
+        """End all calls, call every phone again until each is in its place, and return the conferences by name."""
         for status in ("queued", "ringing", "in-progress"):
             for call in await self._list("Calls", "calls", Status=status):
                 await self._post(f"Calls/{call['sid']}", Status="completed")
@@ -116,7 +116,7 @@ class Seeder:
         return rooms
 
     async def _answered(self, call: str) -> bool:
-        """Whether a call has been answered. Raises: NotPlanted when it is over instead, with the engine's reason."""
+        """Return whether a call was answered. Raises: SeedingFailed when it ended instead, with the engine's reason."""
         status = (await self._read(f"Calls/{call}"))["status"]
         if status not in ("queued", "ringing", "in-progress"):
             async with self._session.get(f"{self._engine}/explain/{call}") as told:
@@ -154,7 +154,7 @@ class Seeder:
         }
 
     async def _recordings(self, seeds: Mapping[str, list[str]], *, finished: bool) -> dict[str, list[str]]:
-        """Of a call that does nothing else, and of the conference that records itself."""
+        """Record a call that only waits; return its recordings and those of the conference that records itself."""
         call, room = seeds["Calls/{CallSid}/Notifications/{Sid} CallSid"][0], seeds["Conferences"][0]
         own = [await self._sid(f"Calls/{call}/Recordings") for _ in range(2)]
         whole = [each["sid"] for each in await self._list(f"Conferences/{room}/Recordings", "recordings")]
@@ -172,7 +172,7 @@ class Seeder:
         }
 
     async def _finish(self, path: str) -> None:
-        """Stop a recording, and wait for its file."""
+        """Stop a recording and wait for its file."""
         await self._post(path, Status="stopped")
 
         async def written() -> bool:
@@ -181,7 +181,7 @@ class Seeder:
         await self._until(f"{path} has its file", written)
 
     async def _until(self, what: str, so: Callable[[], Awaitable[bool]], *, within_s: float = 20.0) -> None:
-        """Ask again until it is so. Raises: NotPlanted."""
+        """Poll until the condition is true. Raises: SeedingFailed."""
         try:
             async with asyncio.timeout(within_s):
                 while not await so():  # noqa: ASYNC110  the server is another process; it is asked
@@ -206,7 +206,7 @@ class Seeder:
             return rows
 
     async def _sid(self, path: str, **form: str) -> str:
-        """The SID of something made; "" when it cannot be."""
+        """Create a resource and return its SID, or "" when it is refused."""
         made = await self._post(path, **form)
         return str(made.get("sid", ""))
 

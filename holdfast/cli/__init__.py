@@ -1,4 +1,4 @@
-"""The command line: one package per family of commands."""
+"""The command line: one package for each family of commands."""
 
 INTERRUPTED = 130
 """The exit status after Ctrl-C: 128 + SIGINT."""

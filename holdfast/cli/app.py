@@ -1,4 +1,4 @@
-"""The `holdfast` command: its subcommands, and how a mistake is told."""
+"""Define the `holdfast` command with its subcommands, and run it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ app.command(rich_help_panel=SETUP)(doctor.doctor)
 
 
 def unwrap(documentation: str) -> str:
-    """A docstring as help: paragraphs lose the line ends of the source, examples (after a backspace) keep theirs."""
+    """Return a docstring as help: paragraphs lose their line ends, examples (after a backspace) keep them."""
     paragraphs = inspect.cleandoc(documentation).split("\n\n")
     return "\n\n".join(each if each.startswith("\b") else each.replace("\n", " ") for each in paragraphs)
 
@@ -67,17 +67,17 @@ for family in (app, lines.app, numbers.app, routes.app):
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command; its exit status."""
+    """Run one command and return its exit status."""
     try:
         app(args=list(arguments))
     except CommandStopped as stop:
         print_error(stop)
         return stop.status
-    except SystemExit as end:  # how Typer ends, with a status, after it has told a wrong call itself
+    except SystemExit as end:  # Typer ends with a status, after it has printed an error of usage itself
         return end.code if isinstance(end.code, int) else 0
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read us (head, less) has seen enough. Python must not complain again when it flushes at its end.
+        # The reader of our output (head, less) has ended. Python must not report it again when it flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return 0

@@ -1,4 +1,4 @@
-"""The command line as a client of a running server: its JSON API, over HTTP."""
+"""Ask a running server over HTTP, by its JSON API, on behalf of the command line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOT_FOUND = 404
 
 
 class ServerRefused(CommandStopped):
-    """The server answered with an error."""
+    """The server answers with an error."""
 
     def __init__(self, status: int, message: str, fix: str) -> None:
         super().__init__(message, fix=fix)
@@ -30,7 +30,7 @@ class ServerRefused(CommandStopped):
 
 
 class Client:
-    """Asks a running server. Every trouble becomes a `Stop` that says what to do."""
+    """A client of a running server. Every failure becomes a `CommandStopped` that says what to do."""
 
     def __init__(self, *, url: str, credentials: StoredAccount) -> None:
         self.url = url
@@ -41,21 +41,21 @@ class Client:
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def get(self, path: str, *, required_key: str | None = None) -> Any:
-        """The JSON at a path, which must have this key. Raises: Stop."""
+        """Return the JSON at a path, which must have the required key. Raises: CommandStopped."""
         with self._open(path) as response:
             return _read_json(response, required_key)
 
     def text(self, path: str) -> str:
-        """The text at a path. Raises: Stop."""
+        """Return the text at a path. Raises: CommandStopped."""
         with self._open(path, accept="text/plain") as response:
             return response.read().decode("utf-8", "replace")
 
     def post(self, path: str, body: dict[str, object] | None = None, *, required_key: str | None = None) -> Any:
-        """The JSON answer to a JSON body, which must have this key. Raises: Stop."""
+        """Post a JSON body and return the JSON answer, which must have the required key. Raises: CommandStopped."""
         return self._send("POST", path, json.dumps(body or {}).encode(), required_key)
 
     def delete(self, path: str) -> bool:
-        """Whether there was something to remove at a path. Raises: Stop."""
+        """Delete the resource at a path and return whether it existed. Raises: CommandStopped."""
         try:
             self._send("DELETE", path, None, None)
         except ServerRefused as refused:
@@ -66,13 +66,13 @@ class Client:
 
     @contextmanager
     def events(self, path: str) -> Iterator[Iterator[dict[str, Any]]]:
-        """The data of each server-sent event from now on, until the server stops. Raises: Stop."""
+        """Yield the data of each server-sent event from now on, until the server stops. Raises: CommandStopped."""
         with self._open(path, accept="text/event-stream", timeout_s=None) as response:
             yield _events(response)
 
-    def _send(self, method: str, path: str, body: bytes | None, has: str | None) -> Any:
+    def _send(self, method: str, path: str, body: bytes | None, required_key: str | None) -> Any:
         with self._open(path, method=method, body=body) as response:
-            return _read_json(response, has)
+            return _read_json(response, required_key)
 
     @contextmanager
     def _open(
@@ -101,13 +101,13 @@ class Client:
 
 
 def make_client(settings: Settings) -> Client:
-    """A client of the server these settings describe. Raises: Stop."""
+    """Return a client of the server that these settings describe. Raises: CommandStopped."""
     return Client(url=address_of(settings), credentials=load_credentials(settings))
 
 
 @contextmanager
 def call_errors(call: str) -> Iterator[None]:
-    """Within it, a server that does not know the call is told in words. Raises: Stop."""
+    """Turn a 404 within the block into an error that names the call. Raises: CommandStopped."""
     try:
         yield
     except ServerRefused as refused:
@@ -117,7 +117,7 @@ def call_errors(call: str) -> Iterator[None]:
 
 
 def load_credentials(settings: Settings) -> StoredAccount:
-    """The account of the settings, else the one kept beside the store, made on first use. Raises: Stop."""
+    """Return the settings' account, else the one beside the store, made on first use. Raises: CommandStopped."""
     if settings.account_sid and settings.auth_token:
         return StoredAccount(sid=settings.account_sid, token=settings.auth_token)
     try:
@@ -127,7 +127,7 @@ def load_credentials(settings: Settings) -> StoredAccount:
 
 
 def _events(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
-    """The data of server-sent events. Source: HTML, "Server-sent events"."""
+    """Yield the data of server-sent events. Source: HTML, "Server-sent events"."""
     data: list[str] = []
     for raw in lines:
         line = raw.decode("utf-8", "replace").rstrip("\r\n")
@@ -138,28 +138,30 @@ def _events(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
             data = []
 
 
-def _read_json(response: http.client.HTTPResponse, has: str | None) -> Any:
+def _read_json(response: http.client.HTTPResponse, required_key: str | None) -> Any:
     body = response.read()
     try:
-        told = json.loads(body) if body else None
+        answer = json.loads(body) if body else None
     except ValueError:
-        told = None
-    if (body and told is None) or (has is not None and not (isinstance(told, dict) and has in told)):
+        answer = None
+    if (body and answer is None) or (
+        required_key is not None and not (isinstance(answer, dict) and required_key in answer)
+    ):
         raise CommandStopped(
-            f"what answers at this address is no Holdfast: {body[:60]!r}",
-            fix="holdfast doctor shows who listens there.",
+            f"the server at this address is no Holdfast: {body[:60]!r}",
+            fix="holdfast doctor shows which program listens there.",
         )
-    return told
+    return answer
 
 
 def _server_refused(error: urllib.error.HTTPError) -> ServerRefused:
     try:
-        told = json.loads(error.read())
+        body = json.loads(error.read())
     except (ValueError, OSError):
-        told = None
-    told = told if isinstance(told, dict) else {}
-    detail = told.get("message") or told.get("detail") or f"{error.code} {error.reason}"
-    fix = str(told.get("fix") or "")
+        body = None
+    body = body if isinstance(body, dict) else {}
+    detail = body.get("message") or body.get("detail") or f"{error.code} {error.reason}"
+    fix = str(body.get("fix") or "")
     if error.code == 401 and not fix:
         fix = "The server has another account. Give the same settings here as to `holdfast serve`."
     return ServerRefused(error.code, str(detail), fix)

@@ -1,4 +1,4 @@
-"""`holdfast console`: a link that signs a browser in to the console."""
+"""Run `holdfast console`: print a link that signs a browser in to the console."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from holdfast.console.sessions import sign_in_url
 
 def console(
     local: Annotated[
-        bool, typer.Option("--local", help="A link to this machine's own address, where public_url names another.")
+        bool, typer.Option("--local", help="Print a link to this machine's own address, not to public_url.")
     ] = False,
     config: Config = None,
     store: Store = None,
 ) -> None:
-    """Print a link that signs a browser in to the console. It is good once, for ten minutes.
+    """Print a link that signs a browser in to the console. It can be used once, within ten minutes.
 
-    The session it begins lasts 12 hours at most, and ends with the server.
+    Its session lasts 12 hours at most, and ends when the server stops.
 
     \b
     holdfast console
-    xdg-open "$(holdfast console)"     open it at once
+    xdg-open "$(holdfast console)"     open it in a browser
     """
     settings = settings_from(config=config, store=store)
     client = make_client(settings)
     key = str(client.post(KEYS, required_key="key")["key"])
     print_line(sign_in_url(client.url if local else settings.public_url or client.url, key))
-    print_note("good once, for ten minutes")
+    print_note("it can be used once, within ten minutes")

@@ -1,4 +1,4 @@
-"""`holdfast demo`: two calls held and resumed before your eyes."""
+"""Run `holdfast demo`: hold and resume two calls on this machine, and measure them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from holdfast.cli.terminal import CommandStopped
 
 
 def demo(
-    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where sounds, picture and report go.")] = Path(
-        "demo-out"
-    ),
+    out: Annotated[
+        Path,
+        typer.Option("--out", metavar="FOLDER", help="The folder for the audio files, the picture and the report."),
+    ] = Path("demo-out"),
 ) -> None:
-    """Hold and resume two calls on this machine, and measure what every ear hears.
+    """Hold and resume two calls on this machine, and measure what each phone hears.
 
-    It starts a server of its own on free loopback ports, with two phones for each of two calls: one through a
-    conference, one by independent legs. Takes half a minute; ends with 0 only if every ear heard what it should.
+    It starts its own server on free loopback ports, with two phones for each of two calls: one in a conference, one
+    of two independent legs. It takes half a minute, and the exit status is 0 only if each phone heard what it should.
 
     \b
     holdfast demo
@@ -35,7 +36,7 @@ def demo(
     except OSError as error:
         raise CommandStopped(
             f"nothing can be written to {out}: {error.strerror}",
-            fix="Name a folder of yours: holdfast demo --out FOLDER",
+            fix="Name a folder you can write to: holdfast demo --out FOLDER",
             status=WRONG_SETTINGS,
         ) from error
     raise typer.Exit(play(out))

@@ -1,4 +1,4 @@
-"""Options that several commands share, and the settings they make."""
+"""Define options that several commands share, and read the settings they make."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ Config = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="A settings file, instead of ./holdfast.toml.")
 ]
 Store = Annotated[
-    str | None, typer.Option("--store", metavar="sqlite:///FILE", help="Where calls, holds and numbers are kept.")
+    str | None, typer.Option("--store", metavar="sqlite:///FILE", help="The file for calls, holds and numbers.")
 ]
 
 Word = TypeVar("Word")
 
 WRONG_SETTINGS = 2
-"""The exit status for a command that was called in a wrong way, as of a shell's own commands."""
+"""The exit status for a command with wrong options or settings, as shells use it."""
 
 
 def settings_from(*, config: Path | None = None, **flags: object) -> Settings:
-    """The settings of this start. Raises: Stop."""
+    """Return the settings of this start. Raises: CommandStopped."""
     try:
         return read(flags, file=config)
     except SettingsInvalid as error:
@@ -34,7 +34,7 @@ def settings_from(*, config: Path | None = None, **flags: object) -> Settings:
 
 
 def number_of(flag: str, text: str) -> float:
-    """The number above 0 given with an option. Raises: Stop."""
+    """Return the number above 0 that was given with an option. Raises: CommandStopped."""
     try:
         number = float(text)
     except ValueError:
@@ -47,13 +47,13 @@ def number_of(flag: str, text: str) -> float:
 
 
 def rtp_source_from(text: str | None) -> RtpSource | None:
-    """From where RTP is believed, as given with --rtp-source; None when it was not given. Raises: Stop."""
+    """Return the rule given with --rtp-source, or None when it was not given. Raises: CommandStopped."""
     words: dict[str, RtpSource] = {"named": "named", "signalling": "signalling", "any": "any"}
     return None if text is None else choice_of("--rtp-source", text, words)
 
 
 def choice_of(flag: str, text: str, words: Mapping[str, Word]) -> Word:
-    """What the word given with an option means, in capitals or not. Raises: Stop."""
+    """Return the meaning of the word given with an option, in any case. Raises: CommandStopped."""
     if text.lower() not in words:
         raise CommandStopped(f"{flag} {text!r} is not one of {', '.join(words)}", status=WRONG_SETTINGS)
     return words[text.lower()]

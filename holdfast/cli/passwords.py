@@ -1,6 +1,6 @@
-"""Where a password given to a command comes from: standard input, the terminal, or an option.
+"""Read a password for a command from standard input, the terminal, or an option.
 
-The arguments of a process can be read by every user of the machine while it runs.
+Every user of the machine can read the arguments of a process while it runs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FromStdin = Annotated[
 
 
 def read_password(option: str | None, *, stdin: bool, confirm: bool = False) -> str:
-    """The password of the option, or the first line of standard input, or what a person types. Raises: Stop."""
+    """Return the option's password, the first line of standard input, or typed input. Raises: CommandStopped."""
     if stdin and option is not None:
         raise CommandStopped(
             "--password and --password-stdin are both given", fix="Give one of them.", status=WRONG_SETTINGS
@@ -29,5 +29,5 @@ def read_password(option: str | None, *, stdin: bool, confirm: bool = False) -> 
     password = sys.stdin.readline().rstrip("\r\n")
     if not password:
         fix = "Its first line is the password: … --password-stdin < file"
-        raise CommandStopped("no password came by standard input", fix=fix, status=WRONG_SETTINGS)
+        raise CommandStopped("standard input has no password", fix=fix, status=WRONG_SETTINGS)
     return password

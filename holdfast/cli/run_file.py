@@ -1,4 +1,4 @@
-"""Where a running server is: a small file beside its store, written when it is ready and removed when it stops."""
+"""Record where a server runs, in a file beside its store: written when it is ready, removed when it stops."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from holdfast.settings import Settings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFile:
-    """A server and the addresses it really listens on, which a port of 0 in the settings leaves open."""
+    """A running server and the addresses it listens on, which a port of 0 in the settings leaves open."""
 
     pid: int
     url: str
     sip: str
     rtp: str
     birth: str
-    """What tells this process from a later one of the same number: see `birth_of`."""
+    """The start of the process, which tells it from a later one of the same number: see `process_start`."""
 
 
 def process_start(pid: int) -> str:
-    """When a process began, for comparison alone: the machine's boot, and the time since then.
+    """Return the start of a process, for comparison only: the machine's boot, and the time since then.
 
-    After a crash its number may belong to another process: after a restart of a container it nearly always does.
+    After a crash its number may belong to another process; after a restart of a container it nearly always does.
     Raises: OSError when there is no such process. Source: Linux, proc_pid_stat(5), field 22; random(4), boot_id.
     """
     stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
@@ -33,12 +33,12 @@ def process_start(pid: int) -> str:
 
 
 def run_file_path(store: Path) -> Path:
-    """Where the server of a store says that it runs."""
+    """Return the path of the run file of a store."""
     return store.with_suffix(".running")
 
 
 def write_run_file(store: Path, running: RunFile) -> None:
-    """Say that the server is ready."""
+    """Record that the server is ready."""
     draft = run_file_path(store).with_suffix(f".running.{running.pid}")
     draft.touch(mode=0o600)
     draft.write_text(json.dumps(asdict(running)), "utf-8")
@@ -46,12 +46,12 @@ def write_run_file(store: Path, running: RunFile) -> None:
 
 
 def remove_run_file(store: Path) -> None:
-    """Say that the server is gone."""
+    """Record that the server has stopped."""
     run_file_path(store).unlink(missing_ok=True)
 
 
 def find_run_file(store: Path) -> RunFile | None:
-    """The server of this store, if it runs."""
+    """Return the server of this store, or None when none runs."""
     try:
         running = RunFile(**json.loads(run_file_path(store).read_text("utf-8")))
         return running if running.birth == process_start(running.pid) else None
@@ -60,13 +60,13 @@ def find_run_file(store: Path) -> RunFile | None:
 
 
 def address_of(settings: Settings) -> str:
-    """The base URL of the server: where it says it is, else where its settings say it would be."""
+    """Return the base URL of the running server, else the one of its settings."""
     running = find_run_file(settings.store_path)
     return running.url if running else http_url(settings.http_host, settings.http_port)
 
 
 def http_url(host: str, port: int) -> str:
-    """A base URL that a program on this machine can use."""
+    """Return a base URL that a program on this machine can use."""
     if host in ("0.0.0.0", "::", ""):
         host = "127.0.0.1"
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,4 +1,4 @@
-"""What a person sees: lines and tables; plain when there is no terminal; mistakes told with what to do next."""
+"""Print lines, tables and errors: plain text without a terminal, and each error with what to do next."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GAP = 2
 
 
 class CommandStopped(Exception):
-    """The command cannot go on, and the person can change that. `fix` is the next thing to do."""
+    """The command cannot continue, and the user can change that. `fix` is what to do next."""
 
     def __init__(self, message: str, *, fix: str = "", status: int = 1) -> None:
         super().__init__(message)
@@ -32,25 +32,25 @@ class CommandStopped(Exception):
 
 
 def sanitize(text: str) -> str:
-    """Text for a terminal: what would steer it becomes the replacement sign. Tabs and line ends stay.
+    """Return text for a terminal, with the replacement character for control characters. Tabs and line ends stay.
 
-    What callers are called, and what they send, is shown here; it must not move the cursor or set a title.
+    The names of callers, and what they send, are printed here; they must not move the cursor or set a title.
     """
     return _CONTROL.sub("\ufffd", text)
 
 
 def print_line(line: str = "") -> None:
-    """One line on standard output, tabs included."""
+    """Print a line on standard output, with its tabs."""
     print(sanitize(line), flush=True)
 
 
 def print_note(line: str) -> None:
-    """One line beside the output proper: on standard error."""
+    """Print a line on standard error, beside the output."""
     ERR.print(Text(line, style="dim"))
 
 
 def print_error(stop: CommandStopped) -> None:
-    """What went wrong, and what to do next."""
+    """Print the error and what to do next."""
     for number, line in enumerate(sanitize(stop.message).splitlines()):
         ERR.print(Text(("✗ " if number == 0 else "  ") + line, style="bold red" if number == 0 else ""))
     for line in sanitize(stop.fix).splitlines():
@@ -58,10 +58,10 @@ def print_error(stop: CommandStopped) -> None:
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str) -> None:
-    """A table; tab-separated lines without a terminal; `empty` when there are no rows.
+    """Print a table: tab-separated lines without a terminal, `empty` when there are no rows.
 
-    HOLD, which does no more than CALL does, is left out where it does not fit. Where the others do not fit either, each
-    row is told in words instead, its first cell alone in a line: it is copied into the next command.
+    The column HOLD, which commands need no more than CALL, is left out where it does not fit. Where the other columns
+    do not fit either, each row is printed in words, with its first cell alone in a line, to be copied.
     """
     rows = [tuple(sanitize(cell) for cell in row) for row in rows]
     if not OUT.is_terminal:
@@ -73,25 +73,27 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, empty
         return
     widths = [max(len(cell) for cell in column) + GAP for column in zip(headings, *rows, strict=True)]
     shown = [
-        place for place, heading in enumerate(headings) if heading != OPTIONAL_COLUMN or sum(widths) <= OUT.width + GAP
+        column
+        for column, heading in enumerate(headings)
+        if heading != OPTIONAL_COLUMN or sum(widths) <= OUT.width + GAP
     ]
-    if sum(widths[place] for place in shown) > OUT.width + GAP:
+    if sum(widths[column] for column in shown) > OUT.width + GAP:
         for row in rows:
-            _print_row([headings[place] for place in shown], [row[place] for place in shown])
+            _print_row([headings[column] for column in shown], [row[column] for column in shown])
         return
     drawn = Table(box=None, pad_edge=False, header_style="bold")
-    for place in shown:
-        drawn.add_column(headings[place], no_wrap=True)
+    for column in shown:
+        drawn.add_column(headings[column], no_wrap=True)
     for row in rows:
-        drawn.add_row(*(Text(row[place]) for place in shown))
+        drawn.add_row(*(Text(row[column]) for column in shown))
     OUT.print(drawn)
 
 
 def _print_row(headings: Sequence[str], row: Sequence[str]) -> None:
-    """A row in words, for a terminal too narrow for its table."""
+    """Print a row in words, for a terminal too narrow for its table."""
     OUT.print(Text(row[0], style="bold"))
     cells = [(heading.lower(), cell) for heading, cell in zip(headings[1:], row[1:], strict=True) if cell]
     words = [cell if cell.startswith(heading) else f"{heading} {cell}" for heading, cell in cells]
-    told = f"{GLUE}· ".join(each.replace(" ", GLUE) for each in words)
-    for line in textwrap.wrap(told, max(OUT.width - GAP, GAP), break_on_hyphens=False):
+    text = f"{GLUE}· ".join(each.replace(" ", GLUE) for each in words)
+    for line in textwrap.wrap(text, max(OUT.width - GAP, GAP), break_on_hyphens=False):
         OUT.print(Text("  " + line.replace(GLUE, " ")))

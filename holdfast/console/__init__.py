@@ -1,1 +1,1 @@
-"""The window: one page with the live calls, who hears whom, Hold and Resume."""
+"""The console: one page with the live calls, what each hears, Hold and Resume."""

@@ -1,6 +1,6 @@
-"""The console over HTTP: its files, which are open and hold no data, and the sessions of those who sign in.
+"""Serve the console over HTTP: its files, which need no credentials and hold no data, and its sessions.
 
-The page asks the JSON API for all the rest.
+The page reads everything else from the JSON API.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from holdfast.console.sessions import SESSION_LIFETIME_S, Sessions
 
 FOLDER = Path(__file__).parent
 HEADERS = {
-    # Nothing from elsewhere, and no page of elsewhere around ours, which could steal a click on Hold.
+    # Nothing from other sites, and no page of another site around ours, which could steal a click on Hold.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
@@ -34,9 +34,10 @@ KEYS = "/console/keys"
 
 
 def console_routes(*, sip: str, sessions: Sessions, docs: str, docs_headers: Mapping[str, str]) -> Sequence[Route]:
-    """The page at `/`, and what it loads and asks.
+    """Return the routes of the page at `/`, its files and its sessions.
 
-    `sip` is the address a phone registers at, which the empty page tells; `docs` the page that describes the JSON API.
+    `sip` is the address at which phones register, which the page shows while there is no call; `docs` is the page that
+    describes the JSON API.
     """
     page = (FOLDER / "page.html").read_text("utf-8").replace("{{sip}}", escape(sip))
     files = {
@@ -74,7 +75,7 @@ def console_routes(*, sip: str, sessions: Sessions, docs: str, docs_headers: Map
 
 
 def _read_key(body: bytes) -> str:
-    """The key in a request, or "", which is none."""
+    """Return the key in a request, or "" when there is none."""
     try:
         told = json.loads(body)
     except (ValueError, RecursionError):
@@ -87,7 +88,7 @@ def _refused() -> JSONResponse:
     return JSONResponse(
         {
             "code": "key_not_good",
-            "message": "this link was used already, is older than ten minutes, or is of a server that has ended",
+            "message": "this link was used already, is older than ten minutes, or is from a server that has stopped",
             "fix": "`holdfast console` prints a new one.",
         },
         403,

@@ -1,10 +1,10 @@
-"""Who may use the console and the JSON API, which can hold and listen to the state of every call.
+"""Decide who may use the console and the JSON API, which can hold every call and read its state.
 
-The account, by HTTP Basic, or a browser that signed in with a link the account made. The address a request comes from,
-and what a proxy says of it, open nothing: behind a proxy every request comes from loopback. Open are the page's own
-files, which hold no data. Twilio's API under `/2010-04-01`, the engine's own `/engine`, and the signed webhooks under
-`/twiml` have their own locks; but no page of another site changes anything anywhere, because a browser that was given
-the password sends it along with whatever such a page asks for.
+The account may, by HTTP Basic, or a browser that signed in with a link of the account. The source address of a request,
+and a proxy's header fields about it, give no right: behind a proxy every request comes from loopback. The page's own
+files, which hold no data, are public. Twilio's API under `/2010-04-01`, the engine's own `/engine`, and the signed
+webhooks under `/twiml` authenticate requests themselves; but no page of another site changes anything anywhere, because
+a browser that has the password sends it with the requests of such a page.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ SELF_AUTHENTICATED = ("/2010-04-01/", "/engine/", "/twiml/")
 METRICS = "/metrics"
 PUBLIC_PATHS = frozenset({"/healthz", "/readyz", SESSION, *FILES})
 ACCOUNT_ONLY = frozenset({KEYS})
-"""A session makes no new sessions: it would never end."""
+"""The paths that need the account: a session cannot make new sessions, or it would never end."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 BASIC = 'Basic realm="holdfast", charset="UTF-8"'
 BEARER = 'Bearer realm="holdfast", error="invalid_token"'
 
 
 class AccessGuard:
-    """ASGI middleware: lets through who may, and tells the others what is missing."""
+    """ASGI middleware that passes on permitted requests, and answers the others with what is missing."""
 
     def __init__(self, app: ASGIApp, *, sid: str, token: str, sessions: Sessions, metrics_open: bool = False) -> None:
         self._app = app
@@ -42,7 +42,7 @@ class AccessGuard:
         self._open = PUBLIC_PATHS | {METRICS} if metrics_open else PUBLIC_PATHS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on, or answer 401 or 403."""
+        """Pass the request on, or answer 401 or 403."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -73,7 +73,7 @@ class AccessGuard:
         return scheme.lower() == "basic" and hmac.compare_digest(given, self._pair)
 
     async def _pass_within(self, session: Session, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on what ends with its session: a stream of events is cut off whole, as at the end of the server."""
+        """Pass on a request until its session ends: an event stream is then ended cleanly, as when the server stops."""
         started = complete = False
 
         async def still() -> Message:
@@ -95,22 +95,22 @@ class AccessGuard:
 
 
 def is_cross_site(headers: Headers) -> bool:
-    """Whether a browser sent this for a page of another origin. Source: Fetch, "Origin" and "Sec-Fetch-Site"."""
+    """Return whether a browser sent this for a page of another origin. Source: Fetch, "Origin", "Sec-Fetch-Site"."""
     if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         return True
     origin = headers.get("origin")
     try:
         return origin is not None and urlsplit(origin).netloc != headers.get("host")
-    except ValueError:  # no browser writes it, and it is no page of ours
+    except ValueError:  # no browser writes such an origin, and none of our pages has it
         return True
 
 
 def _unauthorized(headers: Headers) -> JSONResponse:
-    """What somebody without rights is answered; a page whose session is over makes no browser ask for a password."""
+    """Return the 401 for a request. After an ended session it does not make the browser ask for a password."""
     if headers.get("authorization", "").lower().startswith("bearer"):
         return _error_response(
             401,
-            "your session has ended, or is none",
+            "your session has ended, or does not exist",
             "`holdfast console` prints a link that begins a new one.",
             {"WWW-Authenticate": BEARER},
         )

@@ -1,7 +1,7 @@
-"""Who has signed in to the console: keys that are good once, and the sessions they are traded for.
+"""Keep the console's sessions, and the keys that can be used once to begin one.
 
-A key stands in the fragment of a link, which a browser sends to no server; the page trades it by POST. Keys and the
-tokens of sessions are 256 random bits, kept as digests, in memory alone: they end with the server.
+A key is in the fragment of a link, which a browser sends to no server; the page exchanges it by POST. Keys and the
+tokens of sessions are 256 random bits, kept as digests, in memory only: they end when the server stops.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ SESSION_LIFETIME_S = 12 * 3600.0
 TOKEN_BYTES = 32
 MAX_KEYS = 20
 MAX_SESSIONS = 100
-"""Of more than these the oldest end: only the account can make a key, and so a session."""
+"""Above these limits the oldest end: only the account can make a key, and so a session."""
 
 
 class Session:
-    """A browser that signed in. Units: `ends_at` seconds of the clock of `Sessions`."""
+    """The session of a browser that signed in. Units: `ends_at` seconds of the clock of `Sessions`."""
 
     def __init__(self, *, ends_at: float, now: Callable[[], float]) -> None:
         self.ends_at = ends_at
@@ -32,12 +32,12 @@ class Session:
 
     @property
     def remaining_s(self) -> float:
-        """How long it goes on, 0 when it is over."""
+        """Return how long the session still lasts, 0 when it has ended. Units: seconds."""
         return max(0.0, self.ends_at - self._now())
 
     @asynccontextmanager
     async def while_valid(self) -> AsyncIterator[None]:
-        """Within it, what still waits when the session ends is cut off. Raises: TimeoutError."""
+        """Cut off the block when the session ends. Raises: TimeoutError."""
         async with asyncio.timeout(self.remaining_s) as wait:
             self._timeouts.add(wait)
             try:
@@ -46,7 +46,7 @@ class Session:
                 self._timeouts.discard(wait)
 
     def end(self) -> None:
-        """End it now, and what waits within it."""
+        """End the session now, and cut off the blocks within it."""
         self.ends_at = min(self.ends_at, self._now())
         for wait in self._timeouts:
             if not wait.expired():
@@ -62,7 +62,7 @@ class Sessions:
         self._sessions: dict[bytes, Session] = {}
 
     def new_key(self) -> str:
-        """A key for one link, good once and for ten minutes."""
+        """Return a key for one link, to be used once, within ten minutes."""
         key = secrets.token_urlsafe(TOKEN_BYTES)
         self._keys[_digest(key)] = self._now() + KEY_LIFETIME_S
         while len(self._keys) > MAX_KEYS:
@@ -70,7 +70,7 @@ class Sessions:
         return key
 
     def exchange_key(self, key: str) -> str | None:
-        """A new session's token for a key, which is used up by it; None for a key that is none, or no longer."""
+        """Exchange a key for the token of a new session, or return None when the key is unknown or expired."""
         found = _find_digest(key, self._keys)
         if found is None or self._keys.pop(found) <= self._now():
             return None
@@ -82,7 +82,7 @@ class Sessions:
         return token
 
     def find(self, authorization: str) -> Session | None:
-        """The session that an Authorization header proves, while it lasts. Source: RFC 6750 §2.1."""
+        """Return the live session that an Authorization header names, or None. Source: RFC 6750 §2.1."""
         scheme, _, token = authorization.partition(" ")
         found = _find_digest(token.strip(), self._sessions) if scheme.lower() == "bearer" else None
         session = None if found is None else self._sessions[found]
@@ -90,7 +90,7 @@ class Sessions:
 
 
 def sign_in_url(base_url: str, key: str) -> str:
-    """The link that signs a browser in."""
+    """Return the link that signs a browser in."""
     return f"{base_url.rstrip('/')}/#key={key}"
 
 
@@ -99,7 +99,7 @@ def _digest(token: str) -> bytes:
 
 
 def _find_digest(token: str, digests: Iterable[bytes]) -> bytes | None:
-    """The digest of this token among these; how long the search takes does not say how near a guess is."""
+    """Return the digest of this token among these, or None. The search takes the same time for every token."""
     wanted = _digest(token)
     found = None
     for each in digests:

@@ -128,7 +128,7 @@ def test_too_few_files(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (256, 256))
     finding = checks.check_descriptors(settings(store))
     assert finding.severity is Severity.WARNING
-    assert "only 64 will have sound" in finding.message
+    assert "only 64 will have audio" in finding.message
     monkeypatch.setattr(resource, "getrlimit", lambda _: (256, resource.RLIM_INFINITY))
     assert checks.check_descriptors(settings(store)).severity is Severity.OK
 

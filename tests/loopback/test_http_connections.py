@@ -159,7 +159,7 @@ async def test_slow_hosts_that_take_all_the_room_make_room_for_one_that_is_not_s
 
 async def test_a_host_that_does_not_read_its_answers_has_no_more_than_its_share_and_is_cut_off() -> None:
     door = ConnectionLimits(max_connections=16, timeout_s=0.5)
-    crowd = door.crowd(SLOW_HOST, from_own_address=False)
+    crowd = door.limiter_of(SLOW_HOST, from_own_address=False)
     async with serving(door) as address:
         slow = await opened(address, 4, MUCH)
         assert (await said(address, HEALTH)).endswith(b"inside")

@@ -1,4 +1,4 @@
-"""`holdfast calls`: the live calls, and who hears what."""
+"""Run `holdfast calls`: list the live calls and what each hears."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from holdfast.cli.terminal import print_table
 
 
 def calls(config: Config = None, store: Store = None) -> None:
-    """List the live calls: who is in them, whether they are held, what each hears.
+    """List the live calls: their parties, whether they are held, and what each hears.
 
     \b
     holdfast calls
-    holdfast calls | cut -f1           without a terminal: one call per line, tabs between
+    holdfast calls | cut -f1           without a terminal: one call per line, with tabs
     holdfast hold CA…
     """
     listed = make_client(settings_from(config=config, store=store)).get("/calls", required_key="calls")
@@ -26,7 +26,7 @@ def calls(config: Config = None, store: Store = None) -> None:
 
 
 def call_row(call: dict[str, Any]) -> tuple[str, ...]:
-    """A call as the table shows it. HELD tells a hold of ours from one by the phone's own key."""
+    """Return a call as the table shows it. HELD tells a hold of the service from one by the phone itself."""
     shown = [call.get(key) for key in ("sid", "from", "to", "status")]
     held = ", ".join(word for word, key in (("held", "held"), ("by phone", "held_by_phone")) if call.get(key))
     hears = call.get("hears") or ("nothing" if call.get("held_by_phone") else "")

@@ -1,4 +1,4 @@
-"""`holdfast explain`: why a call is silent, and what it waits for."""
+"""Run `holdfast explain`: say why a call is silent, and what it waits for."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def explain(
     """
     client = make_client(settings_from(config=config, store=store))
     with call_errors(call):
-        told = client.text(f"/engine/explain/{call}")
-    for line in [*told.splitlines(), *holds_of(call, client.get("/calls", required_key="calls")["calls"])]:
+        text = client.text(f"/engine/explain/{call}")
+    for line in [*text.splitlines(), *holds_of(call, client.get("/calls", required_key="calls")["calls"])]:
         print_line(line)
 
 
 def holds_of(call: str, calls: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """What the holds service knows and the engine does not: which hold keeps the call, or the one it talked to."""
-    live = {one["sid"]: one for one in calls}
+    """Yield what only the holds service knows: which hold keeps the call, or the other party."""
+    live = {each["sid"]: each for each in calls}
     this = live.get(call, {})
-    for whom, one in (("It", this), ("Whom it talked to", live.get(this.get("peer") or "", {}))):
-        if one.get("held") and one.get("hold"):
-            yield f"{whom} is kept by hold {one['hold']}, until `holdfast resume {one['hold']}`."
+    for party, known in (("It", this), ("The other party", live.get(this.get("peer") or "", {}))):
+        if known.get("held") and known.get("hold"):
+            yield f"{party} is kept by hold {known['hold']}, until `holdfast resume {known['hold']}`."

@@ -1,4 +1,4 @@
-"""`holdfast hold`, `resume` and `holds`: the product at the command line."""
+"""Run `holdfast hold`, `resume` and `holds`: the product at the command line."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from holdfast.cli.terminal import CommandStopped, print_line, print_note, print_
 
 def hold(
     call: Annotated[str, typer.Argument(metavar="CALL", help="The call's SID, CA….")],
-    music: Annotated[str | None, typer.Option(metavar="URL", help="What they hear; else the default music.")] = None,
-    by: Annotated[str | None, typer.Option(metavar="NAME", help="Who holds them.")] = None,
-    reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why, for the history.")] = None,
+    music: Annotated[str | None, typer.Option(metavar="URL", help="The hold music; else the default music.")] = None,
+    by: Annotated[str | None, typer.Option(metavar="NAME", help="Who holds the call.")] = None,
+    reason: Annotated[str | None, typer.Option(metavar="TEXT", help="The reason, for the history.")] = None,
     limit: Annotated[
         str | None,
-        typer.Option(metavar="SECONDS", help="The longest they wait; then, within 5 s, they are brought back."),
+        typer.Option(metavar="SECONDS", help="The longest hold; within 5 s after it, the call is resumed."),
     ] = None,
     config: Config = None,
     store: Store = None,
 ) -> None:
-    """Put a call on hold: they hear music, nobody hears them.
+    """Put a call on hold: the party hears music, and no other party hears it.
 
-    Holding a call that is held is no error: it is the same hold. Prints the hold's id.
+    Holding a held call is no error: the hold stays the same. Prints the id of the hold.
 
     \b
     holdfast calls                     find the call
@@ -43,11 +43,11 @@ def hold(
 
 def resume(
     which: Annotated[str, typer.Argument(metavar="CALL|HOLD", help="The call's SID, CA…, or the hold's id, HO….")],
-    by: Annotated[str | None, typer.Option(metavar="NAME", help="Who brings them back.")] = None,
+    by: Annotated[str | None, typer.Option(metavar="NAME", help="Who resumes the call.")] = None,
     config: Config = None,
     store: Store = None,
 ) -> None:
-    """Bring a held call back to where it was.
+    """Resume a held call: the party is in its conversation again.
 
     \b
     holdfast resume CA…                by the call
@@ -64,11 +64,11 @@ def resume(
 
 
 def holds(
-    watch: Annotated[bool, typer.Option("--watch", help="Go on and print what happens as it happens.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Print events as they happen, until Ctrl-C.")] = False,
     config: Config = None,
     store: Store = None,
 ) -> None:
-    """List the holds, newest first; or watch them as they happen.
+    """List the holds, newest first, or watch their events.
 
     \b
     holdfast holds
@@ -76,31 +76,31 @@ def holds(
     """
     client = make_client(settings_from(config=config, store=store))
     with ExitStack() as stack:
-        # Watched before they are listed, so that nothing is missed in between.
+        # The watch begins before the list, so that no event between them is missed.
         events = stack.enter_context(client.events("/events")) if watch else None
         _list(client)
         if events is not None:
             print_note("watching; Ctrl-C ends it")
             for event in events:
                 print_line(f"{_clock(event['at'])}  {event['hold']}  {event['call']}  {event['kind']}{_detail(event)}")
-            raise CommandStopped("the server has stopped, and the watching with it", fix="holdfast serve")
+            raise CommandStopped("the server has stopped", fix="holdfast serve")
 
 
 def _list(client: Client) -> None:
     print_table(
         ("HOLD", "CALL", "STATUS", "BY", "SINCE"),
-        [_row(one) for one in client.get("/holds", required_key="holds")["holds"]],
-        empty="nobody was held yet; holdfast calls lists whom you can hold",
+        [_row(hold) for hold in client.get("/holds", required_key="holds")["holds"]],
+        empty="no call was held yet; holdfast calls lists the calls you can hold",
     )
 
 
-def _row(one: dict[str, Any]) -> tuple[str, ...]:
-    since = one.get("held_at") or one.get("asked_at")
+def _row(hold: dict[str, Any]) -> tuple[str, ...]:
+    since = hold.get("held_at") or hold.get("asked_at")
     return (
-        str(one["id"]),
-        str(one["call"]),
-        str(one["status"]),
-        str(one.get("by") or ""),
+        str(hold["id"]),
+        str(hold["call"]),
+        str(hold["status"]),
+        str(hold.get("by") or ""),
         _clock(since) if since else "",
     )
 

@@ -1,4 +1,4 @@
-"""`holdfast ladder`: everything that happened to one call, drawn."""
+"""Run `holdfast ladder`: draw everything that happened to one call."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from holdfast.cli.terminal import print_line
 
 def ladder(
     call: Annotated[str, typer.Argument(metavar="CALL", help="The call's SID, CA….")],
-    sip: Annotated[bool, typer.Option("--sip", help="Its SIP messages instead, whole.")] = False,
+    sip: Annotated[bool, typer.Option("--sip", help="Print the whole SIP messages instead.")] = False,
     config: Config = None,
     store: Store = None,
 ) -> None:
@@ -34,7 +34,7 @@ def ladder(
 
 
 def messages(ladder: Mapping[str, Any]) -> Iterator[str]:
-    """The SIP messages of a call as they were sent and came, the oldest first."""
+    """Yield the SIP messages of a call as they were sent and received, the oldest first."""
     began = ladder["entries"][0]["at"]
     for entry in ladder["entries"]:
         if entry["kind"] == "sip":

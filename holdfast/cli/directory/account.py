@@ -1,4 +1,4 @@
-"""`holdfast account`: the lines that point a program at the engine."""
+"""Run `holdfast account`: print the variables with which a program uses the engine."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from holdfast.cli.terminal import OUT, print_line, print_note
 
 
 def account(config: Config = None, store: Store = None) -> None:
-    """Print the account as lines to paste into an environment.
+    """Print the account as lines for a shell.
 
-    The SID and the token are made on first use and kept beside the store, readable by you alone.
+    The SID and the token are made on first use and kept beside the store, in a file that only you can read.
 
     \b
-    holdfast account                   look at them
+    holdfast account                   print them
     eval "$(holdfast account)"         use them in this shell
     python examples/a_hold_in_conference.py CF… CA… http://…
     """
@@ -31,4 +31,4 @@ def account(config: Config = None, store: Store = None) -> None:
     for name, value in values.items():
         print_line(f"export {name}={shlex.quote(value)}")
     if OUT.is_terminal:
-        print_note(f'# in code: client.api.base_url = "{url}"   or, with no edit: holdfast run -- python app.py')
+        print_note(f'# in code: client.api.base_url = "{url}"   or, without an edit: holdfast run -- python app.py')

@@ -1,4 +1,4 @@
-"""The directory of lines and numbers: asked of the running server, else changed in the store itself."""
+"""Change the directory of lines, numbers and routes by the running server, else in the store itself."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from holdfast.voice.runtime.directory.directory import Directory
 R = TypeVar("R")
 
 Section = Literal["lines", "numbers", "routes"]
-"""What the directory holds, as `holdfast.toml` and the engine's own API call it."""
+"""The sections of the directory, as `holdfast.toml` and the engine's own API name them."""
 
 
 def find_server(settings: Settings) -> Client | None:
-    """The running server, which must be asked because it holds the directory in memory; None when none runs."""
+    """Return a client of the running server, which holds the directory in memory, or None when none runs."""
     return make_client(settings) if find_run_file(settings.store_path) else None
 
 
@@ -34,7 +34,7 @@ def remove_entry(
     *,
     missing: CommandStopped,
 ) -> None:
-    """Remove a line, a number or a route. Raises: `missing` when it is not there, Stop."""
+    """Remove a line, a number or a route. Raises: `missing` when it does not exist, CommandStopped."""
     server = find_server(settings)
     removed = server.delete(f"/engine/{section}/{key}") if server else with_stored_directory(settings, work)
     if not removed:
@@ -42,14 +42,14 @@ def remove_entry(
 
 
 def note_if_in_file(section: Section, key: str, listed: Collection[str]) -> None:
-    """Say so when the settings still list what was removed."""
+    """Print a note when the settings still list the removed entry."""
     if key in listed:
-        print_note(f"it stands in holdfast.toml too, and comes back with the next start: remove it from [{section}]")
+        print_note(f"holdfast.toml lists it too, so the next start adds it again: remove it from [{section}]")
 
 
 def with_stored_directory(settings: Settings, work: Callable[[Directory], Awaitable[R]]) -> R:
-    """Work on the stored directory while no server runs. Raises: Stop."""
-    # The database is a quarter of a second of imports, which other commands need not wait for.
+    """Run `work` on the stored directory while no server runs. Raises: CommandStopped."""
+    # The imports of the database take a quarter of a second, which other commands do not need.
     from holdfast.cli.server.stored_row_readers import READERS
     from holdfast.store.database import DatabaseInvalid, open_database
     from holdfast.store.key_values import SqlKeyValues

@@ -1,4 +1,4 @@
-"""`holdfast line`: SIP users who may register and call."""
+"""Run `holdfast line`: add, list and remove the SIP users that may register and call."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from holdfast.voice.runtime.directory.records import MIN_PASSWORD_LENGTH, LineRe
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="SIP users who may register and call. `\\[lines]` in holdfast.toml does the same.",
-    epilog="docs/phones.md tells what to enter in Linphone and baresip.",
+    help="SIP users that may register and call. `\\[lines]` in holdfast.toml does the same.",
+    epilog="docs/phones.md shows what to enter in Linphone and baresip.",
 )
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A name, or a number such as +15550100.")]
@@ -35,23 +35,25 @@ def add(
     name: Name,
     password: Annotated[
         str | None,
-        typer.Option("--password", metavar="PASSWORD", help="What the phone signs in with; asked if left out."),
+        typer.Option(
+            "--password", metavar="PASSWORD", help="The password of the phone; you are asked for it if it is left out."
+        ),
     ] = None,
     password_stdin: FromStdin = False,
     may_call: Annotated[
         list[str] | None,
-        typer.Option("--may-call", metavar="PREFIX", help=r"What it may call begins so; repeatable \[everything]."),
+        typer.Option("--may-call", metavar="PREFIX", help=r"A prefix of what it may call; repeatable \[everything]."),
     ] = None,
-    no_calls: Annotated[bool, typer.Option("--no-calls", help="It may be called, and call nobody.")] = False,
+    no_calls: Annotated[bool, typer.Option("--no-calls", help="It can be called, and may not call.")] = False,
     rtp_source: Annotated[
-        str | None, typer.Option("--rtp-source", metavar="named|signalling|any", help="Whose RTP is believed.")
+        str | None, typer.Option("--rtp-source", metavar="named|signalling|any", help="Whose RTP is rtp_rule.")
     ] = None,
     config: Config = None,
     store: Store = None,
 ) -> None:
-    """Add a line, or give it a new password.
+    """Add a line, or set a new password.
 
-    A line whose name is a number of yours rings when that number has no voice URL.
+    A line whose name is one of your numbers rings when that number has no voice URL.
 
     \b
     holdfast line add alice --password correct-horse
@@ -67,15 +69,15 @@ def add(
         )
     password = read_password(password, stdin=password_stdin, confirm=True)
     allowed = () if no_calls else tuple(may_call or [""])
-    believed = rtp_source_from(rtp_source)
-    line = LineRecord.with_password(name=name, password=password, may_call=allowed, rtp_source=believed)
+    rtp_rule = rtp_source_from(rtp_source)
+    line = LineRecord.with_password(name=name, password=password, may_call=allowed, rtp_source=rtp_rule)
     settings = settings_from(config=config, store=store)
     if server := find_server(settings):
         fields: dict[str, object] = {
             "name": name,
             "password": password,
             "may_call": list(allowed),
-            "rtp_source": believed,
+            "rtp_source": rtp_rule,
         }
         server.post("/engine/lines", fields)
     elif line.short and not settings.sip_on_loopback:
@@ -94,7 +96,7 @@ def list_lines(config: Config = None, store: Store = None) -> None:
     """List the lines."""
     settings = settings_from(config=config, store=store)
     if server := find_server(settings):
-        names = {str(one["name"]) for one in server.get("/engine/lines", required_key="lines")["lines"]}
+        names = {str(entry["name"]) for entry in server.get("/engine/lines", required_key="lines")["lines"]}
     else:
         names = with_stored_directory(settings, _names) | settings.lines.keys()
     print_table(
@@ -104,7 +106,7 @@ def list_lines(config: Config = None, store: Store = None) -> None:
 
 @app.command("remove")
 def remove(name: Name, config: Config = None, store: Store = None) -> None:
-    """Remove a line; calls that are on stay on."""
+    """Remove a line. Live calls continue."""
     settings = settings_from(config=config, store=store)
     missing = CommandStopped(f"there is no line {name}", fix="holdfast line list")
     remove_entry(settings, "lines", name, lambda directory: directory.remove_line(name), missing=missing)
@@ -113,7 +115,7 @@ def remove(name: Name, config: Config = None, store: Store = None) -> None:
 
 
 def _registrar(settings: Settings) -> str:
-    """Where phones register: where the running server listens, else where it would."""
+    """Return where phones register: the address of the running server, else that of the settings."""
     running = find_run_file(settings.store_path)
     host, _, port = running.sip.rpartition(":") if running else (settings.sip_host, ":", str(settings.sip_port))
     return f"{settings.advertised_ip or host}:{port}"

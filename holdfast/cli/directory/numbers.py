@@ -1,4 +1,4 @@
-"""`holdfast number`: phone numbers of ours, and the document that answers each."""
+"""Run `holdfast number`: add, list and remove phone numbers, and the document that answers each."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from holdfast.voice.runtime.directory.records import NumberRecord
 app = typer.Typer(
     no_args_is_help=True,
     help="Phone numbers, and the voice URL that answers each. `\\[numbers]` in holdfast.toml does the same.",
-    epilog="They are IncomingPhoneNumbers of Twilio's REST API too.",
+    epilog="They are also the IncomingPhoneNumbers of Twilio's REST API.",
 )
 
 _METHODS: dict[str, Literal["GET", "POST"]] = {"get": "GET", "post": "POST"}
@@ -36,9 +36,12 @@ Number = Annotated[str, typer.Argument(metavar="NUMBER", help="In E.164, such as
 def add(
     number: Number,
     voice_url: Annotated[
-        str | None, typer.Option("--voice-url", metavar="URL", help="What answers; else the line of that name rings.")
+        str | None,
+        typer.Option("--voice-url", metavar="URL", help="The document that answers; else the line of that name rings."),
     ] = None,
-    voice_method: Annotated[str, typer.Option("--voice-method", metavar="GET|POST", help="How it is asked.")] = "POST",
+    voice_method: Annotated[
+        str, typer.Option("--voice-method", metavar="GET|POST", help="The HTTP method of the voice URL.")
+    ] = "POST",
     config: Config = None,
     store: Store = None,
 ) -> None:
@@ -52,7 +55,7 @@ def add(
     if voice_url is not None and (
         urlsplit(voice_url).scheme not in ("http", "https") or not urlsplit(voice_url).netloc
     ):
-        raise CommandStopped(f"{voice_url!r} is not a web address", fix="Say http://host/path.", status=WRONG_SETTINGS)
+        raise CommandStopped(f"{voice_url!r} is not a web address", fix="Give http://host/path.", status=WRONG_SETTINGS)
     method = choice_of("--voice-method", voice_method, _METHODS)
     settings = settings_from(config=config, store=store)
     if server := find_server(settings):
@@ -68,10 +71,10 @@ def list_numbers(config: Config = None, store: Store = None) -> None:
     settings = settings_from(config=config, store=store)
     if server := find_server(settings):
         listed = server.get("/engine/numbers", required_key="numbers")["numbers"]
-        rows = {str(one["phone_number"]): str(one["voice_url"] or "") for one in listed}
+        rows = {str(entry["phone_number"]): str(entry["voice_url"] or "") for entry in listed}
     else:
         rows = with_stored_directory(settings, _rows) | {
-            key: one.voice_url or "" for key, one in settings.numbers.items()
+            key: entry.voice_url or "" for key, entry in settings.numbers.items()
         }
     print_table(
         ("NUMBER", "VOICE URL"),
@@ -82,7 +85,7 @@ def list_numbers(config: Config = None, store: Store = None) -> None:
 
 @app.command("remove")
 def remove(number: Number, config: Config = None, store: Store = None) -> None:
-    """Remove a number; calls that are on stay on."""
+    """Remove a number. Live calls continue."""
     number = _checked(number)
     settings = settings_from(config=config, store=store)
     missing = CommandStopped(f"{number} is no number of yours", fix="holdfast number list")
@@ -95,7 +98,7 @@ def _checked(number: str) -> str:
     if not re.match(E164, number):
         raise CommandStopped(
             f"{number!r} is not a phone number in E.164",
-            fix="A plus, the country and the number, digits alone: +15550100",
+            fix="Give a plus, the country code and the number, only digits: +15550100",
             status=WRONG_SETTINGS,
         )
     return number
@@ -108,4 +111,4 @@ async def _put(directory: Directory, number: str, voice_url: str | None, method:
 
 
 async def _rows(directory: Directory) -> dict[str, str]:
-    return {one.phone_number: one.voice.voice_url or "" for one in directory.numbers()}
+    return {entry.phone_number: entry.voice.voice_url or "" for entry in directory.numbers()}

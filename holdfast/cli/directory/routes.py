@@ -1,4 +1,4 @@
-"""`holdfast route`: the trunks by which numbers that are not ours leave."""
+"""Run `holdfast route`: add, list and remove the trunks to which calls to other numbers are sent."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from holdfast.voice.sip.message.uri import DEFAULT_PORTS
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Trunks: where numbers that are not ours are called. `\\[routes]` in holdfast.toml does the same.",
-    epilog="docs/trunks.md tells how to connect one.",
+    help="Trunks, to which calls to other numbers are sent. `\\[routes]` in holdfast.toml does the same.",
+    epilog="docs/trunks.md shows how to connect a trunk.",
 )
 
-Prefix = Annotated[str, typer.Argument(metavar="PREFIX", help="How the numbers begin: +44, or + for every number.")]
+Prefix = Annotated[str, typer.Argument(metavar="PREFIX", help="The prefix of the numbers: +44, or + for every number.")]
 
 _TRANSPORTS: dict[str, Transport] = {"udp": "UDP", "tcp": "TCP", "tls": "TLS"}
 
@@ -43,50 +43,61 @@ _TRANSPORTS: dict[str, Transport] = {"udp": "UDP", "tcp": "TCP", "tls": "TLS"}
 @app.command("add")
 def add(
     prefix: Prefix,
-    host: Annotated[str, typer.Option("--host", metavar="IP", help="The trunk, as a numeric address.")],
-    port: Annotated[str | None, typer.Option("--port", metavar="PORT", help="Its port [5060, or 5061].")] = None,
-    transport: Annotated[str, typer.Option("--transport", metavar="udp|tcp|tls", help="How to get there.")] = "udp",
-    user: Annotated[str | None, typer.Option("--user", help="Who we are there, when it asks.")] = None,
-    password: Annotated[str | None, typer.Option("--password", help="Asked if left out and there is a user.")] = None,
+    host: Annotated[str, typer.Option("--host", metavar="IP", help="The numeric address of the trunk.")],
+    port: Annotated[
+        str | None, typer.Option("--port", metavar="PORT", help="The port of the trunk [5060, or 5061 over TLS].")
+    ] = None,
+    transport: Annotated[str, typer.Option("--transport", metavar="udp|tcp|tls", help="The transport of SIP.")] = "udp",
+    user: Annotated[str | None, typer.Option("--user", help="Our user name at the trunk.")] = None,
+    password: Annotated[
+        str | None, typer.Option("--password", help="The user's password; you are asked for it if it is left out.")
+    ] = None,
     password_stdin: FromStdin = False,
     realm: Annotated[
-        str | None, typer.Option("--realm", help="The realm whose challenges are answered; several with commas.")
+        str | None, typer.Option("--realm", help="The realm whose challenges we answer; separate several by commas.")
     ] = None,
     caller_id: Annotated[
-        str | None, typer.Option("--caller-id", metavar="NUMBER", help="Stands in From instead of the caller's own.")
+        str | None, typer.Option("--caller-id", metavar="NUMBER", help="The number in From, in place of the caller's.")
     ] = None,
     identity: Annotated[
-        str | None, typer.Option("--identity", metavar="caller|NUMBER", help="Stands in P-Asserted-Identity.")
+        str | None, typer.Option("--identity", metavar="caller|NUMBER", help="The caller in P-Asserted-Identity.")
     ] = None,
-    tls_name: Annotated[str | None, typer.Option("--tls-name", help="The name in its certificate.")] = None,
-    register: Annotated[bool, typer.Option("--register", help="Register there, so that calls come to us.")] = False,
-    domain: Annotated[str | None, typer.Option("--domain", metavar="NAME", help="Its name, in what we send.")] = None,
+    tls_name: Annotated[str | None, typer.Option("--tls-name", help="The name in the trunk's certificate.")] = None,
+    register: Annotated[
+        bool, typer.Option("--register", help="Register with the trunk, so that it sends us calls.")
+    ] = False,
+    domain: Annotated[
+        str | None, typer.Option("--domain", metavar="NAME", help="The trunk's domain, in our requests.")
+    ] = None,
     rtp_source: Annotated[
-        str | None, typer.Option("--rtp-source", metavar="named|signalling|any", help="Whose RTP is believed.")
+        str | None, typer.Option("--rtp-source", metavar="named|signalling|any", help="Whose RTP is rtp_rule.")
     ] = None,
     backup: Annotated[
-        bool, typer.Option("--backup", help="Try it when the prefix's own trunk does not answer, or has no service.")
+        bool, typer.Option("--backup", help="Use it when the prefix's own trunk does not answer, or has no service.")
     ] = False,
     source: Annotated[
-        list[str] | None, typer.Option("--source", metavar="NETWORK", help="Its calls come in from here; repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--source", metavar="NETWORK", help="An address or network from which its calls come in; repeatable."
+        ),
     ] = None,
     config: Config = None,
     store: Store = None,
 ) -> None:
-    """Add a trunk for numbers that begin with a prefix, or change it. The longest prefix that fits wins.
+    """Add or change a trunk for numbers that begin with a prefix. The longest matching prefix wins.
 
     \b
     holdfast route add + --host 203.0.113.5 --user acme
     holdfast route add +44 --host 203.0.113.9 --transport tls --tls-name sip.carrier.example
-    holdfast route add + --host 203.0.113.5 --source 203.0.113.0/28     calls come in from there too
-    holdfast route add + --host 203.0.113.5 --user acme --register      we register there
-    holdfast route add + --host 203.0.113.6 --user acme --backup        tried when that one fails
+    holdfast route add + --host 203.0.113.5 --source 203.0.113.0/28     its calls come in from these addresses
+    holdfast route add + --host 203.0.113.5 --user acme --register      we register with it
+    holdfast route add + --host 203.0.113.6 --user acme --backup        used when the first fails
     """
     kind = choice_of("--transport", transport, _TRANSPORTS)
     if password_stdin or (user is not None and password is None):
         password = read_password(password, stdin=password_stdin)
     if register and user is None:
-        raise _wrong("--register needs a user to register", "Say who we are there: --user NAME")
+        raise _invalid("--register needs a user to register", "Give our user name: --user NAME")
     route = RouteRecord(
         prefix=_checked_prefix(prefix),
         host=_checked_host(host),
@@ -104,16 +115,16 @@ def add(
         rtp_source=rtp_source_from(rtp_source),
     )
     settings = settings_from(config=config, store=store)
-    there = _where(route.host, route.port, route.transport)
+    destination = _where(route.host, route.port, route.transport)
     if backup:
         _add_backup(settings, route)
-        print_line(f"numbers that begin with {route.prefix} leave by {there} when their own trunk fails")
+        print_line(f"numbers that begin with {route.prefix} are sent to {destination} when their own trunk fails")
         return
     if server := find_server(settings):
         server.post("/engine/routes", _fields(route) | {"prefix": route.prefix})
     else:
         with_stored_directory(settings, lambda directory: directory.put_route(route))
-    print_line(f"numbers that begin with {route.prefix} leave by {there}")
+    print_line(f"numbers that begin with {route.prefix} are sent to {destination}")
 
 
 def _fields(trunk: RouteRecord) -> dict[str, object]:
@@ -139,15 +150,19 @@ def list_routes(config: Config = None, store: Store = None) -> None:
     if server := find_server(settings):
         listed = server.get("/engine/routes")["routes"]
         rows = {
-            str(one["prefix"]): (_shown(one), ", ".join(one["sources"]), _registration_text(one.get("registration")))
-            for one in listed
+            str(entry["prefix"]): (
+                _trunk_text(entry),
+                ", ".join(entry["sources"]),
+                _registration_text(entry.get("registration")),
+            )
+            for entry in listed
         }
     else:
         rows = with_stored_directory(settings, _rows)
         for prefix, trunk in settings.routes.items():
             port = trunk.port or DEFAULT_PORTS[trunk.transport]
-            behind = "" if trunk.backup is None else f", then {trunk.backup.host}"
-            rows[prefix] = (_where(trunk.host, port, trunk.transport) + behind, ", ".join(trunk.sources), "")
+            backup = "" if trunk.backup is None else f", then {trunk.backup.host}"
+            rows[prefix] = (_where(trunk.host, port, trunk.transport) + backup, ", ".join(trunk.sources), "")
     print_table(
         ("PREFIX", "TRUNK", "CALLS COME IN FROM", "REGISTERED"),
         [(prefix, *rest) for prefix, rest in sorted(rows.items())],
@@ -157,7 +172,7 @@ def list_routes(config: Config = None, store: Store = None) -> None:
 
 @app.command("remove")
 def remove(prefix: Prefix, config: Config = None, store: Store = None) -> None:
-    """Remove a route; calls that are on stay on."""
+    """Remove a route. Live calls continue."""
     prefix = _checked_prefix(prefix)
     settings = settings_from(config=config, store=store)
     missing = CommandStopped(f"there is no route for {prefix}", fix="holdfast route list")
@@ -170,19 +185,21 @@ def _where(host: str, port: int, transport: str) -> str:
     return f"{host}:{port} by {transport}"
 
 
-def _wrong(what: str, fix: str) -> CommandStopped:
-    return CommandStopped(what, fix=fix, status=WRONG_SETTINGS)
+def _invalid(message: str, fix: str) -> CommandStopped:
+    return CommandStopped(message, fix=fix, status=WRONG_SETTINGS)
 
 
 def _checked_port(port: str) -> int:
     if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
-        raise _wrong(f"--port {port!r} is not a port from 1 to 65535", "Leave it out: 5060, over TLS 5061.")
+        raise _invalid(f"--port {port!r} is not a port from 1 to 65535", "Leave it out: 5060, over TLS 5061.")
     return int(port)
 
 
 def _checked_prefix(prefix: str) -> str:
     if not PREFIX.match(prefix):
-        raise _wrong(f"{prefix!r} is not how numbers begin", "A plus and digits: +44, or + alone for every number")
+        raise _invalid(
+            f"{prefix!r} is not a prefix of numbers", "Give a plus and digits: +44, or + alone for every number"
+        )
     return prefix
 
 
@@ -190,13 +207,13 @@ def _checked_host(host: str) -> str:
     try:
         return str(ip_address(host))
     except ValueError:
-        fix = f"Names are not looked up; see what it is now: getent hosts {host}"
-        raise _wrong(f"{host!r} is not a numeric address", fix) from None
+        fix = f"Host names are not looked up; find its address: getent hosts {host}"
+        raise _invalid(f"{host!r} is not a numeric address", fix) from None
 
 
 def _checked_number(number: str | None) -> str | None:
     if number is not None and not E164.match(number):
-        raise _wrong(f"{number!r} is not a phone number in E.164", "A plus and digits alone: +15550100")
+        raise _invalid(f"{number!r} is not a phone number in E.164", "Give a plus and digits only: +15550100")
     return number
 
 
@@ -204,23 +221,23 @@ def _checked_network(text: str) -> str:
     try:
         return str(ip_network(text, strict=False))
     except ValueError:
-        raise _wrong(f"{text!r} is not a network", "An address such as 203.0.113.5, or 203.0.113.0/28") from None
+        raise _invalid(f"{text!r} is not a network", "Give an address such as 203.0.113.5, or 203.0.113.0/28") from None
 
 
 def _checked_domain(name: str | None) -> str | None:
     if name is not None and not re.fullmatch(DOMAIN, name):
-        raise _wrong(f"{name!r} is not a name of the net", "As the trunk writes it behind the @: carrier.example")
+        raise _invalid(f"{name!r} is not a domain name", "Give it as the trunk writes it after the @: carrier.example")
     return name
 
 
-def _shown(one: dict[str, Any]) -> str:
-    where = _where(str(one["host"]), one["port"], one["transport"])
-    return f"{where}, then {one['backup']['host']}" if one.get("backup") else where
+def _trunk_text(entry: dict[str, Any]) -> str:
+    where = _where(str(entry["host"]), entry["port"], entry["transport"])
+    return f"{where}, then {entry['backup']['host']}" if entry.get("backup") else where
 
 
-def _registration_text(told: dict[str, Any] | None) -> str:
-    """How we stand with a trunk, in a word or two."""
-    match told:
+def _registration_text(registration: dict[str, Any] | None) -> str:
+    """Return the state of our registration with a trunk, in a word or two."""
+    match registration:
         case None:
             return ""
         case {"state": "failed", "status": status, "reason": reason}:

@@ -1,4 +1,4 @@
-"""What the doctor looks at: one function per thing that can be wrong with a machine, each with the remedy."""
+"""Check this machine: one function for each thing that can be wrong, each with its remedy."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from holdfast.store.account_file import account_path
 
 EPHEMERAL_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 OTHER_FILES = 128
-"""Descriptors a process needs beside its RTP sockets."""
+"""The file descriptors that a process needs beside its RTP sockets."""
 SIP_STEP = 10
-"""From a SIP port that is taken to one that may be free; the next one is that of TLS."""
+"""The step from a SIP port in use to one that may be free; the next port is that of TLS."""
 MIN_FREE_BYTES = 100_000_000
 MAX_LATE_MS = 15.0
-"""A wake-up later than this makes the 20 ms clock of the media process skip."""
+"""Units: milliseconds. A later wake-up makes the 20 ms clock of the media process skip ticks."""
 
 
 class Severity(StrEnum):
-    """How good or bad a finding is."""
+    """The severity of a finding, as the sign that stands before it."""
 
     OK = "✓"
     WARNING = "!"
@@ -39,7 +39,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What was seen, and what to do about it."""
+    """The result of a check, and what to do about it."""
 
     severity: Severity
     message: str
@@ -47,49 +47,49 @@ class Finding:
 
 
 def ok(what: str) -> Finding:
-    """Nothing to do."""
+    """Return a finding that needs no action."""
     return Finding(severity=Severity.OK, message=what)
 
 
 def warning(what: str, fix: str) -> Finding:
-    """It works, and may surprise."""
+    """Return a finding that may cause trouble."""
     return Finding(severity=Severity.WARNING, message=what, fix=fix)
 
 
 def broken(what: str, fix: str) -> Finding:
-    """`holdfast serve` cannot do its work like this."""
+    """Return a finding with which `holdfast serve` cannot work."""
     return Finding(severity=Severity.BROKEN, message=what, fix=fix)
 
 
 def check_environment(environment: Mapping[str, str]) -> Iterator[Finding]:
-    """Variables that were meant to set something and do not."""
+    """Find variables of Holdfast that set nothing."""
     for problem in unknown_variables(environment):
         yield warning(problem, "docs/settings.md lists every setting.")
 
 
 def check_http(settings: Settings, running: RunFile | None) -> Finding:
-    """Whether the HTTP port is ours to take."""
+    """Check that the HTTP port is free."""
     if running is not None:
         return ok(f"a Holdfast runs at {running.url} (process {running.pid})")
     return _listen(socket.SOCK_STREAM, settings.http_host, settings.http_port, "HTTP", "http-port")
 
 
 def check_sip(settings: Settings, running: RunFile | None) -> Finding:
-    """Whether the SIP port is ours to take, for datagrams and for connections."""
+    """Check that the SIP port is free, for datagrams and for connections."""
     if running is not None:
         return ok(f"SIP is served at {running.sip}")
-    free = _listen(socket.SOCK_DGRAM, settings.sip_host, settings.sip_port, "SIP", "sip-port")
-    if free.severity is Severity.BROKEN:
-        return free
-    connected = _listen(socket.SOCK_STREAM, settings.sip_host, settings.sip_port, "SIP", "sip-port")
-    if connected.severity is Severity.BROKEN or settings.sip_tls_certificate is None:
-        return connected
-    secured = _listen(socket.SOCK_STREAM, settings.sip_host, settings.sip_tls_port, "SIP over TLS", "sip-tls-port")
-    return secured if secured.severity is Severity.BROKEN else connected
+    datagrams = _listen(socket.SOCK_DGRAM, settings.sip_host, settings.sip_port, "SIP", "sip-port")
+    if datagrams.severity is Severity.BROKEN:
+        return datagrams
+    connections = _listen(socket.SOCK_STREAM, settings.sip_host, settings.sip_port, "SIP", "sip-port")
+    if connections.severity is Severity.BROKEN or settings.sip_tls_certificate is None:
+        return connections
+    tls = _listen(socket.SOCK_STREAM, settings.sip_host, settings.sip_tls_port, "SIP over TLS", "sip-tls-port")
+    return tls if tls.severity is Severity.BROKEN else connections
 
 
 def check_certificate(settings: Settings) -> Iterator[Finding]:
-    """Whether the certificate of SIP over TLS can be used, and whether phones will believe it."""
+    """Check that the certificate of SIP over TLS can be used, and that phones will accept it."""
     if settings.sip_tls_certificate is None:
         return
     from holdfast.voice.runtime.sip.config.tls import (
@@ -104,17 +104,17 @@ def check_certificate(settings: Settings) -> Iterator[Finding]:
         tls = load_tls(
             TlsFiles(certificate=certificate, key=settings.sip_tls_key, authorities=settings.sip_tls_authorities)
         )
-    except CertificateUnusable as wrong:
-        yield broken(f"{wrong.setting}: {wrong.message}", "docs/trunks.md tells how to make a certificate")
+    except CertificateUnusable as error:
+        yield broken(f"{error.setting}: {error.message}", "docs/trunks.md tells how to make a certificate")
         return
-    if why := certificate_problem(tls, certificate):
-        yield warning(why, f"See its dates: openssl x509 -noout -dates -in {certificate}")
+    if reason := certificate_problem(tls, certificate):
+        yield warning(reason, f"See its dates: openssl x509 -noout -dates -in {certificate}")
     else:
         yield ok(f"the certificate in {certificate} can be used")
 
 
 def check_webhook_authorities(settings: Settings) -> Iterator[Finding]:
-    """Whether the authorities that webhooks trust beside the system's can be read."""
+    """Check that the authorities that webhooks trust beside the system's can be read."""
     if settings.webhook_authorities is None:
         return
     from holdfast.voice.runtime.http.client import tls_context
@@ -122,14 +122,14 @@ def check_webhook_authorities(settings: Settings) -> Iterator[Finding]:
 
     try:
         tls_context(settings.webhook_authorities)
-    except WebhookSettingInvalid as wrong:
-        yield broken(wrong.message, "Name a PEM file with the certificates of your own authority.")
+    except WebhookSettingInvalid as error:
+        yield broken(error.message, "Name a PEM file with the certificates of your own authority.")
     else:
         yield ok(f"webhooks trust the authorities in {settings.webhook_authorities} too")
 
 
 def check_trunks(routes: Iterable[Mapping[str, Any]]) -> Iterator[Finding]:
-    """How a running server stands with the trunks it registers with, told by its list of routes."""
+    """Check the registrations of a running server with its trunks, from its list of routes."""
     for route in routes:
         trunk: Mapping[str, Any] | None = route
         while trunk is not None:
@@ -140,7 +140,7 @@ def check_trunks(routes: Iterable[Mapping[str, Any]]) -> Iterator[Finding]:
                 case {"state": "failed", "status": status, "reason": reason}:
                     yield warning(
                         f"not registered with {where}: {status} {reason}",
-                        "Its calls do not come. Compare user, password and domain with what the provider gave you.",
+                        "Its calls do not reach us. Compare user, password and domain with what the provider gave you.",
                     )
                 case {"state": _}:
                     yield warning(f"{where} has not answered our registration yet", "Is its address right?")
@@ -148,14 +148,14 @@ def check_trunks(routes: Iterable[Mapping[str, Any]]) -> Iterator[Finding]:
 
 
 def rtp_ports(settings: Settings) -> str:
-    """Where sound is served, in words."""
+    """Return the RTP ports and their address, in words."""
     return f"RTP ports {settings.rtp_base}-{settings.rtp_base + 2 * settings.rtp_rows - 1} of {settings.media_ip}"
 
 
 def check_rtp_ports(settings: Settings, running: RunFile | None) -> Finding:
-    """Whether the RTP ports are free; a server that runs has its own, whatever its options were."""
+    """Check that the RTP ports are free. A running server has its own, which its run file names."""
     if running is not None:
-        return ok(f"sound is served at {running.rtp}")
+        return ok(f"audio is served at {running.rtp}")
     where = rtp_ports(settings)
     taken = 0
     for port in range(settings.rtp_base, settings.rtp_base + 2 * settings.rtp_rows):
@@ -170,11 +170,11 @@ def check_rtp_ports(settings: Settings, running: RunFile | None) -> Finding:
             taken += 1
     if taken:
         return warning(f"{taken} of {where} are taken by other programs", "Give another range: --rtp-base 20000")
-    return ok(f"{where}: {settings.rtp_rows} legs can have sound at once")
+    return ok(f"{where}: {settings.rtp_rows} legs can have audio at once")
 
 
 def check_ephemeral(settings: Settings, source: Path = EPHEMERAL_PORTS) -> Finding:
-    """Whether the system gives our RTP ports to other programs. Source: Linux, ip_local_port_range."""
+    """Check that the system does not give our RTP ports to other programs. Source: Linux, ip_local_port_range."""
     try:
         lowest, highest = (int(port) for port in source.read_text().split())
     except (OSError, ValueError):
@@ -182,44 +182,42 @@ def check_ephemeral(settings: Settings, source: Path = EPHEMERAL_PORTS) -> Findi
     last = settings.rtp_base + 2 * settings.rtp_rows - 1
     if settings.rtp_base <= highest and last >= lowest:
         return warning(
-            f"RTP ports {settings.rtp_base}-{last} lie in what the system gives to any program ({lowest}-{highest})",
+            f"RTP ports {settings.rtp_base}-{last} are in the range the system gives to programs ({lowest}-{highest})",
             "Give a range below it: --rtp-base 16384",
         )
     return ok(f"RTP ports lie outside the ephemeral range {lowest}-{highest}")
 
 
 def check_descriptors(settings: Settings) -> Finding:
-    """Whether the media process may open all its sockets: two for each row."""
+    """Check that the media process may open all its sockets: two for each row."""
     needed = 2 * settings.rtp_rows + OTHER_FILES
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < needed:
         fitting = max((hard - OTHER_FILES) // 2, 0)
         return warning(
-            f"{hard} files may be open; {settings.rtp_rows} legs need {needed}, so only {fitting} will have sound",
+            f"{hard} files may be open; {settings.rtp_rows} legs need {needed}, so only {fitting} will have audio",
             f"Raise the limit (ulimit -Hn {needed}), or ask for less: --rtp-rows {fitting}",
         )
     return ok(f"enough files may be open ({needed} needed)")
 
 
 def check_clock(sleep: Callable[[float], None] = time.sleep, rounds: int = 25) -> Finding:
-    """How late this machine wakes a process that sleeps for one tick, and whether its calendar is plausible."""
+    """Measure how late this machine wakes a process that sleeps for one tick, and check that its date is plausible."""
     if time.time() < 1_700_000_000:
-        return broken(
-            "the clock of this machine stands before 2023", "Set it: webhooks are dated, certificates expire."
-        )
+        return broken("the clock of this machine is before 2023", "Set it: webhooks are dated, certificates expire.")
     latest = 0.0
     for _ in range(rounds):
         began = time.monotonic()
         sleep(0.02)
         latest = max(latest, (time.monotonic() - began - 0.02) * 1000)
-    told = f"a sleep of 20 ms is late by {latest:.1f} ms at most"
+    result = f"a sleep of 20 ms is late by {latest:.1f} ms at most"
     if latest > MAX_LATE_MS:
-        return warning(told, "The machine is busy or throttled: expect skipped ticks. Look at `top`.")
-    return ok(told)
+        return warning(result, "The machine is busy or throttled: expect skipped ticks. Look at `top`.")
+    return ok(result)
 
 
 def check_store(settings: Settings) -> Finding:
-    """Whether the store can be opened and written."""
+    """Check that the store can be opened and written."""
     import asyncio
 
     from holdfast.store.database import DatabaseInvalid, open_database
@@ -241,7 +239,7 @@ def check_store(settings: Settings) -> Finding:
 
 
 def check_account(settings: Settings) -> Finding:
-    """Whether the account is kept from others."""
+    """Check that other users of this machine cannot read the account."""
     if settings.account_sid:
         return ok(f"the account is {settings.account_sid}, from the settings")
     path = account_path(settings.store_path)
@@ -253,7 +251,7 @@ def check_account(settings: Settings) -> Finding:
 
 
 def check_privacy(settings: Settings, config: Path | None) -> Iterator[Finding]:
-    """Whether what holds passwords, calls and sound is kept from other users of this machine."""
+    """Check that other users of this machine cannot read passwords, calls and recordings."""
     store = settings.store_path
     beside = [store.with_name(store.name + end) for end in ("", "-wal", "-shm")]
     for path in (*beside, store.parent / "recordings"):
@@ -262,7 +260,7 @@ def check_privacy(settings: Settings, config: Path | None) -> Iterator[Finding]:
             yield warning(f"others can read {path}, where calls are kept", f"chmod {mode} {path}")
     file = settings_file(config)
     if (settings.auth_token or settings.lines or settings.routes) and _is_open_to_others(file):
-        yield warning(f"others can read {file}, and what stands in it of tokens and passwords", f"chmod 600 {file}")
+        yield warning(f"others can read {file}, which has tokens or passwords", f"chmod 600 {file}")
 
 
 def _is_open_to_others(path: Path) -> bool:
@@ -273,7 +271,7 @@ def _is_open_to_others(path: Path) -> bool:
 
 
 def check_decoding() -> Finding:
-    """Whether the decoding process works here: a tone is encoded in each kind and given to it."""
+    """Check that the decoding process works here: it decodes a tone in each format."""
     import asyncio
     import io
 
@@ -286,7 +284,7 @@ def check_decoding() -> Finding:
         from holdfast.voice.runtime.http.errors import SoundUnplayable
         from holdfast.voice.runtime.sounds.decode_client import Decoder
     except (ImportError, OSError) as error:
-        return broken(f"sound cannot be decoded: {error}", remedy)
+        return broken(f"audio cannot be decoded: {error}", remedy)
 
     tone = 0.5 * np.sin(np.arange(16_000) * (2 * np.pi * 440 / 16_000))
     kinds: tuple[AudioFormat, ...] = ("wav", "flac", "ogg", "mp3")
@@ -308,20 +306,20 @@ def check_decoding() -> Finding:
         wrong = asyncio.run(decode_each())
     except (SoundUnplayable, soundfile.SoundFileError) as error:
         wrong = str(error)
-    return broken(f"sound cannot be decoded: {wrong}", remedy) if wrong else ok("WAV, FLAC, OGG and MP3 can be decoded")
+    return broken(f"audio cannot be decoded: {wrong}", remedy) if wrong else ok("WAV, FLAC, OGG and MP3 can be decoded")
 
 
 def check_cores() -> Finding:
-    """Whether signalling and sound get a core each."""
+    """Check that signalling and audio have a core each."""
     cores = len(os.sched_getaffinity(0))
     if cores < 2:
-        return warning("there is one core for signalling and sound together", "Fine for trying; give it two for work.")
+        return warning("there is one core for signalling and audio together", "Fine for trying; give it two for work.")
     return ok(f"{cores} cores")
 
 
-def _listen(kind: socket.SocketKind, host: str, port: int, what: str, flag: str) -> Finding:
+def _listen(kind: socket.SocketKind, host: str, port: int, protocol: str, flag: str) -> Finding:
     if port == 0:
-        return ok(f"{what} takes any free port of {host}")
+        return ok(f"{protocol} takes any free port of {host}")
     try:
         with _socket(kind, host) as probe:
             if kind == socket.SOCK_STREAM:
@@ -333,15 +331,15 @@ def _listen(kind: socket.SocketKind, host: str, port: int, what: str, flag: str)
                 letter = "t" if kind == socket.SOCK_STREAM else "u"
                 other = port + (SIP_STEP if flag == "sip-port" else 1)
                 fix = f"See who: ss -l{letter}np sport = :{port}. Or take another: holdfast serve --{flag} {other}"
-                return broken(f"{what} port {port} of {host} is taken by another program", fix)
+                return broken(f"{protocol} port {port} of {host} is taken by another program", fix)
             case errno.EACCES:
                 return broken(
-                    f"{what} port {port} of {host} is not allowed for you", f"Take one from 1024 on: --{flag} 8080"
+                    f"{protocol} port {port} of {host} is not allowed for you", f"Take one from 1024 on: --{flag} 8080"
                 )
             case _:
                 fix = f"Use an address of this machine, such as 127.0.0.1: --{flag.replace('port', 'host')} 127.0.0.1"
-                return broken(f"{what} cannot listen at {host}: {error.strerror}", fix)
-    return ok(f"{what} port {port} of {host} is free")
+                return broken(f"{protocol} cannot listen at {host}: {error.strerror}", fix)
+    return ok(f"{protocol} port {port} of {host} is free")
 
 
 def _socket(kind: socket.SocketKind, host: str) -> socket.socket:

@@ -1,4 +1,4 @@
-"""`holdfast doctor`: look at this machine before blaming a phone."""
+"""Run `holdfast doctor`: examine this machine for faults before you blame a phone."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ COLOURS = {Severity.OK: "green", Severity.WARNING: "yellow", Severity.BROKEN: "b
 
 
 def doctor(config: Config = None, store: Store = None) -> None:
-    """Look for what could keep Holdfast from working here, and say what to do about it.
+    """Look for faults that keep Holdfast from working here, and say what to do about each.
 
-    Ports, certificates, file descriptors, the clock, the store, the decoding of sound. Ends with 1 if something is
-    broken.
+    It checks ports, certificates, file descriptors, the clock, the store and the decoding of audio. The exit status
+    is 1 if something is broken.
 
     \b
     holdfast doctor
@@ -37,24 +37,24 @@ def doctor(config: Config = None, store: Store = None) -> None:
         )
         if finding.fix:
             print_line(f"  → {finding.fix}")
-    wrong = sum(finding.severity is Severity.BROKEN for finding in findings)
-    odd = sum(finding.severity is Severity.WARNING for finding in findings)
-    print_line("all is well" if not wrong + odd else f"{wrong} broken, {odd} doubtful")
-    if wrong:
+    broken = sum(finding.severity is Severity.BROKEN for finding in findings)
+    doubtful = sum(finding.severity is Severity.WARNING for finding in findings)
+    print_line("all is well" if not broken + doubtful else f"{broken} broken, {doubtful} doubtful")
+    if broken:
         raise typer.Exit(1)
 
 
 def _trunks(settings: Settings) -> Iterator[Finding]:
     try:
         routes = make_client(settings).get("/engine/routes", required_key="routes")["routes"]
-    except CommandStopped as trouble:
-        yield checks.warning(f"its trunks cannot be asked for: {trouble}", trouble.fix)
+    except CommandStopped as error:
+        yield checks.warning(f"the trunks cannot be read: {error}", error.fix)
     else:
         yield from checks.check_trunks(routes)
 
 
 def examine(settings: Settings, config: Path | None) -> Iterator[Finding]:
-    """Everything that can be found out without starting anything."""
+    """Run every check that needs no server to start."""
     running = find_run_file(settings.store_path)
     yield from checks.check_environment(os.environ)
     yield checks.check_http(settings, running)

@@ -1,4 +1,4 @@
-"""The environment of a program that `holdfast run` starts."""
+"""Make the environment of a program that `holdfast run` starts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ SHIMS = Path(__file__).parents[1] / "shims"
 
 
 def child_environment(base: Mapping[str, str], *, url: str, sid: str, token: str) -> dict[str, str]:
-    """`base`, changed so that the official Twilio SDK of Python and of Node talks to the engine at `url`."""
+    """Return `base`, changed so that Twilio's SDK for Python and for Node uses the engine at `url`."""
     changed = {
         "TWILIO_ACCOUNT_SID": sid,
         "TWILIO_AUTH_TOKEN": token,
@@ -17,7 +17,7 @@ def child_environment(base: Mapping[str, str], *, url: str, sid: str, token: str
         "HOLDFAST_API": url,
         "PYTHONPATH": _joined(":", str(SHIMS / "python"), base.get("PYTHONPATH")),
         "NODE_OPTIONS": _joined(" ", base.get("NODE_OPTIONS"), f'--require "{_quoted(SHIMS / "twilio.cjs")}"'),
-        # A proxy in the environment would be asked for the engine too.
+        # A proxy in the environment would receive the requests to the engine too.
         "NO_PROXY": _joined(",", base.get("NO_PROXY"), "127.0.0.1,localhost"),
         "no_proxy": _joined(",", base.get("no_proxy"), "127.0.0.1,localhost"),
     }

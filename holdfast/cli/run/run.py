@@ -1,4 +1,4 @@
-"""`holdfast run`: start a program so that its official Twilio SDK talks to the engine."""
+"""Run `holdfast run`: start a program so that its official Twilio SDK uses the engine."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from holdfast.cli.run_file import address_of, find_run_file
 from holdfast.cli.terminal import CommandStopped, print_note
 
 NOT_FOUND, NOT_STARTED = 127, 126
-"""The exit status for a program that is not there, or is none. Source: POSIX, Shell Command Language, 2.8.2."""
+"""The exit status for a program that is missing, or cannot be run. Source: POSIX, Shell Command Language, 2.8.2."""
 
 
 def run(
-    command: Annotated[list[str], typer.Argument(metavar="-- PROGRAM [ARGUMENT]…", help="What to start.")],
+    command: Annotated[list[str], typer.Argument(metavar="-- PROGRAM [ARGUMENT]…", help="The program to start.")],
     config: Config = None,
     store: Store = None,
 ) -> None:
-    """Start a program whose official Twilio SDK (Python or Node) then talks to the engine, with no edit.
+    """Start a program whose official Twilio SDK (Python or Node) then uses the engine, without an edit.
 
-    It gets the engine's account in its environment, and its SDK the engine's address.
+    The program has the engine's account in its environment, and its SDK uses the engine's address.
 
     \b
     holdfast run -- python app.py
     holdfast run -- flask run --port 5000
     holdfast run -- node server.js
 
-    A program that has an account SID and a token written into it must take them from TWILIO_ACCOUNT_SID and
-    TWILIO_AUTH_TOKEN instead.
+    A program whose code has an account SID and a token must read them from TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN
+    instead.
     """
     settings = settings_from(config=config, store=store)
     credentials = load_credentials(settings)

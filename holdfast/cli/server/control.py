@@ -1,9 +1,9 @@
-"""The control process: signalling, TwiML, webhooks, REST, the holds service and the console, wired together.
+"""Run the control process: signalling, TwiML, webhooks, REST, the holds service and the console.
 
-The end goes in order: every call is hung up and the last callbacks leave while HTTP still answers; then the holds'
-records are closed; HTTP goes last.
+It stops in order: every call is hung up and the last callbacks are sent while HTTP still answers; then the holds are
+ended in the store; HTTP stops last.
 
-Length: one process is wired in one place, in the order of its start and its stop.
+Length: one place builds the process, in the order of its start and its stop.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlWiring:
-    """What the parts of control are made from."""
+    """What the parts of control are built from."""
 
     settings: Settings
     credentials: StoredAccount
@@ -99,18 +99,18 @@ class ControlWiring:
 
     @property
     def url(self) -> str:
-        """The address of our HTTP server for programs on this machine."""
+        """Return the URL of our HTTP server for programs on this machine."""
         return http_url(self.settings.http_host, self.listener.getsockname()[1])
 
 
 def main(arguments: list[str]) -> int:
-    """Run control until its supervisor ends it. Returns its exit status."""
-    given = read_settings() if len(arguments) == 1 and not sys.stdin.isatty() else b""
-    if not given:
+    """Run control until its supervisor ends it, and return the exit status."""
+    settings_json = read_settings() if len(arguments) == 1 and not sys.stdin.isatty() else b""
+    if not settings_json:
         print_error(CommandStopped("control is a part of `holdfast serve`", fix="holdfast serve"))
         return CANNOT_WORK
     raise_file_limit()
-    settings = Settings.model_validate_json(given)
+    settings = Settings.model_validate_json(settings_json)
     log_to_standard_error("%(asctime)s control %(levelname)s %(message)s", secrets=[settings.auth_token or ""])
     status = 0
     try:
@@ -127,22 +127,22 @@ def main(arguments: list[str]) -> int:
 
 
 def read_settings() -> bytes:
-    """The settings, as the supervisor wrote them to our standard input: one line of JSON. Nothing follows it there.
+    """Return the settings that the supervisor wrote to our standard input, as one line of JSON.
 
-    They hold tokens and passwords, which an environment would show as long as we live.
+    They hold tokens and passwords, which an environment would show for the life of the process.
     """
-    given = bytearray()
-    while not given.endswith(b"\n") and (part := os.read(sys.stdin.fileno(), 65536)):
-        given += part
-    return bytes(given)
+    settings_json = bytearray()
+    while not settings_json.endswith(b"\n") and (part := os.read(sys.stdin.fileno(), 65536)):
+        settings_json += part
+    return bytes(settings_json)
 
 
 async def run(settings: Settings, *, media_socket: Path) -> None:
-    """Everything from the first socket to the last goodbye. Raises: Stop, DatabaseWrong, StoreFailed, OSError."""
+    """Run control until its supervisor ends it. Raises: CommandStopped, DatabaseInvalid, StoreFailed, OSError."""
     stop = stop_requested()
-    free = check_sip(settings, None)  # the engine could only say that some address is in use
-    if free.severity is Severity.BROKEN:
-        raise CommandStopped(free.message, fix=free.fix)
+    finding = check_sip(settings, None)  # the engine's error would not name the address
+    if finding.severity is Severity.BROKEN:
+        raise CommandStopped(finding.message, fix=finding.fix)
     warn_certificate(settings)
     _check_webhook_authorities(settings)
     with bind_http(settings) as listener:
@@ -158,7 +158,7 @@ async def run(settings: Settings, *, media_socket: Path) -> None:
 
 
 async def serve(wiring: ControlWiring, stop: asyncio.Event) -> None:
-    """Start the parts from the inside out, and end them in the order of the goodbyes."""
+    """Start the parts from the inside out, and stop them in the order of the module's docstring."""
     holds = Holds(
         Account.engine(url=wiring.url, sid=wiring.credentials.sid, token=wiring.credentials.token),
         store=await SqlHolds.open(wiring.database),
@@ -173,25 +173,25 @@ async def serve(wiring: ControlWiring, stop: asyncio.Event) -> None:
             ) as engine:
                 after_calls.push_async_callback(holds.end_all, why="the server was stopped, and hung up every call")
                 host, port, _ = engine.legs.address
-                secured = next((each.port for each in engine.legs.addresses if each.transport == "TLS"), None)
+                tls_port = next((each.port for each in engine.legs.addresses if each.transport == "TLS"), None)
                 sessions = Sessions()
                 app = make_application(wiring, engine, journal, holds, sessions, sip=f"{host}:{port}")
                 server = http_server(app, ConnectionLimits(trusted_proxies=wiring.settings.trusted_proxies))
                 tasks.create_task(server.serve(sockets=[wiring.listener]), name="http")
                 await server.ready.wait()
                 supervisor = os.getppid()
-                running = RunFile(
+                run_file = RunFile(
                     pid=supervisor,
                     url=wiring.url,
                     sip=f"{host}:{port}",
                     rtp=rtp_ports(wiring.settings),
                     birth=process_start(supervisor),
                 )
-                write_run_file(wiring.settings.store_path, running)
+                write_run_file(wiring.settings.store_path, run_file)
                 for line in greeting(
-                    running,
+                    run_file,
                     wiring.credentials,
-                    secured,
+                    tls_port,
                     sign_in_url=sign_in_link(wiring.settings.public_url or wiring.url, sessions),
                 ):
                     print_line(line)
@@ -204,7 +204,7 @@ async def serve(wiring: ControlWiring, stop: asyncio.Event) -> None:
 
 
 def engine_settings(wiring: ControlWiring) -> EngineSettings:
-    """The engine's part of the settings."""
+    """Return the engine's part of the settings."""
     settings = wiring.settings
     return EngineSettings(
         account=AccountSid(wiring.credentials.sid),
@@ -240,7 +240,7 @@ def engine_settings(wiring: ControlWiring) -> EngineSettings:
 
 
 def sip_tls(settings: Settings) -> Tls | None:
-    """What SIP over TLS is spoken with, if it is. Raises: Stop."""
+    """Return the TLS configuration of SIP, or None without a certificate. Raises: CommandStopped."""
     if settings.sip_tls_certificate is None:
         return None
     files = TlsFiles(
@@ -248,35 +248,35 @@ def sip_tls(settings: Settings) -> Tls | None:
     )
     try:
         return load_tls(files)
-    except CertificateUnusable as wrong:
+    except CertificateUnusable as error:
         raise CommandStopped(
-            f"{wrong.setting}: {wrong.message}", fix="docs/trunks.md tells how to make a certificate"
-        ) from wrong
+            f"{error.setting}: {error.message}", fix="docs/trunks.md tells how to make a certificate"
+        ) from error
 
 
 def warn_certificate(settings: Settings) -> None:
-    """Warn of a certificate that can be used, and that no phone will believe. Raises: Stop."""
+    """Warn of a certificate that can be used and that phones will reject. Raises: CommandStopped."""
     tls = sip_tls(settings)
     if (
         tls is not None
         and settings.sip_tls_certificate is not None
-        and (why := certificate_problem(tls, settings.sip_tls_certificate))
+        and (reason := certificate_problem(tls, settings.sip_tls_certificate))
     ):
-        log.warning("sip_tls_certificate: %s", why)
+        log.warning("sip_tls_certificate: %s", reason)
 
 
 def _check_webhook_authorities(settings: Settings) -> None:
-    """Whether the file can be used. Raises: Stop."""
+    """Check that the file of webhook authorities can be used. Raises: CommandStopped."""
     try:
         tls_context(settings.webhook_authorities)
-    except WebhookSettingInvalid as wrong:
+    except WebhookSettingInvalid as error:
         raise CommandStopped(
-            wrong.message, fix="name a PEM file with the certificates of your own authority"
-        ) from wrong
+            error.message, fix="name a PEM file with the certificates of your own authority"
+        ) from error
 
 
 async def open_directory(wiring: ControlWiring) -> Directory:
-    """Lines and numbers of the store, with those of the settings laid over them. Raises: Stop."""
+    """Return the directory of the store, with the entries of the settings set in it. Raises: CommandStopped."""
     settings = wiring.settings
     directory = await Directory.open(
         SqlKeyValues(wiring.database),
@@ -300,7 +300,7 @@ async def open_directory(wiring: ControlWiring) -> Directory:
 
 
 def refuse_short_passwords(settings: Settings, lines: Iterable[LineRecord]) -> None:
-    """Start with no line whose password others than this machine could guess. Raises: Stop."""
+    """Refuse short passwords of lines when SIP does not listen on loopback alone. Raises: CommandStopped."""
     short = [line.name for line in lines if line.short]
     if short and not settings.sip_on_loopback:
         raise CommandStopped(
@@ -311,7 +311,7 @@ def refuse_short_passwords(settings: Settings, lines: Iterable[LineRecord]) -> N
 
 
 def route_of(prefix: str, trunk: settings_of.Route) -> RouteRecord:
-    """A route of the settings."""
+    """Return a route of the settings as a record of the directory."""
     return RouteRecord(
         prefix=prefix,
         host=trunk.host,
@@ -334,7 +334,7 @@ def route_of(prefix: str, trunk: settings_of.Route) -> RouteRecord:
 def make_application(
     wiring: ControlWiring, engine: Engine, journal: SqlJournal, holds: Holds, sessions: Sessions, *, sip: str
 ) -> ASGIApp:
-    """The engine's API, the holds service and the console as one application behind one guard."""
+    """Return the engine's API, the holds service and the console as one application behind one access guard."""
     sid, token = AccountSid(wiring.credentials.sid), wiring.credentials.token
     metrics = Metrics(switch=engine.switch)
     metrics.add("media", QualityCollector(engine.quality))
@@ -381,15 +381,15 @@ def make_application(
         )
     )
     app.router.routes.extend(console_routes(sip=sip, sessions=sessions, docs=DOCS, docs_headers=DOCS_HEADERS))
-    # Side by side, so that the engine's API answers in its own words whatever comes in.
-    doors = Router([Mount("/2010-04-01", api), Mount("", app)])
-    return AccessGuard(doors, sid=sid, token=token, sessions=sessions, metrics_open=wiring.settings.metrics_open)
+    # Side by side, so that the engine's API answers every request in its own format.
+    apps = Router([Mount("/2010-04-01", api), Mount("", app)])
+    return AccessGuard(apps, sid=sid, token=token, sessions=sessions, metrics_open=wiring.settings.metrics_open)
 
 
 def stop_requested(*, goodbye_s: float = GOODBYE_S) -> asyncio.Event:
-    """Set when the supervisor asks for the end, or has gone: its end of our standard input closes with it.
+    """Return an event that is set when the supervisor requests the end, or has died and so closed our standard input.
 
-    Once it has gone there is nobody who would end a goodbye that hangs: the kernel does, after `goodbye_s` seconds.
+    Without a supervisor no process would end a shutdown that hangs: the kernel does, after `goodbye_s` seconds.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -412,7 +412,7 @@ E = TypeVar("E", bound=BaseException)
 
 
 def leaves(group: BaseExceptionGroup[E]) -> list[E]:
-    """The errors in a group, however deep."""
+    """Return the errors in a group, at any depth."""
     return [
         leaf for each in group.exceptions for leaf in (leaves(each) if isinstance(each, BaseExceptionGroup) else [each])
     ]

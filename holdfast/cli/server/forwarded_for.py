@@ -1,4 +1,4 @@
-"""For which host a proxy asks: the last hop of X-Forwarded-For that is no trusted proxy."""
+"""Find the host for which a proxy sends a request: the last hop of X-Forwarded-For that is no trusted proxy."""
 
 from __future__ import annotations
 
@@ -8,36 +8,36 @@ from collections.abc import Iterable, Sequence
 from holdfast.voice.runtime.connection_limits import host_of
 
 FIELDS = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip", b"cf-connecting-ip"})
-"""What proxies add for the host they ask for."""
+"""The header fields that proxies add to name the host for which they send a request."""
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class TrustedProxies:
-    """The proxies whose word counts. `trusted` are addresses and networks."""
+    """The proxies whose header fields are trusted. `trusted` are addresses and networks."""
 
     def __init__(self, trusted: Sequence[str] = ()) -> None:
         self._trusted: list[Network] = [ipaddress.ip_network(each, strict=False) for each in trusted]
 
     def contains(self, ip: str) -> bool:
-        """Whether this is the address of a trusted proxy."""
+        """Return whether this is the address of a trusted proxy."""
         address = _address(ip)
         return address is not None and self._trusts(address)
 
     def client_host(self, peer: str, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
-        """For which host `peer` asks; None when it asks for itself.
+        """Return the host for which `peer` sends a request, or None when it sends its own.
 
-        All that a proxy does not say for whom, or is not trusted to say it, is asked for one host.
-        Each proxy adds, at the end, the address that it was asked from; what stands before the last one that is not
-        trusted was said by that one, and may be made up. Source: MDN, "X-Forwarded-For", "Selecting an IP address".
+        Requests whose host a proxy does not name, or names without being trusted, count for one common host.
+        Each proxy appends the address from which it received the request. Addresses before the last untrusted one
+        may be forged. Source: MDN, "X-Forwarded-For", "Selecting an IP address".
         """
         unknown = f"{host_of(peer)} (a proxy, for others)"
-        given = [(name, value) for name, value in headers if name in FIELDS]
-        if not given:
+        fields = [(name, value) for name, value in headers if name in FIELDS]
+        if not fields:
             return None
         if not self.contains(peer):
             return unknown
-        hops = b",".join(value for name, value in given if name == b"x-forwarded-for").decode("latin-1").split(",")
+        hops = b",".join(value for name, value in fields if name == b"x-forwarded-for").decode("latin-1").split(",")
         for hop in reversed(hops):
             address = _address(hop)
             if address is None:
@@ -51,7 +51,7 @@ class TrustedProxies:
 
 
 def _address(text: str) -> Address | None:
-    """An address as proxies write it, some of them with a port."""
+    """Parse an address as proxies write it, some of them with a port."""
     text = text.strip().strip('"')
     if text.startswith("["):
         text = text[1:].partition("]")[0]

@@ -1,4 +1,4 @@
-"""What `holdfast serve` says to the person who started it."""
+"""Write the lines that `holdfast serve` prints when it is ready."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from holdfast.store.account_file import StoredAccount
 
 
 def sign_in_link(base_url: str, sessions: Sessions) -> str | None:
-    """A link to the console for the person who starts the server; none where a log is all that reads it."""
+    """Return a link that signs in to the console, or None when standard output is no terminal."""
     if not sys.stdout.isatty():
         return None
     return sign_in_url(base_url, sessions.new_key())
@@ -19,7 +19,7 @@ def sign_in_link(base_url: str, sessions: Sessions) -> str | None:
 def greeting(
     running: RunFile, credentials: StoredAccount, tls_port: int | None, *, sign_in_url: str | None
 ) -> list[str]:
-    """What a person wants to know when it has started. `secured` is the port of SIP over TLS."""
+    """Return the lines to print when the server is ready. `tls_port` is the port of SIP over TLS."""
     console = "holdfast console prints a link to the console, good once, for ten minutes"
     if sign_in_url is not None:
         console = f"console, by this link once, for ten minutes: {sign_in_url} (another: holdfast console)"

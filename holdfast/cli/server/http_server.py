@@ -1,4 +1,4 @@
-"""The one HTTP server: everything of the engine, the holds service and the console on one port."""
+"""Make the one HTTP server, which serves the engine, the holds service and the console on one port."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from holdfast.cli.terminal import CommandStopped
 from holdfast.settings import Settings
 
 LAST_ANSWERS_S = 2
-"""How long open requests may take at the end; an event stream ends with it."""
+"""Units: seconds that open requests may take at the stop, after which event streams are cut off."""
 BACKLOG = 512
 
 
 class QuietServer(uvicorn.Server):
-    """Uvicorn without its hands on signals: the engine says goodbye first, and HTTP goes last."""
+    """Uvicorn without its signal handlers: the engine hangs up first, and HTTP stops last."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -36,17 +36,17 @@ class QuietServer(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
+        """Capture no signals."""
         yield
 
 
-def http_server(app: ASGIApp, door: ConnectionLimits | None = None) -> QuietServer:
-    """A server for this application, not yet running."""
+def http_server(app: ASGIApp, limits: ConnectionLimits | None = None) -> QuietServer:
+    """Return a server for this application, not yet running."""
     return QuietServer(
         uvicorn.Config(
             app,
             loop="asyncio",
-            http=cast("Any", door or ConnectionLimits()),  # uvicorn calls it, and asks no more of it
+            http=cast("Any", limits or ConnectionLimits()),  # uvicorn only calls it
             ws="none",
             lifespan="off",
             log_config=None,
@@ -59,17 +59,17 @@ def http_server(app: ASGIApp, door: ConnectionLimits | None = None) -> QuietServ
 
 
 def bind_http(settings: Settings) -> socket.socket:
-    """The listening socket. Raises: Stop."""
+    """Return the listening socket. Raises: CommandStopped."""
     host, port = settings.http_host, settings.http_port
     try:
         listener = socket.create_server((host, port), family=_family(host, port), backlog=BACKLOG)
     except OSError as error:
         fix = "holdfast doctor"
         if error.errno == errno.EADDRINUSE:
-            fix = f"Take another: holdfast serve --http-port {port + 1}. See who has it: ss -ltnp sport = :{port}"
+            fix = f"Take another: holdfast serve --http-port {port + 1}. See its program: ss -ltnp sport = :{port}"
         raise CommandStopped(f"HTTP cannot listen at {host} port {port}: {error.strerror or error}", fix=fix) from error
     # asyncio does this only for sockets that name their protocol, which create_server's do not. Connections inherit it;
-    # without it every answer on a kept connection comes 40 ms late.
+    # without it each response on a kept connection is 40 ms late.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 

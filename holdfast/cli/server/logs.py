@@ -1,4 +1,4 @@
-"""The log of a server: lines on standard error, without passwords, whatever a message or a traceback holds."""
+"""Write the log of a server to standard error, without the passwords in messages and tracebacks."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from holdfast.voice.model.masking import MASK, mask_passwords
 
 
 class WithoutSecrets(logging.Formatter):
-    """Leaves out the passwords in URLs and documents, and these secrets wherever they stand."""
+    """A formatter that masks the passwords in URLs and documents, and the given secrets."""
 
-    def __init__(self, form: str, secrets: Iterable[str] = ()) -> None:
-        super().__init__(form)
+    def __init__(self, format_string: str, secrets: Iterable[str] = ()) -> None:
+        super().__init__(format_string)
         self._secrets = tuple(secret for secret in secrets if secret)
 
     def format(self, record: logging.LogRecord) -> str:
-        """The whole entry, its traceback too."""
+        """Return the entry with its traceback, masked."""
         text = mask_passwords(super().format(record))
         for secret in self._secrets:
             text = text.replace(secret, MASK)
         return text
 
 
-def log_to_standard_error(form: str, *, secrets: Iterable[str] = ()) -> None:
-    """From here on everything that is logged goes there."""
+def log_to_standard_error(format_string: str, *, secrets: Iterable[str] = ()) -> None:
+    """Send all log entries to standard error from now on."""
     handler = logging.StreamHandler()
-    handler.setFormatter(WithoutSecrets(form, secrets))
+    handler.setFormatter(WithoutSecrets(format_string, secrets))
     logging.basicConfig(level=logging.INFO, handlers=[handler])

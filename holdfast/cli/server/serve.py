@@ -1,4 +1,4 @@
-"""`holdfast serve`: engine and holds service until stopped. This process is the supervisor of the two others."""
+"""Run `holdfast serve`: the engine and the holds service. This process is the supervisor of the two others."""
 
 from __future__ import annotations
 
@@ -22,55 +22,67 @@ from holdfast.cli.terminal import CommandStopped, print_note
 from holdfast.settings import PREFIX, Settings, unknown_variables
 
 SILENCE_S = 10.0
-"""How often the media process tells of a party that is silent, at the latest."""
+"""The longest interval at which the media process reports a silent party."""
 GOODBYE_S = 15.0
 """How long control may take to hang up calls and deliver the last callbacks."""
 MEDIA_CANNOT_START = 2
 OWNER_ONLY = 0o077
-"""What others may not do with any file that a server makes: umask(2)."""
+"""The rights of other users that no file of a server has: umask(2)."""
 
 
 def serve(
-    http_host: Annotated[str | None, typer.Option(metavar="HOST", help="Where to listen for HTTP [127.0.0.1].")] = None,
-    http_port: Annotated[str | None, typer.Option(metavar="PORT", help="0: any free one [8080].")] = None,
-    sip_host: Annotated[str | None, typer.Option(metavar="IP", help="Where to listen for SIP [127.0.0.1].")] = None,
-    sip_port: Annotated[str | None, typer.Option(metavar="PORT", help="0: any free one [5060].")] = None,
+    http_host: Annotated[str | None, typer.Option(metavar="HOST", help="The address for HTTP [127.0.0.1].")] = None,
+    http_port: Annotated[
+        str | None, typer.Option(metavar="PORT", help="The port for HTTP; 0: any free port [8080].")
+    ] = None,
+    sip_host: Annotated[str | None, typer.Option(metavar="IP", help="The address for SIP [127.0.0.1].")] = None,
+    sip_port: Annotated[
+        str | None, typer.Option(metavar="PORT", help="The port for SIP; 0: any free port [5060].")
+    ] = None,
     sip_tls_certificate: Annotated[
-        str | None, typer.Option(metavar="FILE", help="PEM certificate; SIP is spoken over TLS then.")
+        str | None, typer.Option(metavar="FILE", help="A PEM certificate, which turns on SIP over TLS.")
     ] = None,
-    sip_tls_key: Annotated[str | None, typer.Option(metavar="FILE", help=r"Its key \[in the same file].")] = None,
+    sip_tls_key: Annotated[
+        str | None, typer.Option(metavar="FILE", help=r"The key of the certificate \[in the same file].")
+    ] = None,
     sip_tls_authorities: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Authorities to believe beside the system's.")
+        str | None, typer.Option(metavar="FILE", help="Authorities to trust beside the system's.")
     ] = None,
-    sip_tls_port: Annotated[str | None, typer.Option(metavar="PORT", help="Where to listen for TLS [5061].")] = None,
+    sip_tls_port: Annotated[str | None, typer.Option(metavar="PORT", help="The port for SIP over TLS [5061].")] = None,
     sip_srtp: Annotated[
-        str | None, typer.Option(metavar="WISH", help=r"SRTP on TLS lines: accept, offer or require \[accept].")
+        str | None, typer.Option(metavar="MODE", help=r"SRTP on TLS lines: accept, offer or require \[accept].")
     ] = None,
-    rtp_ip: Annotated[str | None, typer.Option(metavar="IP", help=r"Where phones send sound \[as --sip-host].")] = None,
+    rtp_ip: Annotated[
+        str | None, typer.Option(metavar="IP", help=r"The address to which phones send audio \[as --sip-host].")
+    ] = None,
     public_ip: Annotated[
         str | None,
-        typer.Option(metavar="IP", help="Where phones reach us, when a router in front translates addresses."),
+        typer.Option(metavar="IP", help="The address at which phones reach us through a NAT router."),
     ] = None,
     rtp_base: Annotated[str | None, typer.Option(metavar="PORT", help="The first RTP port, even [16384].")] = None,
-    rtp_rows: Annotated[str | None, typer.Option(metavar="N", help="Legs with sound at once [512].")] = None,
+    rtp_rows: Annotated[str | None, typer.Option(metavar="N", help="Legs with audio at once [512].")] = None,
     rtp_source: Annotated[
-        str | None, typer.Option(metavar="RULE", help=r"Whose RTP is believed: named, signalling or any \[signalling].")
+        str | None,
+        typer.Option(metavar="RULE", help=r"From where RTP is accepted: named, signalling or any \[signalling]."),
     ] = None,
     trusted_proxies: Annotated[
-        str | None, typer.Option(metavar="NETWORKS", help="Proxies in front of us, with commas.")
+        str | None, typer.Option(metavar="NETWORKS", help="Trusted proxies, separated by commas.")
     ] = None,
     account_sid: Annotated[str | None, typer.Option(metavar="AC…", help=r"The account \[made on first start].")] = None,
-    auth_token: Annotated[str | None, typer.Option(metavar="TOKEN", help="Its token; better in the file.")] = None,
+    auth_token: Annotated[
+        str | None, typer.Option(metavar="TOKEN", help="The token of the account; better in the file.")
+    ] = None,
     default_voice_url: Annotated[
-        str | None, typer.Option(metavar="URL", help="Answers numbers that have no voice URL of their own.")
+        str | None, typer.Option(metavar="URL", help="The document for numbers without a voice URL.")
     ] = None,
-    public_url: Annotated[str | None, typer.Option(metavar="URL", help="Where others reach this server.")] = None,
+    public_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="The URL at which others reach this server.")
+    ] = None,
     webhook_allow: Annotated[
-        str | None, typer.Option(metavar="HOSTS", help="Private hosts or networks webhooks may reach, with commas.")
+        str | None,
+        typer.Option(metavar="HOSTS", help="Private hosts or networks that webhooks may reach, separated by commas."),
     ] = None,
-    keep_days: Annotated[
-        str | None, typer.Option(metavar="DAYS", help=r"Delete recordings that are older \[never].")
-    ] = None,
+    keep_days: Annotated[str | None, typer.Option(metavar="DAYS", help=r"Delete older recordings \[never].")] = None,
     store: Store = None,
     config: Config = None,
     settings_fd: Annotated[int | None, typer.Option(hidden=True)] = None,
@@ -78,8 +90,8 @@ def serve(
     """Run the voice engine and the holds service until Ctrl-C.
 
     Each option can also stand in holdfast.toml (http_port = 8080) or in the environment (HOLDFAST_HTTP_PORT=8080).
-    An option wins over the environment, which wins over the file. docs/settings.md lists every setting, and those too
-    that are no options.
+    An option overrides the environment, which overrides the file. docs/settings.md lists every setting, also those
+    without an option.
 
     \b
     holdfast serve
@@ -137,15 +149,15 @@ def serve(
 
 
 def may_hold_secrets(environment: Mapping[str, str]) -> bool:
-    """Whether there are settings of ours, or an account of an SDK, among these variables."""
+    """Return whether these variables contain settings of Holdfast, or an SDK's account."""
     return any(name.startswith((PREFIX, "TWILIO_")) for name in environment)
 
 
 def restart_without_secrets(settings: Settings) -> NoReturn:
-    """Become the same program with these settings, none of them in its arguments or its environment.
+    """Execute this program again with these settings, none of them in its arguments or its environment.
 
-    Both are kept by the kernel as they were at the start, whatever the program does with its own copy. The process
-    stays the same. Source: Linux, proc_pid_environ(5), proc_pid_cmdline(5), memfd_create(2).
+    The kernel keeps both as they were at the start, even if the program changes its own copy. The process stays the
+    same. Source: Linux, proc_pid_environ(5), proc_pid_cmdline(5), memfd_create(2).
     """
     from holdfast.voice.runtime.child_environment import child_environment
 
@@ -157,14 +169,14 @@ def restart_without_secrets(settings: Settings) -> NoReturn:
 
 
 def settings_from_descriptor(descriptor: int) -> Settings:
-    """The settings that `start_again` wrote. Raises: Stop."""
+    """Return the settings that `restart_without_secrets` wrote. Raises: CommandStopped."""
     try:
         os.lseek(descriptor, 0, os.SEEK_SET)
         with os.fdopen(descriptor, "rb") as file:
             return Settings.model_validate_json(file.read())
     except (OSError, ValueError) as error:
         raise CommandStopped(
-            "--settings-fd is what `holdfast serve` starts itself with", fix="holdfast serve"
+            "--settings-fd is for `holdfast serve` itself, which restarts with it", fix="holdfast serve"
         ) from error
 
 
@@ -173,12 +185,12 @@ async def _supervised(settings: Settings, media_socket: Path) -> int:
 
     stop, hurry = asyncio.Event(), asyncio.Event()
 
-    def asked() -> None:
-        # The first Ctrl-C says goodbye to every call; a second one means now.
+    def on_signal() -> None:
+        # The first Ctrl-C hangs up every call; a second one stops at once.
         (hurry if stop.is_set() else stop).set()
 
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(each, asked)
+        asyncio.get_running_loop().add_signal_handler(each, on_signal)
     media = Child(
         name="media",
         argv=[

@@ -1,4 +1,4 @@
-"""How each kind of text in the store is read: what no reader understands is set aside before anything else sees it."""
+"""Read each kind of row in the store. Rows that no reader understands are set aside before other code sees them."""
 
 from __future__ import annotations
 

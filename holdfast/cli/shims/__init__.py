@@ -1,1 +1,1 @@
-"""What `holdfast run` puts before a program, so that its official Twilio SDK talks to the engine with no edit."""
+"""The code that `holdfast run` loads into a program, so that its Twilio SDK uses the engine without an edit."""

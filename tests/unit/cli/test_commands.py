@@ -73,7 +73,7 @@ def test_every_command_teaches_by_examples(command: str, capsys: pytest.CaptureF
 def test_help_says_every_default(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["serve", "--help"]) == 0
     told = " ".join(capsys.readouterr().out.replace("│", " ").split())
-    assert "Where phones send sound [as --sip-host]." in told
+    assert "The address to which phones send audio [as --sip-host]." in told
     assert "The account [made on first start]." in told
 
 
@@ -122,13 +122,13 @@ def test_no_help_loses_words_in_brackets() -> None:
         (["number", "add", "5550100"], 2, "'5550100' is not a phone number in E.164"),
         (["number", "add", "+15550100", "--voice-url", "x"], 2, "'x' is not a web address"),
         (["number", "remove", "+15550100"], 1, "+15550100 is no number of yours"),
-        (["route", "add", "44", "--host", "203.0.113.5"], 2, "'44' is not how numbers begin"),
+        (["route", "add", "44", "--host", "203.0.113.5"], 2, "'44' is not a prefix of numbers"),
         (["route", "add", "+44", "--host", "sip.example"], 2, "'sip.example' is not a numeric address"),
         (["route", "add", "+44", "--host", "203.0.113.5", "--source", "all"], 2, "'all' is not a network"),
         (["route", "add", "+44", "--host", "203.0.113.5", "--caller-id", "me"], 2, "'me' is not a phone number"),
         (["route", "add", "+44", "--host", "203.0.113.5", "--identity", "me"], 2, "'me' is not a phone number"),
         (["route", "add", "+44", "--host", "203.0.113.5", "--register"], 2, "--register needs a user"),
-        (["route", "add", "+44", "--host", "203.0.113.5", "--domain", "a b"], 2, "'a b' is not a name"),
+        (["route", "add", "+44", "--host", "203.0.113.5", "--domain", "a b"], 2, "'a b' is not a domain name"),
         (["route", "add", "+44", "--host", "203.0.113.5", "--backup"], 1, "there is no route for +44"),
         (["route", "remove", "+44"], 1, "there is no route for +44"),
         (["line", "remove", "alice"], 1, "there is no line alice"),
@@ -207,7 +207,7 @@ def test_a_password_comes_by_standard_input(
     capsys.readouterr()
     monkeypatch.setattr("sys.stdin", StringIO("\n"))
     assert run(["line", "add", "alice", "--password-stdin"]) == 2
-    assert "no password came by standard input" in capsys.readouterr().err
+    assert "standard input has no password" in capsys.readouterr().err
     assert run(["line", "add", "alice", "--password-stdin", "--password", "x"]) == 2
     assert "--password and --password-stdin are both given" in capsys.readouterr().err
 
@@ -281,7 +281,7 @@ def test_an_explanation_names_the_hold_that_keeps_a_call_or_its_peer() -> None:
     parked, free = {"sid": "CA2", "peer": "CA1", "held": False, "hold": None}, {"sid": "CA4", "peer": "CA3"}
     calls: list[dict[str, Any]] = [held, parked, by_phone, free]
     assert list(holds_of("CA1", calls)) == ["It is kept by hold HO1, until `holdfast resume HO1`."]
-    assert list(holds_of("CA2", calls)) == ["Whom it talked to is kept by hold HO1, until `holdfast resume HO1`."]
+    assert list(holds_of("CA2", calls)) == ["The other party is kept by hold HO1, until `holdfast resume HO1`."]
     assert [list(holds_of(call, calls)) for call in ("CA3", "CA4", "CA5")] == [[], [], []]
 
 

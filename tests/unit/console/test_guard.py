@@ -148,7 +148,7 @@ async def test_a_session_ends_after_twelve_hours_and_makes_no_browser_ask_for_a_
     assert (await ask(guard=guard, password=session))[0] == 200
     time.now_s += 1
     status, fields, body = await ask(guard=guard, password=session)
-    assert (status, json.loads(body)["message"]) == (401, "your session has ended, or is none")
+    assert (status, json.loads(body)["message"]) == (401, "your session has ended, or does not exist")
     assert fields["www-authenticate"].startswith("Bearer ")
 
 

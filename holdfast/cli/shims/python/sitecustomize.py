@@ -1,8 +1,8 @@
 """Point the official Twilio SDK of this interpreter at HOLDFAST_API, whenever the program imports it.
 
-Python imports `sitecustomize` at its start from the first place that has one; `holdfast run` puts this folder first
-on PYTHONPATH. The program may be older than Holdfast: nothing here needs more than Python 3.7 or the standard library.
-A `sitecustomize` the program has of its own is run too.
+Python imports `sitecustomize` at its start from the first folder that has one; `holdfast run` puts this folder first
+on PYTHONPATH. The program may use an old Python: this code needs only Python 3.7 and the standard library.
+The program's own `sitecustomize` is run too.
 """
 
 import importlib.abc
@@ -13,14 +13,14 @@ import re
 import sys
 
 API = re.compile(r"https://api(\.[a-z0-9-]+){0,2}\.twilio\.com(?=/|$)")
-"""The host of the voice API, with or without an edge and a region, which the SDK writes into it."""
+"""The host of the voice API, with or without the edge and region that the SDK writes into it."""
 
 CLIENT_MODULES = ("twilio.base.client_base", "twilio.rest")
-"""Where a class with `get_hostname` lives: since SDK 8, and before."""
+"""The modules of the class with `get_hostname`: since SDK 8, and before."""
 
 
 def redirect_clients(module, engine):
-    """Send what the classes of a module would ask of api.twilio.com to the engine."""
+    """Send requests of the classes in a module for api.twilio.com to the engine."""
     for client in list(vars(module).values()):
         if isinstance(client, type) and "get_hostname" in vars(client):
             client.get_hostname = _to_engine(client.get_hostname, engine)
@@ -28,14 +28,14 @@ def redirect_clients(module, engine):
 
 def _to_engine(get_hostname, engine):
     def to_engine(self, uri):
-        # An address that is the engine's already must not be rewritten for an edge or a region either.
+        # The engine's own URL must not be rewritten for an edge or a region either.
         return uri if uri.startswith(engine) else API.sub(lambda _: engine, get_hostname(self, uri))
 
     return to_engine
 
 
 class Redirecting(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds the SDK's client modules as usual, and changes them once they have run."""
+    """An importer that finds the SDK's client modules as usual, and changes them once they have run."""
 
     def __init__(self, engine):
         self.engine = engine
@@ -66,7 +66,7 @@ class Redirecting(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def run_the_other_one():
-    """Run the `sitecustomize` that this one stands in front of, if there is one."""
+    """Run the program's own `sitecustomize`, which this one hides, if there is one."""
     here = os.path.dirname(os.path.abspath(__file__))
     others = [place for place in sys.path if os.path.abspath(place or ".") != here]
     spec = importlib.machinery.PathFinder.find_spec("sitecustomize", others)
