@@ -189,9 +189,9 @@ class Switch:
             with self._batch():
                 for effect in audio:
                     self._carry_out_audio(effect)
-        for noun in step.nouns:
-            if isinstance(noun, Call):
-                self._traces += self._orphans.claim(noun.sid)
+        for entity in step.nouns:
+            if isinstance(entity, Call):
+                self._traces += self._orphans.claim(entity.sid)
         # Entries are read by call: those without a live or kept call could never be read.
         entries = tuple(entry for entry in journal_entries.entries(step, now) if entry.call in self.state.calls)
         snapshots = (*_snapshots(step), *(Snapshot(noun=kind, sid=sid, data="") for kind, sid in self.state.removed()))
@@ -249,15 +249,15 @@ def _bounded(late: dict[tuple[str, str], Snapshot]) -> dict[tuple[str, str], Sna
 
 
 def _snapshots(step: Step) -> Iterable[Snapshot]:
-    for noun in step.nouns:
+    for entity in step.nouns:
         ended_at: float | None = None
-        match noun:
+        match entity:
             case Call():
-                kind, ended_at = "call", None if noun.live else noun.updated_at
+                kind, ended_at = "call", None if entity.live else entity.updated_at
             case Queue():
                 kind = "queue"
             case Recording():
                 kind = "recording"
             case Room():
-                kind, ended_at = "room", noun.updated_at if noun.status is RoomStatus.COMPLETED else None
-        yield Snapshot(noun=kind, sid=noun.sid, data=encode(noun), over_at=ended_at)
+                kind, ended_at = "room", entity.updated_at if entity.status is RoomStatus.COMPLETED else None
+        yield Snapshot(noun=kind, sid=entity.sid, data=encode(entity), over_at=ended_at)

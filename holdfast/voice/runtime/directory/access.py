@@ -1,4 +1,4 @@
-"""Who may come in: API keys for REST; SIP domains, and the credential lists that let SIP users through their doors."""
+"""Hold API keys for REST, SIP domains, and credential lists for SIP users."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from holdfast.voice.sip.message.digest import Ha1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
-    """A name and a secret that sign in for the account. Of the secret only its digest is kept.
+    """An API key authenticates REST clients for the account; only the digest of its secret is stored.
 
     Source: Twilio API, Key resource.
     """
@@ -30,7 +30,7 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SipUser:
-    """A user name in a credential list, and what proves its password, which is not kept."""
+    """A SIP user of a credential list; `ha1` verifies its password, which is not stored."""
 
     sid: str
     username: str
@@ -41,7 +41,7 @@ class SipUser:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialList:
-    """SIP users under one name. Source: Twilio API, SIP CredentialList resource."""
+    """A credential list holds SIP users. Source: Twilio API, SIP CredentialList resource."""
 
     sid: str
     friendly_name: str
@@ -50,13 +50,13 @@ class CredentialList:
     users: tuple[SipUser, ...] = ()
 
     def user(self, sid: str) -> SipUser | None:
-        """The user with that SID."""
+        """Return the user with this SID, or None."""
         return next((user for user in self.users if user.sid == sid), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialListMapping:
-    """A credential list at a domain's door. Its SID is the list's."""
+    """A mapping of a credential list to a domain. Its SID is that of the list."""
 
     sid: str
     created_at: float
@@ -64,9 +64,9 @@ class CredentialListMapping:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SipDomain:
-    """A SIP host name of ours: calls to any user at it are answered by `voice`.
+    """A SIP domain is a host name of the account; `voice` answers calls to any user at it.
 
-    `calls` are the lists whose users may call it, `registrations` those whose users may register.
+    `calls` maps the lists whose users may call it, `registrations` those whose users may register.
     Source: Twilio API, SIP Domain resource.
     """
 
@@ -83,7 +83,7 @@ class SipDomain:
 
 
 class Access:
-    """API keys, domains and credential lists. Make it with `open`."""
+    """Access holds API keys, domains and credential lists. Create it with `open`."""
 
     def __init__(
         self, *, keys: Collection[ApiKey], lists: Collection[CredentialList], domains: Collection[SipDomain]
@@ -91,12 +91,12 @@ class Access:
         self.keys = keys
         self.lists = lists
         self.domains = domains
-        self._known: dict[str, LineRecord] = {}
-        self._known_at = (-1, -1)
+        self._lines_by_name: dict[str, LineRecord] = {}
+        self._built_from = (-1, -1)
 
     @classmethod
     async def open(cls, kv: KeyValues) -> Access:
-        """What is stored. Raises: StoreFailed."""
+        """Load what is stored. Raises: StoreFailed."""
         return cls(
             keys=await Collection.open(kv, "api-key", read_key),
             lists=await Collection.open(kv, "credential-list", read_list),
@@ -104,32 +104,32 @@ class Access:
         )
 
     def verify_key(self, sid: str, secret: str) -> bool:
-        """Whether this is the secret of that key. Compared in constant time."""
+        """Return whether a key has this secret, compared in constant time."""
         key = self.keys.get(sid)
         return hmac.compare_digest(digest_secret(secret), key.digest if key is not None else "") and key is not None
 
     def line(self, name: str) -> LineRecord | None:
-        """The line that a user of a mapped list is, found as fast as that there is none.
+        """Return the line of a user of a mapped credential list, or None in the same time.
 
-        Any mapping lets it register, one for calls lets it call.
-        Deviation: Twilio keeps the two apart; here who may call may register too.
+        Any mapping allows registration, a mapping for calls also allows calls.
+        Deviation: Twilio separates the two; here a user who may call may register too.
         """
         return self._users().get(name)
 
     def lines(self) -> Iterator[LineRecord]:
-        """Every line that a mapped list makes, by name."""
+        """Yield the line of every user of a mapped list, by name."""
         known = self._users()
         yield from (known[name] for name in sorted(known))
 
     def _users(self) -> dict[str, LineRecord]:
-        """The lines of all mapped lists by name, made anew when a list or a mapping has changed."""
+        """Return the lines of all mapped lists by name, rebuilt when a list or a mapping has changed."""
         now = (self.lists.changes, self.domains.changes)
-        if now != self._known_at:
-            self._known, self._known_at = dict(self._gather()), now
-        return self._known
+        if now != self._built_from:
+            self._lines_by_name, self._built_from = dict(self._collect_lines()), now
+        return self._lines_by_name
 
-    def _gather(self) -> Iterator[tuple[str, LineRecord]]:
-        """Name and line of each user; of several of one name the one that counts comes last."""
+    def _collect_lines(self) -> Iterator[tuple[str, LineRecord]]:
+        """Yield the name and line of each user; of several with one name, the valid one is last."""
         calls = {mapping.sid for domain in self.domains.all() for mapping in domain.calls}
         others = {mapping.sid for domain in self.domains.all() for mapping in domain.registrations} - calls
         newest_first = self.lists.all()
@@ -140,12 +140,12 @@ class Access:
                         yield user.username, LineRecord(name=user.username, ha1=user.ha1, may_call=allowed)
 
     def domain_of(self, host: str) -> SipDomain | None:
-        """The domain of that host name, in any case."""
-        wanted = host.lower()
-        return next((domain for domain in self.domains.all() if domain.domain_name.lower() == wanted), None)
+        """Return the domain with this host name, whatever its case, or None."""
+        name = host.lower()
+        return next((domain for domain in self.domains.all() if domain.domain_name.lower() == name), None)
 
     async def remove_list(self, sid: str) -> None:
-        """Remove a credential list, and it from every door. Raises: StoreFailed."""
+        """Remove a credential list and its mappings. Raises: StoreFailed."""
         for domain in self.domains.all():
             without = replace(
                 domain,
@@ -158,24 +158,26 @@ class Access:
 
 
 def digest_secret(secret: str) -> str:
-    """What is kept of a key's secret. The secret is random and long, so one round of SHA-256 is enough."""
+    """Return the digest of a key's secret; one round of SHA-256 is enough for a long random secret."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def read_key(text: str) -> ApiKey:
-    """The API key that was written."""
+    """Parse a stored API key. Raises: KeyError, TypeError, ValueError."""
     return ApiKey(**json.loads(text))
 
 
 def read_list(text: str) -> CredentialList:
-    """The credential list that was written."""
+    """Parse a stored credential list. Raises: KeyError, TypeError, ValueError."""
     values = json.loads(text)
     users = tuple(SipUser(**(user | {"ha1": Ha1(**user["ha1"])})) for user in values["users"])
     return CredentialList(**(values | {"users": users}))
 
 
 def read_domain(text: str) -> SipDomain:
-    """The domain that was written."""
+    """Parse a stored domain. Raises: KeyError, TypeError, ValueError."""
     values = json.loads(text)
-    doors = {name: tuple(CredentialListMapping(**each) for each in values[name]) for name in ("calls", "registrations")}
-    return SipDomain(**(values | doors | {"voice": VoiceSettings(**values["voice"])}))
+    mappings = {
+        name: tuple(CredentialListMapping(**each) for each in values[name]) for name in ("calls", "registrations")
+    }
+    return SipDomain(**(values | mappings | {"voice": VoiceSettings(**values["voice"])}))

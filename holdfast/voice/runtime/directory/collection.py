@@ -1,4 +1,4 @@
-"""A collection of what REST makes and keeps: whole in memory, so that no look-up waits, and in the store."""
+"""Keep a collection of REST resources in memory, so that no look-up waits, and in the store."""
 
 from __future__ import annotations
 
@@ -12,56 +12,56 @@ from holdfast.voice.model.ports import KeyValues
 
 
 class StoredValue(Protocol):
-    """A dataclass with a SID and a moment of creation."""
+    """A stored value is a dataclass with a SID and a creation time."""
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     @property
     def sid(self) -> str:
-        """Its SID."""
+        """Return the SID."""
 
     @property
     def created_at(self) -> float:
-        """When it was made, in seconds since the Unix epoch."""
+        """Return the creation time. Units: seconds since the Unix epoch."""
 
 
 K = TypeVar("K", bound=StoredValue)
 
 
 class Collection(Generic[K]):
-    """Things of one kind by SID. Make it with `open`."""
+    """A collection holds values of one kind by SID. Create it with `open`."""
 
-    def __init__(self, kv: KeyValues, kind: str, things: dict[str, K]) -> None:
+    def __init__(self, kv: KeyValues, kind: str, values: dict[str, K]) -> None:
         self._kv = kv
         self._kind = kind
-        self._things = things
+        self._values = values
         self.changes = 0
-        """How often anything was put or removed."""
+        """The number of times that a value was put or removed."""
 
     @classmethod
     async def open(cls, kv: KeyValues, kind: str, read: Callable[[str], K]) -> Collection[K]:
-        """What is stored of a kind; `read` makes a thing of its JSON. Raises: StoreFailed."""
+        """Load the stored values of a kind; `read` parses one from its JSON. Raises: StoreFailed."""
         return cls(kv, kind, {sid: _read(text, kind, read) for sid, text in (await kv.get_all(kind)).items()})
 
     def get(self, sid: str) -> K | None:
-        """The thing with that SID."""
-        return self._things.get(sid)
+        """Return the value with this SID, or None."""
+        return self._values.get(sid)
 
     def all(self) -> tuple[K, ...]:
-        """Every thing, the newest first."""
-        return tuple(sorted(self._things.values(), key=lambda each: (-each.created_at, each.sid)))
+        """Return all values, the newest first."""
+        return tuple(sorted(self._values.values(), key=lambda each: (-each.created_at, each.sid)))
 
-    async def put(self, thing: K) -> None:
-        """Add or replace. Raises: StoreFailed."""
-        await self._kv.put(self._kind, thing.sid, json.dumps(asdict(thing)))
-        self._things[thing.sid] = thing
+    async def put(self, value: K) -> None:
+        """Add or replace a value. Raises: StoreFailed."""
+        await self._kv.put(self._kind, value.sid, json.dumps(asdict(value)))
+        self._values[value.sid] = value
         self.changes += 1
 
     async def remove(self, sid: str) -> bool:
-        """Whether there was one to remove. Raises: StoreFailed."""
+        """Remove a value, and return whether there was one. Raises: StoreFailed."""
         await self._kv.remove(self._kind, sid)
         self.changes += 1
-        return self._things.pop(sid, None) is not None
+        return self._values.pop(sid, None) is not None
 
 
 def _read(text: str, kind: str, read: Callable[[str], K]) -> K:

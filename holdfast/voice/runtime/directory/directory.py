@@ -1,8 +1,7 @@
-"""The directory: whose lines, numbers and applications are ours, which document answers a call to them, and by which
-trunk other numbers leave.
+"""Look up lines, numbers and applications, the documents that answer calls to them, and the trunks of other numbers.
 
-Kept in the store and held whole in memory, so that looking up waits for nothing. What the settings file lists is laid
-over what was stored, at every start, and is not stored itself.
+The directory is stored, and held in memory, so that no look-up waits. Entries of the settings file replace stored ones
+at every start, and are not stored themselves.
 """
 
 from __future__ import annotations
@@ -36,22 +35,22 @@ from holdfast.voice.sip.effects import Address
 E164 = re.compile(r"\+[1-9][0-9]{1,14}\Z")
 LINE_NAME = re.compile(r"[A-Za-z0-9_.+-]{1,64}\Z")
 SHORTEST_DIGITS = 7
-"""Fewer digits than this, country included, are no number that can be called from abroad. Source: ITU-T E.164 §6."""
+"""With fewer digits, country code included, a number is not international. Source: ITU-T E.164 §6."""
 
 _PUNCTUATION = re.compile(r"[\s().-]+")
 
 PREFIX = re.compile(r"\+[0-9]{0,15}\Z")
-"""What a route is for: `+` is every number, `+44` those of one country."""
+"""The prefix of a route: `+` means every number, `+44` those of one country."""
 
 DOMAIN = r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?"
-"""A name, or a numeric address, under which a trunk knows us."""
+"""The name or numeric address under which a trunk knows this engine."""
 
 _LINES, _NUMBERS, _APPLICATIONS, _ROUTES = "line", "number", "application", "route"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnsweringDocument:
-    """What answers a call that came in: its document, who hears of its end, and the number or domain called."""
+    """The document that answers an inbound call, with its status callback and the number or domain that was called."""
 
     instruction: Instruction
     callback: Callback | None = None
@@ -60,7 +59,7 @@ class AnsweringDocument:
 
 
 class Directory:
-    """Lines by name, numbers by E.164, applications by SID, and who has access. Make it with `open`."""
+    """A directory holds lines by name, numbers by E.164, applications by SID, and `Access`. Create it with `open`."""
 
     def __init__(
         self, kv: KeyValues, *, account: AccountSid, access: Access, default_voice_url: str | None = None
@@ -86,7 +85,7 @@ class Directory:
         routes: Iterable[RouteRecord] = (),
         default_voice_url: str | None = None,
     ) -> Directory:
-        """The stored directory with the settings' `lines`, `numbers` and `routes` laid over it.
+        """Load the stored directory, with `lines`, `numbers` and `routes` of the settings in place of stored ones.
 
         Raises: StoreFailed.
         """
@@ -109,44 +108,44 @@ class Directory:
     # --- lines
 
     def line(self, name: str) -> LineRecord | None:
-        """The line of that name: one of our own, else a user of a credential list that is mapped to a domain.
+        """Return the line with this name, else the user of a credential list that is mapped to a domain, or None.
 
-        Both are looked up whoever is asked for, so that the time tells nothing.
+        Both are always looked up, so that the response time reveals nothing.
         """
-        theirs = self.access.line(name)
-        return self._lines.get(name, theirs)
+        mapped_user = self.access.line(name)
+        return self._lines.get(name, mapped_user)
 
     def lines(self) -> tuple[LineRecord, ...]:
-        """Every line, by name."""
+        """Return every line, by name."""
         known = {line.name: line for line in self.access.lines()} | self._lines
         return tuple(known[name] for name in sorted(known))
 
     async def put_line(self, line: LineRecord) -> None:
-        """Add or replace. Raises: StoreFailed."""
+        """Add or replace a line. Raises: StoreFailed."""
         await self._kv.put(_LINES, line.name, write_record(line))
         self._lines[line.name] = line
 
     async def remove_line(self, name: str) -> bool:
-        """Whether there was one to remove. Raises: StoreFailed."""
+        """Remove a line, and return whether there was one. Raises: StoreFailed."""
         await self._kv.remove(_LINES, name)
         return self._lines.pop(name, None) is not None
 
     # --- numbers
 
     def number(self, dialled: str) -> NumberRecord | None:
-        """The number of ours that was dialled, with or without its plus, spaces, dots, dashes and brackets."""
+        """Return our number that was dialled, with or without plus, spaces, dots, dashes and brackets, or None."""
         return self._numbers.get(normalize_number(dialled))
 
     def number_of_sid(self, sid: str) -> NumberRecord | None:
-        """The number with that SID."""
+        """Return the number with this SID, or None."""
         return next((number for number in self._numbers.values() if number.sid == sid), None)
 
     def numbers(self) -> tuple[NumberRecord, ...]:
-        """Every number, the newest first."""
+        """Return every number, the newest first."""
         return tuple(sorted(self._numbers.values(), key=lambda number: (-number.created_at, number.phone_number)))
 
     def new_number(self, e164: str, *, now: float, friendly_name: str | None = None) -> NumberRecord:
-        """A number that is not in the directory yet. Its SID follows from the number: the same at every start."""
+        """Return a number that is not in the directory yet; its SID is derived from the number."""
         return NumberRecord(
             sid=derive("PN", self._account, e164),
             phone_number=e164,
@@ -156,52 +155,52 @@ class Directory:
         )
 
     async def put_number(self, number: NumberRecord) -> None:
-        """Add or replace. Raises: StoreFailed."""
+        """Add or replace a number. Raises: StoreFailed."""
         await self._kv.put(_NUMBERS, number.phone_number, write_record(number))
         self._numbers[number.phone_number] = number
 
     async def remove_number(self, e164: str) -> bool:
-        """Whether there was one to remove. Raises: StoreFailed."""
+        """Remove a number, and return whether there was one. Raises: StoreFailed."""
         await self._kv.remove(_NUMBERS, e164)
         return self._numbers.pop(e164, None) is not None
 
     # --- applications
 
     def application(self, sid: str) -> ApplicationRecord | None:
-        """The application with that SID."""
+        """Return the application with this SID, or None."""
         return self._applications.get(sid)
 
     def applications(self) -> tuple[ApplicationRecord, ...]:
-        """Every application, the newest first."""
+        """Return every application, the newest first."""
         return tuple(sorted(self._applications.values(), key=lambda each: (-each.created_at, each.sid)))
 
     async def put_application(self, application: ApplicationRecord) -> None:
-        """Add or replace. Raises: StoreFailed."""
+        """Add or replace an application. Raises: StoreFailed."""
         await self._kv.put(_APPLICATIONS, application.sid, write_record(application))
         self._applications[application.sid] = application
 
     async def remove_application(self, sid: str) -> bool:
-        """Whether there was one to remove. Raises: StoreFailed."""
+        """Remove an application, and return whether there was one. Raises: StoreFailed."""
         await self._kv.remove(_APPLICATIONS, sid)
         return self._applications.pop(sid, None) is not None
 
     # --- routes
 
     def routes(self) -> tuple[RouteRecord, ...]:
-        """Every route, by prefix."""
+        """Return every route, by prefix."""
         return tuple(self._routes[prefix] for prefix in sorted(self._routes))
 
     def trunks(self) -> tuple[RouteRecord, ...]:
-        """Every trunk, those that are only tried after others too."""
+        """Return every trunk, including those that are tried only after others."""
         return tuple(trunk for route in self.routes() for trunk in route.trunks)
 
     async def put_route(self, route: RouteRecord) -> None:
-        """Add or replace. Raises: StoreFailed."""
+        """Add or replace a route. Raises: StoreFailed."""
         await self._kv.put(_ROUTES, route.prefix, write_record(route))
         self._routes[route.prefix] = route
 
     async def put_backup(self, prefix: str, trunk: RouteRecord | None) -> bool:
-        """Add or replace the trunk that is tried after a route's own, or take it away; False without such a route.
+        """Add, replace or remove the trunk that is tried after a route's own; return False without such a route.
 
         Raises: StoreFailed.
         """
@@ -212,14 +211,14 @@ class Directory:
         return True
 
     async def remove_route(self, prefix: str) -> bool:
-        """Whether there was one to remove. Raises: StoreFailed."""
+        """Remove a route, and return whether there was one. Raises: StoreFailed."""
         await self._kv.remove(_ROUTES, prefix)
         return self._routes.pop(prefix, None) is not None
 
     def route_for(self, number: str) -> RouteRecord | None:
-        """The trunk by which a number leaves: that of the longest prefix. Our own numbers leave by none.
+        """Return the route of a number, the one with the longest prefix, or None for our own numbers.
 
-        Nor do short ones: what 112 or 611 means is a matter of each country, and not to be guessed.
+        Short numbers have no route either: the meaning of 112 or 611 depends on the country.
         """
         e164 = normalize_number(number)
         if not E164.match(e164) or len(e164) <= SHORTEST_DIGITS or self.is_own_number(e164):
@@ -228,26 +227,26 @@ class Directory:
         return self._routes[max(fitting, key=len)] if fitting else None
 
     def trusts(self, host: str) -> bool:
-        """Whether calls from this numeric host come in without a password."""
+        """Return whether calls from this numeric host are accepted without authentication."""
         return any(trunk.trusts(host) for trunk in self.trunks())
 
     def is_registered_as(self, user: str, host: str) -> bool:
-        """Whether we register as this user with a trunk whose calls come in from this numeric host."""
+        """Return whether we register as this user with a trunk whose calls arrive from this numeric host."""
         return any(trunk.register and trunk.user == user and trunk.trusts(host) for trunk in self.trunks())
 
     def tls_name(self, to: Address) -> str | None:
-        """The name in the certificate of a trunk, when it has one of its own."""
+        """Return the name in a trunk's certificate, if that is not its address."""
         return next((trunk.tls_name for trunk in self.trunks() if trunk.address == to), None)
 
     # --- looking up
 
     def is_own_number(self, number: str) -> bool:
-        """Whether a phone number leads to one of our numbers, or to a line registered under it."""
+        """Return whether a phone number is one of our numbers, or the name of a line."""
         e164 = normalize_number(number)
         return e164 in self._numbers or e164 in self._lines or number in self._lines
 
     def unreachable_reason(self, number: str) -> str:
-        """Why neither a line nor a trunk takes a call to a number."""
+        """Return the reason why neither a line nor a trunk accepts a call to a number."""
         e164 = normalize_number(number)
         if e164 in self._numbers:
             return f"{e164} is a number of yours with no voice URL, and no line of that name to ring"
@@ -261,10 +260,10 @@ class Directory:
         return f"{e164} is no number or line of ours, and no route fits: holdfast route add {e164[:3]} --host …"
 
     def answer_for(self, dialled: str, *, host: str = "") -> AnsweringDocument | None:
-        """What answers a call: the SIP domain of that host, the number's application, its own voice URL, else the
-        default voice URL.
+        """Return the document that answers a call, or None: the caller then receives 404.
 
-        None when nothing does: the caller is told 404.
+        It is that of the SIP domain of the host, else of the number's application, else of the number itself, else the
+        default voice URL.
         """
         domain = self.access.domain_of(host)
         if domain is not None and (at_domain := domain.voice.instruction()) is not None:
@@ -286,11 +285,11 @@ class Directory:
         )
 
     def answer_of_number(self, number: str) -> AnsweringDocument | None:
-        """What answers a call to a number of ours; None when it is none, or nothing does."""
+        """Return the document that answers a call to one of our numbers; None for other numbers or without one."""
         return self.answer_for(number) if normalize_number(number) in self._numbers else None
 
     def answer_of_application(self, sid: str) -> AnsweringDocument | None:
-        """What answers a call to an application itself; None when there is none, or it names no document."""
+        """Return the document that answers a call to an application; None without an application or document."""
         application = self._applications.get(sid)
         instruction = application.voice.instruction() if application is not None else None
         if application is None or instruction is None:
@@ -299,9 +298,9 @@ class Directory:
 
 
 def normalize_number(number: str) -> str:
-    """A phone number in E.164 when it can be read as one, else what was given.
+    """Return a phone number in E.164 if it can be parsed as one, else unchanged.
 
-    Phones leave out the plus and write brackets; `sip:+1555…@host`, `tel:` and parameters are not read here.
+    Phones omit the plus and write brackets; `sip:+1555…@host`, `tel:` and parameters are not parsed here.
     """
     bare = _PUNCTUATION.sub("", number)
     if E164.match(bare):
@@ -310,7 +309,7 @@ def normalize_number(number: str) -> str:
 
 
 def format_number(e164: str) -> str:
-    """A number as people of its country write it: `(415) 555-0100` for North America, else E.164."""
+    """Format a number as written in its country: `(415) 555-0100` for North America, else E.164."""
     if len(e164) == 12 and e164.startswith("+1"):
         return f"({e164[2:5]}) {e164[5:8]}-{e164[8:]}"
     return e164

@@ -1,4 +1,4 @@
-"""What the directory lists: lines, phone numbers, applications and routes, as values that survive as JSON."""
+"""Define the records of the directory: lines, phone numbers, applications and routes, stored as JSON."""
 
 from __future__ import annotations
 
@@ -19,23 +19,24 @@ from holdfast.voice.sip.effects import Address, Transport
 from holdfast.voice.sip.message.digest import Ha1
 
 MIN_PASSWORD_LENGTH = 8
-"""How many characters the password of a line has at least where others than this machine can try it."""
+"""The minimum length of a line's password where hosts other than this machine can try it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineRecord:
-    """A SIP user who may register, and call the numbers and names that begin with one of `may_call`.
+    """A line is a SIP user that may register, and may call numbers and names with a prefix in `may_call`.
 
-    Shape: `may_call` ("",) is everything we answer, () nothing. The password is not kept: `ha1` proves it in our realm.
+    Shape: `may_call` ("",) allows everything we answer, () nothing. The password is not stored: `ha1` verifies it in
+    our realm.
     """
 
     name: str
     ha1: Ha1
     may_call: tuple[str, ...] = ("",)
     short: bool = False
-    """Whether the password has fewer than `LEAST_PASSWORD` characters, which is enough on loopback alone."""
+    """Whether the password is shorter than `MIN_PASSWORD_LENGTH`, which is allowed on loopback only."""
     rtp_source: RtpSource | None = None
-    """From where its phones' sound is believed; None: as the settings say."""
+    """The addresses from which its phones' RTP is accepted; None: those of the settings."""
 
     @classmethod
     def with_password(
@@ -46,7 +47,7 @@ class LineRecord:
         may_call: tuple[str, ...] = ("",),
         rtp_source: RtpSource | None = None,
     ) -> LineRecord:
-        """The line that this password proves."""
+        """Return a line with this password."""
         return cls(
             name=name,
             ha1=Ha1.of(name, password),
@@ -58,7 +59,10 @@ class LineRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoiceSettings:
-    """How a number or an application answers a call. Source: Twilio API, Application resource, Voice* and Status*."""
+    """Voice settings say how a number or an application answers a call.
+
+    Source: Twilio API, Application resource, Voice* and Status*.
+    """
 
     voice_url: str | None = None
     voice_method: Method = "POST"
@@ -69,7 +73,7 @@ class VoiceSettings:
     voice_caller_id_lookup: bool = False
 
     def instruction(self) -> Instruction | None:
-        """What to run when a call is answered by this, or None when it names no document."""
+        """Return the document that answers a call, or None if there is none."""
         if not self.voice_url:
             return None
         fallback = None
@@ -78,7 +82,7 @@ class VoiceSettings:
         return Instruction(request=WebRequest(url=self.voice_url, method=self.voice_method), fallback=fallback)
 
     def callback(self) -> Callback | None:
-        """Who hears that the call is over: inbound calls tell of `completed` alone."""
+        """Return the status callback, or None; inbound calls report `completed` only."""
         if not self.status_callback:
             return None
         return Callback(url=self.status_callback, method=self.status_callback_method)
@@ -86,7 +90,7 @@ class VoiceSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NumberRecord:
-    """A phone number of ours. `voice_application_sid` wins over the number's own voice settings.
+    """A phone number of the account; `voice_application_sid` replaces the number's own voice settings.
 
     Units: `…_at` seconds since the Unix epoch. Source: Twilio API, IncomingPhoneNumber.
     """
@@ -102,7 +106,10 @@ class NumberRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplicationRecord:
-    """Voice settings under one name. Units: `…_at` seconds since the Unix epoch. Source: Twilio API, Application."""
+    """An application holds voice settings under one name.
+
+    Units: `…_at` seconds since the Unix epoch. Source: Twilio API, Application.
+    """
 
     sid: str
     friendly_name: str
@@ -113,13 +120,13 @@ class ApplicationRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteRecord:
-    """A trunk, and the numbers that leave by it: those that begin with `prefix`, unless a longer prefix fits too.
+    """A route sends calls to the numbers that begin with `prefix`, unless a longer prefix fits, to a trunk.
 
-    `realm` None: the first challenge decides; several may be named, with commas between them. `caller_id` stands in
-    From instead of the call's own number. `tls_name` is the name in the trunk's certificate, when that is not its
-    address. From the networks in `sources` calls come in without a password. With `register` we register there as
-    `user`, and calls come in from its address too. `domain` is the name under which it knows us, in From and in our
-    registration. `backup` is the trunk that is tried when this one does not answer.
+    `realm` None: the first challenge decides; several may be named, separated by commas. `caller_id` is sent in From
+    in place of the call's own number. `tls_name` is the name in the trunk's certificate, if that is not its address.
+    Calls from the networks in `sources` are accepted without authentication. With `register` we register with the
+    trunk as `user`, and accept calls from its address too. `domain` is the name under which the trunk knows us, in
+    From and in our registration. `backup` is the trunk that is tried if this one does not answer.
     """
 
     prefix: str
@@ -131,45 +138,45 @@ class RouteRecord:
     realm: str | None = None
     caller_id: str | None = None
     identity: str | None = None
-    """Who P-Asserted-Identity says is calling: a number, or `caller` for the call's own if that is a number."""
+    """The identity in P-Asserted-Identity: a number, or `caller` for the call's own number."""
     tls_name: str | None = None
     sources: tuple[str, ...] = ()
     register: bool = False
     domain: str | None = None
     rtp_source: RtpSource | None = None
-    """From where its sound is believed; None: as the settings say."""
+    """The addresses from which its RTP is accepted; None: those of the settings."""
     backup: RouteRecord | None = None
 
     @property
     def address(self) -> Address:
-        """Where calls are sent."""
+        """Return the address to which calls are sent."""
         return Address(self.host, self.port, self.transport)
 
     @property
     def realms(self) -> tuple[str, ...]:
-        """The realms to which a request is proved, each that asks: `realm` as it stands, and what commas divide."""
+        """Return the realms whose challenges are answered: `realm` as it is, and its parts between commas."""
         named = (self.realm or "", *(self.realm or "").split(","))
         return tuple(dict.fromkeys(realm.strip() for realm in named if realm.strip()))
 
     @property
     def trunks(self) -> tuple[RouteRecord, ...]:
-        """This trunk and those that are tried after it."""
+        """Return this trunk and those that are tried after it."""
         return (self, *(self.backup.trunks if self.backup is not None else ()))
 
     def trusts(self, host: str) -> bool:
-        """Whether calls from this numeric host come in without a password, as those of this trunk itself."""
+        """Return whether calls from this numeric host are accepted as those of this trunk, without authentication."""
         address = ip_address(host)
         registered = self.register and address == ip_address(self.host)
         return registered or any(address in ip_network(network) for network in self.sources)
 
 
 def write_record(record: LineRecord | NumberRecord | ApplicationRecord | RouteRecord) -> str:
-    """The listing as JSON."""
+    """Return a record as JSON."""
     return json.dumps(asdict(record))
 
 
 def read_line(text: str) -> LineRecord:
-    """The line that `write` wrote. Raises: StoreFailed."""
+    """Parse a stored line. Raises: StoreFailed."""
     try:
         values = json.loads(text)
         return LineRecord(**(values | {"ha1": Ha1(**values["ha1"]), "may_call": tuple(values["may_call"])}))
@@ -178,7 +185,7 @@ def read_line(text: str) -> LineRecord:
 
 
 def read_route(text: str) -> RouteRecord:
-    """The route that `write` wrote. Raises: StoreFailed."""
+    """Parse a stored route. Raises: StoreFailed."""
     try:
         return _route(json.loads(text))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -187,12 +194,12 @@ def read_route(text: str) -> RouteRecord:
 
 def _route(values: dict[str, Any]) -> RouteRecord:
     backup = values.get("backup")
-    sources, second = tuple(values["sources"]), None if backup is None else _route(backup)
-    return RouteRecord(**(values | {"sources": sources, "backup": second}))
+    sources, backup_route = tuple(values["sources"]), None if backup is None else _route(backup)
+    return RouteRecord(**(values | {"sources": sources, "backup": backup_route}))
 
 
 def read_number(text: str) -> NumberRecord:
-    """The number that `write` wrote. Raises: StoreFailed."""
+    """Parse a stored phone number. Raises: StoreFailed."""
     try:
         values = json.loads(text)
         return NumberRecord(**(values | {"voice": VoiceSettings(**values["voice"])}))
@@ -201,7 +208,7 @@ def read_number(text: str) -> NumberRecord:
 
 
 def read_application(text: str) -> ApplicationRecord:
-    """The application that `write` wrote. Raises: StoreFailed."""
+    """Parse a stored application. Raises: StoreFailed."""
     try:
         values = json.loads(text)
         return ApplicationRecord(**(values | {"voice": VoiceSettings(**values["voice"])}))

@@ -1,4 +1,4 @@
-"""Recordings in other forms than the one they are kept in: MP3, and both channels in one."""
+"""Convert stored recordings to MP3, and two channels to one."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ _BLOCK = 8000 * 60
 
 
 def as_mp3(path: Path, *, mixed: bool = False) -> bytes:
-    """A WAV file as MP3. Raises: SoundUnplayable, where the library at hand cannot write it; OSError."""
+    """Convert a WAV file to MP3. Raises: SoundUnplayable, if the installed library cannot write MP3; OSError."""
     try:
-        return _encoded(path, kind="MP3", subtype="MPEG_LAYER_III", mixed=mixed)
+        return _encode(path, kind="MP3", subtype="MPEG_LAYER_III", mixed=mixed)
     except (soundfile.SoundFileError, ValueError) as error:
         raise SoundUnplayable(f"MP3 cannot be written here: {error}") from error
 
 
 def as_one_channel(path: Path) -> bytes:
-    """A WAV file of two channels as one of one, their mean."""
-    return _encoded(path, kind="WAV", subtype="PCM_16", mixed=True)
+    """Convert a WAV file of two channels to one channel, their mean. Raises: OSError."""
+    return _encode(path, kind="WAV", subtype="PCM_16", mixed=True)
 
 
-def _encoded(path: Path, *, kind: str, subtype: str, mixed: bool) -> bytes:
-    made = io.BytesIO()
+def _encode(path: Path, *, kind: str, subtype: str, mixed: bool) -> bytes:
+    encoded = io.BytesIO()
     with soundfile.SoundFile(path) as file:
         channels = 1 if mixed else file.channels
         with soundfile.SoundFile(
-            made, "w", samplerate=file.samplerate, channels=channels, format=kind, subtype=subtype
+            encoded, "w", samplerate=file.samplerate, channels=channels, format=kind, subtype=subtype
         ) as out:
             for block in file.blocks(_BLOCK, dtype="float32", always_2d=True):
                 out.write(np.mean(block, axis=1, keepdims=True) if mixed else block)
-    return made.getvalue()
+    return encoded.getvalue()

@@ -1,4 +1,4 @@
-"""How long recordings stay: their sound `keep_days`, what is known of a deleted one forty days more."""
+"""Delete old recordings: their files after `keep_days`, the records of deleted ones after forty more days."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from holdfast.voice.model.commands import DeleteRecording, ForgetRecording
 from holdfast.voice.runtime.switch import Switch
 
 KNOWN_DAYS: Final = 40.0
-"""How long a deleted recording is still in lists. Source: Twilio API, Recording, `IncludeSoftDeleted`."""
+"""The days for which a deleted recording stays in lists. Source: Twilio API, Recording, `IncludeSoftDeleted`."""
 SWEEP_S: Final = 3600.0
 DAY_S: Final = 86400.0
 
@@ -19,21 +19,21 @@ DAY_S: Final = 86400.0
 def due_commands(
     recordings: Iterable[Recording], *, now: float, keep_days: float | None
 ) -> Iterator[DeleteRecording | ForgetRecording]:
-    """What is to be deleted or forgotten now. Age counts from the last change: the end, or the deletion.
+    """Yield the commands that delete or forget old recordings.
 
-    `keep_days`: None keeps sound for ever.
+    The age counts from the last change: the end or the deletion. `keep_days`: None keeps files without limit.
     """
-    for one in recordings:
-        age_days = (now - one.updated_at) / DAY_S
-        if one.status is RecordingStatus.DELETED:
+    for recording in recordings:
+        age_days = (now - recording.updated_at) / DAY_S
+        if recording.status is RecordingStatus.DELETED:
             if age_days > KNOWN_DAYS:
-                yield ForgetRecording(recording=one.sid)
-        elif keep_days is not None and age_days > keep_days and not (one.live or one.unfinished):
-            yield DeleteRecording(recording=one.sid)
+                yield ForgetRecording(recording=recording.sid)
+        elif keep_days is not None and age_days > keep_days and not (recording.live or recording.unfinished):
+            yield DeleteRecording(recording=recording.sid)
 
 
 def sweep(switch: Switch, *, keep_days: float | None) -> None:
-    """Delete and forget what is due."""
+    """Delete and forget the recordings that are due."""
     for command in list(due_commands(switch.state.recordings.values(), now=switch.now(), keep_days=keep_days)):
         switch.post(command)
 

@@ -301,9 +301,9 @@ class Looked(access.Access):
         self.looked += 1
         return super().line(name)
 
-    def _gather(self) -> Iterator[tuple[str, LineRecord]]:
+    def _collect_lines(self) -> Iterator[tuple[str, LineRecord]]:
         self.gone_through += 1
-        return super()._gather()
+        return super()._collect_lines()
 
 
 async def test_who_is_no_line_costs_as_much_to_look_up_as_who_is_one() -> None:
