@@ -121,7 +121,7 @@ def test_two_packets_in_each_tick_do_not_pile_up(bench: Bench) -> None:
     assert heard == [bytes([k]) for k in range(sent)]
 
 
-def test_a_row_that_is_not_connected_hears_everybody_and_says_whom(bench: Bench) -> None:
+def test_a_row_that_is_not_connected_receives_every_source_and_names_it(bench: Bench) -> None:
     bench.connect(1)
     bench.tick()
     bench.say(0, b"zero")
@@ -131,7 +131,7 @@ def test_a_row_that_is_not_connected_hears_everybody_and_says_whom(bench: Bench)
     assert found == {0: bench.phones[0].getsockname(), 1: None}
 
 
-def test_what_a_stranger_sent_before_the_row_was_connected_is_not_heard(bench: Bench) -> None:
+def test_unauthenticated_packets_from_before_the_connection_are_dropped(bench: Bench) -> None:
     bench.phones[3].sendto(b"stranger", bench.ports[0])
     bench.connect(0)
     bench.say(0, b"friend")
@@ -144,7 +144,7 @@ def test_what_a_stranger_sent_before_the_row_was_connected_is_not_heard(bench: B
     assert bench.tick() == {0: [b"anybody"]}
 
 
-def test_what_many_strangers_sent_before_is_passed_over_at_once(bench: Bench) -> None:
+def test_many_unauthenticated_packets_from_before_are_skipped_at_once(bench: Bench) -> None:
     bench.tick()
     for _ in range(100):
         bench.phones[3].sendto(b"stranger", bench.ports[0])
@@ -154,7 +154,7 @@ def test_what_many_strangers_sent_before_is_passed_over_at_once(bench: Bench) ->
 
 
 @pytest.mark.parametrize("alone", [True, False])
-def test_a_party_is_heard_though_what_we_send_is_refused(bench: Bench, alone: bool) -> None:
+def test_a_party_is_received_though_our_packets_are_refused(bench: Bench, alone: bool) -> None:
     """Each packet of ours is answered by ICMP "port unreachable", which stands before the next of theirs."""
     bench.connect(0, 1)
     bench.tick()
@@ -172,7 +172,7 @@ def test_a_party_is_heard_though_what_we_send_is_refused(bench: Bench, alone: bo
     assert heard == [bytes([k]) for k in range(30) for _ in range(1 if k != 20 else 3)]
 
 
-def test_packets_leave_for_whom_the_row_is_connected_to_or_aimed_at(bench: Bench) -> None:
+def test_packets_leave_for_the_connected_address_or_the_destination(bench: Bench) -> None:
     bench.connect(0, 1)
     bench.io.set_destination(2, bench.phones[2].getsockname())
     rows = np.arange(ROWS - 1)
@@ -191,7 +191,7 @@ def test_a_phone_that_is_gone_costs_its_own_packets_only(bench: Bench) -> None:
     assert bench.tick() == {1: [b"still here"]}
 
 
-def test_a_closed_row_is_asked_no_more_and_may_be_opened_again(bench: Bench) -> None:
+def test_a_closed_row_is_not_read_and_may_be_opened_again(bench: Bench) -> None:
     bench.connect(*range(ROWS))
     bench.io.close(1)
     bench.say(0, b"x")
@@ -226,7 +226,7 @@ def test_a_request_that_cannot_be_carried_out_is_left_out(bench: Bench) -> None:
         os.close(writing)
 
 
-def test_a_row_that_is_not_connected_hears_whom_it_admits_and_counts_the_others(bench: Bench) -> None:
+def test_a_row_that_is_not_connected_receives_admitted_sources_and_counts_the_others(bench: Bench) -> None:
     named, admitted = bench.phones[0].getsockname(), bench.phones[1].getsockname()
     bench.io.admit(0, AdmittedSources(addresses=frozenset([named, admitted])))
     for k in range(1000):
@@ -247,7 +247,7 @@ def watched(bench: Bench) -> list[bytes]:
     return [bench.arrived.data[k, : bench.arrived.lengths[k]].tobytes() for k in range(count)]
 
 
-def test_a_row_hears_a_second_address_beside_the_one_it_is_connected_to_and_nobody_else(bench: Bench) -> None:
+def test_a_connected_row_receives_from_a_second_address_and_no_other(bench: Bench) -> None:
     bench.connect(0)
     second, stranger = bench.phones[1], bench.phones[2]
     bench.io.watch(0, second.getsockname())

@@ -68,7 +68,7 @@ async def test_fifty_holds_and_resumes(tmp_path: Path) -> None:
         assert not [fact for fact in media.facts if isinstance(fact, m.RowAudioEnded | m.RequestRefused)]
 
 
-async def test_a_clip_is_heard_from_its_beginning_to_its_end_and_told(tmp_path: Path) -> None:
+async def test_a_clip_is_heard_from_its_beginning_to_its_end_and_reported(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21) as (alice,):
         await media.leg("alice", alice)
         # Half a frame at the end is filled up with silence. The clip is longer than one message to the process.
@@ -137,7 +137,7 @@ async def test_a_conference_of_three_hears_exact_sums(tmp_path: Path) -> None:
             assert phone.got[at].payload_type == (8 if companding == ALAW else 0)
 
 
-async def test_two_laws_between_two_legs(tmp_path: Path) -> None:
+async def test_two_legs_with_different_companding_hear_each_other(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
         to_alice = await media.leg("alice", alice)
         to_bob = await media.leg("bob", bob, codec="PCMA")
@@ -150,7 +150,7 @@ async def test_two_laws_between_two_legs(tmp_path: Path) -> None:
         await bob.hears_sound(bytes([TRANSCODE[ULAW][0x21]]) * 160)
 
 
-async def test_a_party_may_speak_any_codec_of_its_answer_and_is_spoken_to_in_it(tmp_path: Path) -> None:
+async def test_a_party_may_send_any_codec_of_its_answer_and_is_sent_the_same(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
         await media.plane.open_row("alice")
         media.plane.describe_row("alice", remote=alice.address, codec="PCMU", also=("PCMA",))
@@ -179,7 +179,7 @@ async def test_a_party_may_speak_any_codec_of_its_answer_and_is_spoken_to_in_it(
         assert_one_stream(alice.got)
 
 
-async def test_we_send_and_listen_only_as_agreed(tmp_path: Path) -> None:
+async def test_audio_is_sent_and_accepted_only_as_agreed(tmp_path: Path) -> None:
     """Nothing is sent while the direction does not let us; what comes against it is heard by nobody."""
     async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
         plane = media.plane
@@ -209,7 +209,7 @@ async def test_we_send_and_listen_only_as_agreed(tmp_path: Path) -> None:
         assert paused >= 160 * 10
 
 
-async def test_without_an_address_packets_from_the_host_that_signals_say_where_to_send(tmp_path: Path) -> None:
+async def test_without_an_address_packets_from_the_signalling_host_show_where_to_send(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21) as (alice,):
         address = await media.plane.open_row("alice")
         media.plane.describe_row("alice", remote=None, signalled_from="127.0.0.1")
@@ -220,7 +220,7 @@ async def test_without_an_address_packets_from_the_host_that_signals_say_where_t
         assert (first.leg, first.source) == ("alice", alice.address)
 
 
-async def test_keys_are_told_once_each(tmp_path: Path) -> None:
+async def test_each_digit_is_reported_once(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21) as (alice,):
         port = await media.leg("alice", alice)
         alice.say(port)

@@ -50,7 +50,7 @@ def digits(answers: list[m.ServerMessage]) -> list[str]:
     return [answer.leg for answer in answers if isinstance(answer, m.RowDigitPressed)]
 
 
-def test_what_a_control_did_not_take_goes_to_the_next(door: tuple[ControlSocket, FactQueue, Path]) -> None:
+def test_facts_that_a_control_did_not_take_go_to_the_next(door: tuple[ControlSocket, FactQueue, Path]) -> None:
     its, facts, path = door
     said = [str(number) for number in range(FACTS)]
     for number in said:

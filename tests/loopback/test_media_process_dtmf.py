@@ -25,7 +25,7 @@ def tones(digits: str) -> bytes:
     return sound.audio
 
 
-async def test_keys_leave_as_events_where_those_were_agreed(tmp_path: Path) -> None:
+async def test_digits_are_sent_as_events_where_those_were_agreed(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21) as (alice,):
         await media.leg("alice", alice)
         await media.plane.put_clip("digits:1w#", tones("1w#"))
@@ -48,7 +48,7 @@ async def test_keys_leave_as_events_where_those_were_agreed(tmp_path: Path) -> N
         assert all((b.timestamp - a.timestamp) % 2**32 % 160 == 0 for a, b in pairwise(sound))
 
 
-async def test_keys_leave_as_tones_where_no_events_were_agreed(tmp_path: Path) -> None:
+async def test_digits_are_sent_as_tones_where_no_events_were_agreed(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21) as (alice,):
         await media.plane.open_row("alice")
         media.plane.describe_row("alice", remote=alice.address)
@@ -63,7 +63,7 @@ async def test_keys_leave_as_tones_where_no_events_were_agreed(tmp_path: Path) -
         assert_one_stream(alice.got)
 
 
-async def test_a_press_of_no_key_is_no_press(tmp_path: Path) -> None:
+async def test_sending_no_digit_sends_no_event(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21) as (alice,):
         await media.leg("alice", alice)
         await media.plane.put_clip("digits:x", tones("1"))
@@ -74,7 +74,7 @@ async def test_a_press_of_no_key_is_no_press(tmp_path: Path) -> None:
         assert {each.payload_type for each in alice.got} == {0}
 
 
-async def test_a_stopped_press_sends_no_more_events(tmp_path: Path) -> None:
+async def test_stopped_digits_send_no_more_events(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21) as (alice,):
         await media.leg("alice", alice)
         await media.plane.put_clip("digits:12345", tones("12345"))
@@ -88,7 +88,7 @@ async def test_a_stopped_press_sends_no_more_events(tmp_path: Path) -> None:
         assert {each.payload_type for each in alice.got[mark + 1 :]} == {0}
 
 
-async def test_tones_in_the_sound_of_a_phone_without_events_are_keys(tmp_path: Path) -> None:
+async def test_tones_in_the_audio_of_a_phone_without_events_are_digits(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
         address = await media.plane.open_row("alice")
         media.plane.describe_row("alice", remote=alice.address)
@@ -122,7 +122,7 @@ def keys(phone: Phone, after: int = 0) -> str:
     return told
 
 
-async def test_keys_of_one_of_two_are_passed_on_to_the_other(tmp_path: Path) -> None:
+async def test_digits_of_one_of_two_legs_are_relayed_to_the_other(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21, 0x31, 0x41) as (alice, bob, carol):
         to_alice, _ = await media.leg("alice", alice), await media.leg("bob", bob)
         await media.leg("carol", carol)
@@ -150,7 +150,7 @@ async def test_keys_of_one_of_two_are_passed_on_to_the_other(tmp_path: Path) -> 
         assert pressed == list("12#56")
 
 
-async def test_keys_are_passed_on_as_tones_where_no_events_were_agreed_and_nothing_of_them_after_a_hold(
+async def test_digits_are_relayed_as_tones_where_no_events_were_agreed_and_not_after_a_hold(
     tmp_path: Path,
 ) -> None:
     async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
@@ -174,7 +174,7 @@ async def test_keys_are_passed_on_as_tones_where_no_events_were_agreed_and_nothi
         assert {each.payload for each in bob.got[mark + 1 :]} == {SILENT}
 
 
-async def test_keys_told_by_signalling_are_passed_on_like_others(tmp_path: Path) -> None:
+async def test_digits_from_signalling_are_relayed_like_others(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
         await media.leg("alice", alice)
         await media.leg("bob", bob)
@@ -198,7 +198,7 @@ def tones_heard(phone: Phone) -> str:
     return told
 
 
-async def test_a_flood_of_keys_is_passed_on_in_part_and_ends(tmp_path: Path) -> None:
+async def test_a_flood_of_digits_is_relayed_in_part_and_ends(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
         to_alice, _ = await media.leg("alice", alice), await media.leg("bob", bob)
         media.plane.route({"alice": ("bob",), "bob": ("alice",)})

@@ -68,7 +68,7 @@ async def test_nonsense_changes_nothing(tmp_path: Path) -> None:
         assert media.process.returncode is None
 
 
-async def test_wild_timestamps_and_new_sources_are_no_hole_for_others(tmp_path: Path) -> None:
+async def test_wild_timestamps_and_new_sources_make_no_gap_for_other_legs(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
         to_alice, _ = await media.leg("alice", alice), await media.leg("bob", bob)
         media.plane.route({"bob": ("alice",)})
@@ -84,7 +84,7 @@ async def test_wild_timestamps_and_new_sources_are_no_hole_for_others(tmp_path: 
         assert_one_stream(bob.got)
 
 
-async def test_a_stranger_is_neither_heard_nor_answered(tmp_path: Path) -> None:
+async def test_an_unauthenticated_sender_is_neither_heard_nor_answered(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21, 0x31, 0x41) as (alice, bob, stranger):
         to_alice, _ = await media.leg("alice", alice), await media.leg("bob", bob)
         media.plane.route({"bob": ("alice",), "alice": ("bob",)})
@@ -120,7 +120,7 @@ async def test_a_flood_at_one_port_is_not_heard_at_another(tmp_path: Path) -> No
         assert_one_stream(bob.got)
 
 
-async def test_a_phone_that_moves_is_followed_when_it_says_so(tmp_path: Path) -> None:
+async def test_a_phone_that_moves_is_followed_when_its_sdp_moves(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21, 0x21, 0x31) as (desk, mobile, bob):
         port, _ = await media.leg("alice", desk), await media.leg("bob", bob)
         media.plane.route({"bob": ("alice",), "alice": ("bob",)})
@@ -138,7 +138,7 @@ async def test_a_phone_that_moves_is_followed_when_it_says_so(tmp_path: Path) ->
         assert_one_stream(desk.got + mobile.got)
 
 
-async def test_a_phone_that_moves_is_followed_though_its_old_address_sends_on(tmp_path: Path) -> None:
+async def test_a_phone_that_moves_is_followed_while_its_old_address_still_sends(tmp_path: Path) -> None:
     """For as long as our answer is under way it cannot know; and what is behind it may never stop."""
     async with running(tmp_path) as media, phones(0x21, 0x41, 0x31) as (desk, mobile, bob):
         port, to_bob = await media.leg("alice", desk), await media.leg("bob", bob)
@@ -157,7 +157,7 @@ async def test_a_phone_that_moves_is_followed_though_its_old_address_sends_on(tm
         assert sources == [desk.address, mobile.address]
 
 
-async def test_a_muted_phone_is_no_strangers(tmp_path: Path) -> None:
+async def test_a_muted_phone_is_not_replaced_by_an_unauthenticated_sender(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
         port, to_bob = await media.leg("alice", alice), await media.leg("bob", bob)
         media.plane.route({"bob": ("alice",), "alice": ("bob",)})
@@ -178,7 +178,7 @@ async def test_a_muted_phone_is_no_strangers(tmp_path: Path) -> None:
         assert THIEF not in {packet.payload for packet in bob.got}
 
 
-async def test_a_phone_that_has_gone_silent_may_come_back_from_elsewhere(tmp_path: Path) -> None:
+async def test_a_silent_phone_may_return_from_another_port(tmp_path: Path) -> None:
     """After two seconds without a packet another port of the host that signals may be believed; it has to insist."""
     async with running(tmp_path) as media, phones(0x21, 0x22, 0x31) as (alice, again, bob):
         port, _ = await media.leg("alice", alice), await media.leg("bob", bob)
@@ -194,7 +194,7 @@ async def test_a_phone_that_has_gone_silent_may_come_back_from_elsewhere(tmp_pat
             await again.hears_more(1)
 
 
-async def test_a_phone_whose_port_is_closed_disturbs_nobody(tmp_path: Path) -> None:
+async def test_a_phone_whose_port_is_closed_disturbs_no_other_call(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21, 0x31, 0x41) as (alice, bob, carol):
         ports = [await media.leg(leg, phone) for leg, phone in zip("abc", (alice, bob, carol), strict=True)]
         media.plane.route({"a": ("b",), "b": ("a",)})
@@ -207,7 +207,7 @@ async def test_a_phone_whose_port_is_closed_disturbs_nobody(tmp_path: Path) -> N
         assert_one_stream(alice.got)
 
 
-async def test_addresses_nothing_can_be_sent_to(tmp_path: Path) -> None:
+async def test_addresses_that_cannot_be_sent_to_are_refused(tmp_path: Path) -> None:
     async with running(tmp_path) as media:
         await media.plane.open_row("alice")
         bad = [("phone.example", 4000), ("", 1), ("::1", 4000), ("127.0.0.1", 65536), ("239.1.1.1", 4000)]
@@ -228,7 +228,7 @@ async def test_addresses_nothing_can_be_sent_to(tmp_path: Path) -> None:
         assert refused == [("alice", "describe-row")] * len(bad) + [("alice", "play"), ("nobody", "play")]
 
 
-async def test_what_is_impossible_in_a_batch_keeps_nothing_else_from_happening(tmp_path: Path) -> None:
+async def test_an_impossible_command_in_a_batch_does_not_stop_the_others(tmp_path: Path) -> None:
     """A clip that is missing must not leave a held party in the conversation."""
     async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
         to_alice, to_bob = await media.leg("alice", alice), await media.leg("bob", bob)
@@ -246,7 +246,7 @@ async def test_what_is_impossible_in_a_batch_keeps_nothing_else_from_happening(t
         assert (await media.told(m.RequestRefused)).token == "music"
 
 
-async def test_nonsense_on_the_control_socket(tmp_path: Path) -> None:
+async def test_invalid_messages_on_the_control_socket_end_its_connection(tmp_path: Path) -> None:
     """Whoever talks nonsense is cut off; sound goes on, and the next control is served."""
     async with running(tmp_path) as media, phones(0x21) as (alice,):
         await media.leg("alice", alice)

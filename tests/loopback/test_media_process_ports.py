@@ -21,7 +21,7 @@ def test_both_sockets_of_a_row_are_marked_for_telephony() -> None:
 
 
 @pytest.mark.parametrize(("base", "rows"), [(16385, 1), (1022, 1), (65534, 2)])
-def test_ports_that_cannot_be_are_refused(base: int, rows: int) -> None:
+def test_impossible_ports_are_refused(base: int, rows: int) -> None:
     with pytest.raises(ValueError, match="must be even"):
         Ports(ip="127.0.0.1", base=base, rows=rows)
 
@@ -77,7 +77,7 @@ def test_when_no_row_is_free_the_one_that_has_rested_longest_is_taken() -> None:
     assert rows.acquire(1.5 + LEAST_REST_S) == 0
 
 
-def test_rows_whose_ports_others_hold_are_no_rows() -> None:
+def test_rows_whose_ports_are_occupied_are_skipped() -> None:
     rows = Taking(2)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
         other.bind(("127.0.0.1", rows.port(1) + 1))
@@ -87,7 +87,7 @@ def test_rows_whose_ports_others_hold_are_no_rows() -> None:
     assert rows.acquire(2 * REST_S) == 1
 
 
-def test_rows_are_left_until_all_are_taken_and_again_once_one_has_rested() -> None:
+def test_rows_are_available_until_all_are_taken_and_again_after_a_rest() -> None:
     rows = Taking(2)
     assert rows.has_free(0.0)
     assert [rows.acquire(0.0), rows.acquire(0.0)] == [0, 1]
@@ -98,7 +98,7 @@ def test_rows_are_left_until_all_are_taken_and_again_once_one_has_rested() -> No
     assert rows.acquire(1.0 + LEAST_REST_S) == 1
 
 
-def test_rows_whose_ports_others_hold_are_not_left_until_those_go() -> None:
+def test_rows_whose_ports_are_occupied_are_not_available_until_they_are_free() -> None:
     rows = Taking(2)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
         other.bind(("127.0.0.1", rows.port(1)))

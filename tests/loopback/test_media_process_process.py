@@ -72,7 +72,7 @@ async def ended(process: asyncio.subprocess.Process) -> tuple[int | None, str]:
     return process.returncode, said.decode()
 
 
-async def test_sound_goes_on_while_control_is_away_and_the_next_one_takes_over(tmp_path: Path) -> None:
+async def test_audio_goes_on_while_control_is_away_and_the_next_one_takes_over(tmp_path: Path) -> None:
     async with alone(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
         async with control(media) as first:
             to_alice, to_bob = await first.leg("alice", alice), await first.leg("bob", bob)
@@ -107,7 +107,7 @@ async def test_sound_goes_on_while_control_is_away_and_the_next_one_takes_over(t
         assert_one_stream(alice.got)
 
 
-async def test_a_newer_control_takes_the_place_of_an_older(tmp_path: Path) -> None:
+async def test_a_newer_control_replaces_an_older_one(tmp_path: Path) -> None:
     async with running(tmp_path) as media:
         reader, writer = await asyncio.open_unix_connection(str(media.path))
         try:
@@ -120,7 +120,7 @@ async def test_a_newer_control_takes_the_place_of_an_older(tmp_path: Path) -> No
         await media.rows(lambda rows: rows == ())
 
 
-async def test_without_a_process_posts_are_refused_and_questions_fail(tmp_path: Path) -> None:
+async def test_without_a_process_commands_are_refused_and_requests_fail(tmp_path: Path) -> None:
     plane = MediaClient(tmp_path / "nobody")
     with pytest.raises(MediaUnavailable):
         await plane.open_row("alice")
@@ -135,7 +135,7 @@ async def test_without_a_process_posts_are_refused_and_questions_fail(tmp_path: 
     ]
 
 
-async def test_a_process_that_dies_is_told_and_its_successor_begins_anew(tmp_path: Path) -> None:
+async def test_a_process_that_dies_is_reported_and_its_successor_begins_empty(tmp_path: Path) -> None:
     async with running(tmp_path) as media:
         await media.plane.open_row("alice")
         media.process.kill()
@@ -153,7 +153,7 @@ async def test_a_process_that_dies_is_told_and_its_successor_begins_anew(tmp_pat
             await ended(successor)
 
 
-async def test_it_ends_by_sigterm_not_by_sigint_and_says_goodbye(tmp_path: Path) -> None:
+async def test_the_process_ends_by_sigterm_not_by_sigint_and_sends_bye(tmp_path: Path) -> None:
     async with alone(tmp_path) as media, phones(0x21) as (alice,):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as reports:
             reports.bind(("127.0.0.1", 0))
@@ -173,7 +173,7 @@ async def test_it_ends_by_sigterm_not_by_sigint_and_says_goodbye(tmp_path: Path)
         assert alice.read() == 0
 
 
-async def test_it_ends_with_its_supervisor(tmp_path: Path) -> None:
+async def test_the_process_ends_with_its_supervisor(tmp_path: Path) -> None:
     supervisor = await asyncio.create_subprocess_exec(sys.executable, "-c", "import time; time.sleep(60)")
     try:
         process = await start("--supervisor", str(supervisor.pid), path=tmp_path / "media")
@@ -199,7 +199,9 @@ async def test_it_ends_with_its_supervisor(tmp_path: Path) -> None:
         (("--socket", "/" + "x" * 200), "cannot start"),
     ],
 )
-async def test_what_it_cannot_start_with(tmp_path: Path, given: tuple[str, ...], why: str) -> None:
+async def test_the_process_refuses_to_start_with_impossible_options(
+    tmp_path: Path, given: tuple[str, ...], why: str
+) -> None:
     status, said = await ended(await start(*given, path=tmp_path / "media"))
     assert status == 2
     assert why in said
@@ -213,7 +215,7 @@ async def test_two_processes_do_not_share_a_socket(tmp_path: Path) -> None:
         await media.rows(lambda rows: rows == ())
 
 
-async def test_what_a_dead_process_left_behind_is_no_hindrance(tmp_path: Path) -> None:
+async def test_the_socket_of_a_dead_process_is_replaced(tmp_path: Path) -> None:
     (left := socket.socket(socket.AF_UNIX)).bind(str(tmp_path / "media"))
     left.close()
     async with running(tmp_path) as media:
@@ -221,7 +223,7 @@ async def test_what_a_dead_process_left_behind_is_no_hindrance(tmp_path: Path) -
         assert await media.plane.rows() == ()
 
 
-async def test_a_low_limit_on_open_files_is_raised_or_said(tmp_path: Path) -> None:
+async def test_a_low_limit_on_open_files_is_raised_or_reported(tmp_path: Path) -> None:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     soft_only = ("sh", "-c", 'ulimit -S -n 70; exec "$@"', "sh")
     assert hard == resource.RLIM_INFINITY or hard >= 124
@@ -241,7 +243,7 @@ async def test_a_low_limit_on_open_files_is_raised_or_said(tmp_path: Path) -> No
             assert b"rows=3 of 20" in await media.process.stderr.readline()
 
 
-async def test_ports_rest_after_use_and_those_of_others_are_passed_over(tmp_path: Path) -> None:
+async def test_ports_rest_after_use_and_occupied_ones_are_skipped(tmp_path: Path) -> None:
     base = free_ports(4)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
         other.bind(("127.0.0.1", base + 3))
@@ -256,7 +258,7 @@ async def test_ports_rest_after_use_and_those_of_others_are_passed_over(tmp_path
             media.plane.close_row(str(k))
 
 
-async def test_clips_that_do_not_fit(tmp_path: Path) -> None:
+async def test_clips_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     async with running(tmp_path, "--clip-frames", "500") as media:
         await media.plane.put_clip("a", b"\x55" * 160 * 300)
         with pytest.raises(MediaRefused):
@@ -266,7 +268,7 @@ async def test_clips_that_do_not_fit(tmp_path: Path) -> None:
         assert not await media.plane.has_clip("a")
 
 
-async def test_ticks_that_could_not_be_made_are_skipped_and_told(tmp_path: Path) -> None:
+async def test_missed_ticks_are_skipped_and_reported(tmp_path: Path) -> None:
     """Stopped for a moment, it goes on with the next packet, later in time: no burst, no hole."""
     async with running(tmp_path) as media, phones(0x21) as (alice,):
         await media.leg("alice", alice)
@@ -312,7 +314,7 @@ async def test_traffic_is_reported_to_control_and_to_the_party(tmp_path: Path) -
             assert row.port == to_alice
 
 
-async def test_a_silent_party_is_told(tmp_path: Path) -> None:
+async def test_a_silent_party_is_reported(tmp_path: Path) -> None:
     """Again and again: one that may speak and does not, and one that may not; not one of which nothing was agreed."""
     async with running(tmp_path, "--silence", "0.5") as media, phones(0x21, 0x31) as (alice, bob):
         await media.leg("alice", alice)
@@ -324,7 +326,7 @@ async def test_a_silent_party_is_told(tmp_path: Path) -> None:
         assert not [fact for fact in media.facts if isinstance(fact, m.RtpSilent) and fact.leg == "carol"]
 
 
-async def test_a_party_that_suppresses_silence_is_there_as_long_as_it_says_so(tmp_path: Path) -> None:
+async def test_a_party_that_suppresses_silence_is_alive_while_its_reports_arrive(tmp_path: Path) -> None:
     """Comfort noise, agreed or not, and reports are signs of life, and no packet is lost where noise was sent."""
     async with running(tmp_path, "--silence", "1") as media, phones(0x21, 0x31, 0x41) as (alice, bob, carol):
         each = {"alice": alice, "bob": bob, "carol": carol}

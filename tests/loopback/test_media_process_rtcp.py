@@ -32,7 +32,7 @@ def ends_when_it_comes(rtcp_sockets: RtcpSockets, party: socket.socket, ours: so
     return trip_ms <= (answered - asked) * 1000 + 1
 
 
-def test_a_round_trip_ends_when_the_answer_comes_not_when_it_is_read() -> None:
+def test_a_round_trip_ends_when_the_answer_arrives_not_when_it_is_read() -> None:
     rtcp_sockets = RtcpSockets("test")
     with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as party:
         ours = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -48,7 +48,7 @@ def test_a_round_trip_ends_when_the_answer_comes_not_when_it_is_read() -> None:
             rtcp_sockets.close(ROW, remote=None)
 
 
-def test_strangers_keep_no_report_from_us_and_are_not_read_for_ever() -> None:
+def test_unauthenticated_rtcp_hides_no_report_and_is_not_read_for_ever() -> None:
     rtcp_sockets = RtcpSockets("test")
     with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as party:
         ours = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

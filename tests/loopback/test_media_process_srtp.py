@@ -43,7 +43,7 @@ async def sealed_leg(media: Media, leg: str, phone: Phone, keys: SrtpKeys) -> in
     return address.port
 
 
-async def test_a_sealed_leg_and_a_plain_one_hear_each_other(tmp_path: Path) -> None:
+async def test_an_encrypted_leg_and_a_plain_one_hear_each_other(tmp_path: Path) -> None:
     keys = SrtpKeys(send=THEIRS, receive=OURS)
     alice = SealedPhone(0x21, SrtpKeys(send=OURS, receive=THEIRS))
     async with running(tmp_path) as media, phones(0x31) as (bob,):
@@ -71,7 +71,7 @@ async def test_a_sealed_leg_and_a_plain_one_hear_each_other(tmp_path: Path) -> N
     alice.close()
 
 
-async def test_new_keys_count_from_the_next_packet_on(tmp_path: Path) -> None:
+async def test_new_keys_apply_from_the_next_packet(tmp_path: Path) -> None:
     """Whatever was kept of the old ones from tick to tick: they open and seal nothing more."""
     alice = SealedPhone(0x21, SrtpKeys(send=OURS, receive=THEIRS))
     async with running(tmp_path) as media, phones(0x31) as (bob,):
@@ -104,7 +104,7 @@ async def test_new_keys_count_from_the_next_packet_on(tmp_path: Path) -> None:
     alice.close()
 
 
-async def test_plain_and_forged_packets_of_a_sealed_leg_are_nobodys(tmp_path: Path) -> None:
+async def test_plain_and_forged_packets_of_an_encrypted_leg_are_refused(tmp_path: Path) -> None:
     keys = SrtpKeys(send=THEIRS, receive=OURS)
     alice = SealedPhone(0x21, SrtpKeys(send=OURS, receive=THEIRS))
     forger = SealedPhone(0x41, SrtpKeys(send=OTHER, receive=THEIRS))
@@ -149,7 +149,7 @@ async def test_a_key_opens_no_other_address_unless_that_is_set(tmp_path: Path) -
     elsewhere.close()
 
 
-async def test_reports_are_sealed_both_ways(tmp_path: Path) -> None:
+async def test_rtcp_is_encrypted_both_ways(tmp_path: Path) -> None:
     keys = SrtpKeys(send=THEIRS, receive=OURS, profile="AES_CM_128_HMAC_SHA1_32")
     alice = SealedPhone(0x21, SrtpKeys(send=OURS, receive=THEIRS, profile="AES_CM_128_HMAC_SHA1_32"))
     async with running(tmp_path) as media:
@@ -190,7 +190,7 @@ async def test_a_key_of_the_wrong_length_is_refused_and_changes_nothing(tmp_path
         await bob.hears_more(2)
 
 
-async def test_a_sealed_leg_that_cannot_be_reached_ends_nobody_elses_sound(tmp_path: Path) -> None:
+async def test_an_encrypted_leg_that_cannot_be_reached_ends_no_other_audio(tmp_path: Path) -> None:
     """The system takes none of its packets: no number is sealed twice, which the cipher would not do."""
     keys = SrtpKeys(send=THEIRS, receive=OURS)
     async with running(tmp_path) as media, phones(0x31) as (bob,):

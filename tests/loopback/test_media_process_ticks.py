@@ -115,7 +115,7 @@ def heard(phone: Phone, since: int = 0) -> set[bytes]:
     return {each.payload for each in phone.got[since:]}
 
 
-def test_to_stop_a_sound_that_was_replaced_stops_nothing(bench: Bench) -> None:
+def test_stopping_a_replaced_clip_stops_nothing(bench: Bench) -> None:
     bob = bench.phone(0x31)
     bench.leg("bob", bob)
     bench.clip("one", 0x60)
@@ -131,7 +131,7 @@ def test_to_stop_a_sound_that_was_replaced_stops_nothing(bench: Bench) -> None:
     assert bench.told(m.RowAudioEnded) == []
 
 
-def test_who_was_to_be_heard_before_its_leg_was_there_is_heard_once_it_is(bench: Bench) -> None:
+def test_a_leg_that_was_routed_before_it_opened_is_heard_once_it_is_open(bench: Bench) -> None:
     alice, bob = bench.phone(0x21), bench.phone(0x31)
     bench.leg("bob", bob)
     bench.ask(route(bob=("alice",)))
@@ -143,7 +143,7 @@ def test_who_was_to_be_heard_before_its_leg_was_there_is_heard_once_it_is(bench:
     assert heard(bob) == {SILENT, alice.hum}
 
 
-def test_the_next_leg_of_a_row_is_not_heard_by_who_heard_the_one_before(bench: Bench) -> None:
+def test_the_next_leg_of_a_row_is_not_heard_by_earlier_listeners(bench: Bench) -> None:
     bob, alice, carol = bench.phone(0x31), bench.phone(0x21), bench.phone(0x41)
     bench.leg("bob", bob)
     to_alice = bench.leg("alice", alice)
@@ -162,7 +162,7 @@ def test_the_next_leg_of_a_row_is_not_heard_by_who_heard_the_one_before(bench: B
     assert heard(bob, since=since) == {SILENT}
 
 
-def test_a_leg_that_ends_before_its_sound_left_ends_nothing_else(bench: Bench) -> None:
+def test_a_leg_that_ends_before_its_clip_started_ends_no_other(bench: Bench) -> None:
     bob, alice = bench.phone(0x31), bench.phone(0x21)
     bench.clip("music", 0x60)
     bench.leg("bob", bob)
@@ -175,7 +175,7 @@ def test_a_leg_that_ends_before_its_sound_left_ends_nothing_else(bench: Bench) -
     assert [fact.token for fact in bench.told(m.RowAudioStarted)] == ["bob"]
 
 
-def test_a_sound_has_started_when_a_packet_of_it_left(bench: Bench) -> None:
+def test_a_clip_has_started_when_its_first_packet_left(bench: Bench) -> None:
     bob = bench.phone(0x31)
     bench.clip("music", 0x60)
     bench.leg("bob", bob, send=False)
@@ -188,7 +188,7 @@ def test_a_sound_has_started_when_a_packet_of_it_left(bench: Bench) -> None:
     assert heard(bob) == {bytes([0x60]) * 160}
 
 
-def test_half_a_clip_of_a_control_that_is_gone_is_forgotten(bench: Bench) -> None:
+def test_an_incomplete_clip_of_a_disconnected_control_is_discarded(bench: Bench) -> None:
     def part(offset: int) -> m.Reply:
         return bench.plane.handle(m.PutClip(number=4, clip_id="c", total=320, offset=offset), bytes(160), bench.now)
 
@@ -198,7 +198,7 @@ def test_half_a_clip_of_a_control_that_is_gone_is_forgotten(bench: Bench) -> Non
     assert [part(0), part(160)] == [m.Done(number=4)] * 2
 
 
-def test_comfort_noise_and_keys_are_neither_sound_nor_missing(bench: Bench) -> None:
+def test_comfort_noise_and_digits_are_neither_audio_nor_missing(bench: Bench) -> None:
     alice, bob = bench.phone(0x21), bench.phone(0x31)
     to_alice = bench.leg("alice", alice)
     bench.leg("bob", bob)
@@ -220,7 +220,7 @@ def test_comfort_noise_and_keys_are_neither_sound_nor_missing(bench: Bench) -> N
     assert last.frames_concealed <= MAX_CONCEALED - 1
 
 
-def test_what_is_too_long_or_not_to_be_said_is_refused(bench: Bench) -> None:
+def test_packets_that_are_too_long_or_not_agreed_are_refused(bench: Bench) -> None:
     alice, bob = bench.phone(0x21), bench.phone(0x31)
     to_alice, to_bob = bench.leg("alice", alice), bench.leg("bob", bob, receive=False)
     alice.say(to_alice)
@@ -239,7 +239,7 @@ def test_what_is_too_long_or_not_to_be_said_is_refused(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("events", [True, False])
-def test_tones_in_the_sound_are_keys_where_there_are_no_events(events: bool, bench: Bench) -> None:
+def test_tones_in_the_audio_are_digits_where_there_are_no_events(events: bool, bench: Bench) -> None:
     alice = bench.phone(0x21)
     to_alice = bench.leg("alice", alice, events=events)
     pressed = encode(np.rint(tone("5") * 32767).astype(np.int16))
@@ -250,7 +250,7 @@ def test_tones_in_the_sound_are_keys_where_there_are_no_events(events: bool, ben
     assert [fact.digit for fact in bench.told(m.RowDigitPressed)] == ([] if events else ["5"])
 
 
-def test_reports_are_signs_of_life_and_silence_is_counted_from_the_last(bench: Bench) -> None:
+def test_rtcp_is_a_sign_of_life_and_silence_is_counted_from_the_last_report(bench: Bench) -> None:
     alice, bob = bench.phone(0x21), bench.phone(0x31)
     to_alice, to_bob = bench.leg("alice", alice), bench.leg("bob", bob)
     alice.say(to_alice)
@@ -263,7 +263,7 @@ def test_reports_are_signs_of_life_and_silence_is_counted_from_the_last(bench: B
     assert silent["alice"] == [pytest.approx(10.0, abs=0.5)]
 
 
-def test_a_party_that_was_silent_for_two_seconds_may_come_from_another_port(bench: Bench) -> None:
+def test_a_party_silent_for_two_seconds_may_return_from_another_port(bench: Bench) -> None:
     alice, elsewhere = bench.phone(0x21), bench.phone(0x22)
     to_alice = bench.leg("alice", alice)
     alice.say(to_alice, 3)
@@ -281,7 +281,7 @@ def test_a_party_that_was_silent_for_two_seconds_may_come_from_another_port(benc
     assert [fact.source for fact in bench.told(m.FirstPacket)] == [alice.address, elsewhere.address]
 
 
-def test_a_party_that_may_speak_again_may_come_from_another_port_at_once(bench: Bench) -> None:
+def test_a_party_that_may_send_again_may_use_another_port_at_once(bench: Bench) -> None:
     alice, elsewhere = bench.phone(0x21), bench.phone(0x22)
     to_alice = bench.leg("alice", alice)
     alice.say(to_alice, 3)
@@ -295,7 +295,7 @@ def test_a_party_that_may_speak_again_may_come_from_another_port_at_once(bench: 
     assert elsewhere.read() > 0
 
 
-def test_keys_that_wait_for_a_leg_are_dropped_when_it_hears_somebody_else(bench: Bench) -> None:
+def test_digits_that_wait_for_a_leg_are_dropped_when_it_is_rerouted(bench: Bench) -> None:
     alice, bob = bench.phone(0x21), bench.phone(0x31)
     bench.leg("alice", alice)
     bench.leg("bob", bob, events=False)
@@ -309,7 +309,7 @@ def test_keys_that_wait_for_a_leg_are_dropped_when_it_hears_somebody_else(bench:
     assert heard(bob, since=since) == {SILENT}
 
 
-def test_what_a_control_that_is_gone_recorded_ends_when_the_next_one_comes(bench: Bench, tmp_path: Path) -> None:
+def test_recordings_of_a_disconnected_control_end_when_the_next_one_connects(bench: Bench, tmp_path: Path) -> None:
     bench.leg("alice", bench.phone(0x21))
     voices: Voices = ((("alice", "says"),),)
     bench.ask(OpenTap(recording="RE1", path=str(tmp_path / "r.part"), voices=voices))
@@ -322,7 +322,7 @@ def test_what_a_control_that_is_gone_recorded_ends_when_the_next_one_comes(bench
     assert [(fact.frames, fact.error) for fact in told] == [(2, "")]
 
 
-def test_the_number_of_a_sealed_packet_is_used_up_though_nothing_could_be_sent(bench: Bench) -> None:
+def test_the_number_of_an_encrypted_packet_is_used_up_though_it_could_not_be_sent(bench: Bench) -> None:
     """To seal another packet with it would tell what is in both. Source: RFC 3711 §9.1."""
     keys = m.SrtpParameters(send=bytes(30), receive=bytes(30), profile="AES_CM_128_HMAC_SHA1_80")
     bench.opened("alice")

@@ -30,7 +30,9 @@ def test_a_stream_is_scored_from_its_first_packet_on() -> None:
 
 
 @given(st.integers(-5, 10**6), st.integers(-5, 10**6), st.floats(0, 1e6) | st.none(), st.floats(0, 1e4))
-def test_a_score_is_a_score(expected: int, missing: int, round_trip_ms: float | None, buffered_ms: float) -> None:
+def test_a_score_is_between_1_and_4_5(
+    expected: int, missing: int, round_trip_ms: float | None, buffered_ms: float
+) -> None:
     score = estimate(expected=expected, missing=missing, round_trip_ms=round_trip_ms, buffered_ms=buffered_ms)
     assert score is None or 1 <= score <= 4.5
 

@@ -54,13 +54,13 @@ def sent(sound: MixEngine, leg: int) -> bytes:
     return sound.streams.packets[leg, rtp.HEADER : rtp.PACKET].tobytes()
 
 
-def test_a_new_leg_is_sent_silence_in_its_law() -> None:
+def test_a_new_leg_is_sent_silence_in_its_companding() -> None:
     sound = opened([ULAW, ALAW])
     sound.tick(2, skipped=0)
     assert [sent(sound, leg) for leg in (0, 1)] == [bytes([SILENCE[companding]]) * 160 for companding in (ULAW, ALAW)]
 
 
-def test_a_closed_leg_is_heard_by_nobody() -> None:
+def test_a_closed_leg_is_not_heard() -> None:
     sound = opened([ULAW] * 3)
     sound.route({0: (1, 2), 1: (0, 2), 2: (0, 1)})
     for k in range(5):
@@ -71,7 +71,7 @@ def test_a_closed_leg_is_heard_by_nobody() -> None:
     assert sent(sound, 0) == b"\x21" * 160
 
 
-def test_a_leg_that_is_not_to_speak_falls_silent_at_once() -> None:
+def test_a_leg_that_may_not_send_falls_silent_at_once() -> None:
     sound = opened([ULAW] * 2)
     sound.route({0: (1,)})
     for k in range(5):
@@ -83,7 +83,7 @@ def test_a_leg_that_is_not_to_speak_falls_silent_at_once() -> None:
     assert sent(sound, 0) == b"\xff" * 160
 
 
-def test_between_two_g722_legs_frames_pass_as_they_came_and_recordings_hear_telephone_sound() -> None:
+def test_frames_between_two_g722_legs_pass_unchanged_and_recordings_get_8_khz_audio() -> None:
     sound = opened([ULAW] * 2)
     for leg in (0, 1):
         sound.describe(leg, companding=ULAW, receive=True, g722=True)
@@ -104,7 +104,7 @@ def test_between_two_g722_legs_frames_pass_as_they_came_and_recordings_hear_tele
     assert sent(sound, 0) != said[-1 - START_DEPTH], "a beep is laid over it"
 
 
-def test_ticks_that_were_left_out_delay_nothing_that_is_heard() -> None:
+def test_skipped_ticks_delay_no_audio() -> None:
     sound = opened([ULAW] * 2)
     sound.route({0: (1,)})
     for k in range(20):
@@ -118,7 +118,7 @@ def test_ticks_that_were_left_out_delay_nothing_that_is_heard() -> None:
             assert sent(sound, 0) == bytes([0x20 + k - START_DEPTH]) * 160
 
 
-def test_a_leg_that_speaks_another_law_now_is_made_up_from_nothing_of_the_old_one() -> None:
+def test_concealment_forgets_the_old_companding_of_a_leg() -> None:
     fresh, changed = opened([ULAW] * 2), opened([ULAW] * 2)
     for k in range(10):
         say(changed, {1: bytes(range(0x10, 0xB0))}, k)
@@ -136,7 +136,7 @@ def test_a_leg_that_speaks_another_law_now_is_made_up_from_nothing_of_the_old_on
     assert len(set(heard)) > 3, "something was made up"
 
 
-def test_what_is_made_up_after_a_drop_is_made_up_from_nothing_of_before() -> None:
+def test_concealment_after_a_drop_uses_no_earlier_audio() -> None:
     """A leg whose past is dropped sounds, losses and all, as one that had been silent.
 
     Its packets come as late as they may, so that the first loss is as near to its past as can be.
@@ -178,7 +178,7 @@ def test_a_leg_that_is_sent_nothing_hears_nothing_and_its_player_goes_on() -> No
     assert [sound.tick(2, skipped=0).tolist() for _ in range(2)] == [[], [0]]
 
 
-def test_packets_say_what_is_in_them() -> None:
+def test_packets_carry_the_payload_type_of_their_payload() -> None:
     sound = opened([ULAW, ALAW, ULAW])
     sound.describe(2, companding=ULAW, receive=True, g722=True)
     sound.tick(3, skipped=0)
@@ -188,7 +188,7 @@ def test_packets_say_what_is_in_them() -> None:
     assert (sound.streams.packets[2, 1] & 0x7F, sent(sound, 2)) == (0, bytes([SILENCE[ULAW]]) * 160)
 
 
-def test_a_row_that_is_used_again_has_nothing_of_who_had_it_before() -> None:
+def test_a_reused_row_has_nothing_of_its_earlier_leg() -> None:
     sound = opened([ULAW, ALAW])
     sound.route({0: (1,)})
     for k in (0, 2, 3, 4, 1, 5):
@@ -206,7 +206,7 @@ def test_a_row_that_is_used_again_has_nothing_of_who_had_it_before() -> None:
     assert sound.streams.packets[1, 1] & 0x7F == 0
 
 
-def test_a_sound_that_ends_is_told() -> None:
+def test_a_clip_that_ends_is_reported() -> None:
     sound = opened([ULAW])
     clip = sound.clips.get("clip")
     assert clip is not None

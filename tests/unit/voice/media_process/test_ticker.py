@@ -25,7 +25,7 @@ def test_a_tick_that_is_late_within_its_slot_is_made() -> None:
     assert ticker.deadline == pytest.approx(0.04)
 
 
-def test_whole_slots_are_left_out() -> None:
+def test_whole_missed_slots_are_left_out() -> None:
     ticker = Ticker(0.0)
     assert ticker.begin(0.125) == 5
     assert ticker.deadline == pytest.approx(0.14)

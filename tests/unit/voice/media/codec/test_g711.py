@@ -28,7 +28,7 @@ def alaw_value(code: int) -> int:
     return magnitude if code & 0x80 else -magnitude
 
 
-def test_decoding_is_the_arithmetic_of_the_standard() -> None:
+def test_decoding_follows_the_arithmetic_of_the_standard() -> None:
     assert DECODE[ULAW].tolist() == [ulaw_value(code) for code in range(256)]
     assert DECODE[ALAW].tolist() == [alaw_value(code) for code in range(256)]
 
@@ -64,7 +64,7 @@ def test_every_code_survives_decoding_and_encoding(companding: int) -> None:
 
 
 @pytest.mark.parametrize("companding", [ULAW, ALAW])
-def test_encoding_is_off_by_half_a_step_at_most(companding: int) -> None:
+def test_encoding_differs_by_half_a_step_at_most(companding: int) -> None:
     samples = np.arange(-32000, 32001)
     error = np.abs(DECODE[companding][ENCODE[companding][samples + 32768]].astype(int) - samples)
     steps = np.maximum(16 if companding == ALAW else 8, np.abs(samples) // 16)
@@ -81,13 +81,13 @@ def test_silence_is_the_quietest_code(companding: int) -> None:
     assert abs(int(DECODE[companding][SILENCE[companding]])) == np.abs(DECODE[companding].astype(int)).min()
 
 
-def test_the_other_law_says_the_same() -> None:
+def test_transcoding_equals_decoding_and_encoding() -> None:
     for companding in (ULAW, ALAW):
         ours, theirs = DECODE[companding].astype(int), DECODE[1 - companding][TRANSCODE[companding]].astype(int)
         assert (np.abs(ours - theirs) <= np.maximum(16, np.abs(ours) // 16)).all()
 
 
-def test_bytes_and_samples() -> None:
+def test_bytes_become_samples_and_back() -> None:
     samples = np.array([0, 1000, -1000, 32767, -32768], dtype=np.int16)
     for companding in (ULAW, ALAW):
         audio = encode(samples, companding)

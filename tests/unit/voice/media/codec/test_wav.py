@@ -19,7 +19,7 @@ def test_another_reader_finds_the_samples(channels: int) -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 2])
-def test_each_field_is_the_formats(channels: int) -> None:
+def test_each_field_has_the_value_of_the_format(channels: int) -> None:
     """Strict readers compare them with each other."""
     made = wav_header(channels=channels, data_bytes=800)
     assert struct.unpack_from("<I", made, 4) == (len(made) + 800 - 8,)
@@ -27,11 +27,11 @@ def test_each_field_is_the_formats(channels: int) -> None:
     assert struct.unpack_from("<4sI", made, 36) == (b"data", 800)
 
 
-def test_we_know_our_own() -> None:
+def test_our_own_header_is_read() -> None:
     assert read_channels(wav_header(channels=2, data_bytes=0)) == 2
     assert read_channels(wav_header(channels=1, data_bytes=2**33)) == 1
 
 
 @pytest.mark.parametrize("bytes_there", [b"", bytes(HEADER_BYTES), b"RIFF", wav_header(channels=3, data_bytes=0)])
-def test_and_nobody_elses(bytes_there: bytes) -> None:
+def test_a_foreign_header_is_refused(bytes_there: bytes) -> None:
     assert read_channels(bytes_there) is None

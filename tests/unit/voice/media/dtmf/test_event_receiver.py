@@ -27,16 +27,16 @@ def press(code: int, at: int) -> list[tuple[bytes, int, bool]]:
 
 
 @pytest.mark.parametrize("code", range(16))
-def test_each_key(code: int) -> None:
+def test_each_event_code_is_a_digit(code: int) -> None:
     assert digits(press(code, 1000)) == DIGITS[code]
 
 
-def test_the_same_key_twice_is_two_digits() -> None:
+def test_the_same_digit_twice_is_two_presses() -> None:
     assert digits(press(5, 1000) + press(5, 3000)) == "55"
 
 
 @given(st.lists(st.integers(0, 15), max_size=6), st.data())
-def test_a_press_is_one_digit_if_any_packet_of_it_comes(codes: list[int], data: st.DataObject) -> None:
+def test_a_press_is_one_digit_if_any_of_its_packets_arrives(codes: list[int], data: st.DataObject) -> None:
     sent: list[tuple[bytes, int, bool]] = []
     for k, code in enumerate(codes):
         packets = press(code, (2**32 - 4000 + 2000 * k) % 2**32)
@@ -64,7 +64,7 @@ def test_a_press_longer_than_the_duration_field_is_one_digit() -> None:
 
 
 @pytest.mark.parametrize("payload", [b"", b"\x05", b"\x05\x80\x00", event(16, 160), event(255, 160)])
-def test_what_is_no_key_is_nothing(payload: bytes) -> None:
+def test_other_events_are_ignored(payload: bytes) -> None:
     assert receive(None, payload, timestamp=5, marker=True, ssrc=7) == (None, None)
 
 

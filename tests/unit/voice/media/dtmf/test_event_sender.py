@@ -34,25 +34,25 @@ def heard(digits: str, *, lose: frozenset[int] = frozenset(), late: frozenset[in
 
 
 @given(st.sets(st.integers(0, 40)))
-def test_ticks_that_were_left_out_make_no_second_press(late: set[int]) -> None:
+def test_skipped_ticks_make_no_second_press(late: set[int]) -> None:
     assert heard("1122", late=frozenset(late)) == "1122"
 
 
 @given(st.text(alphabet="0123456789*#ABCDwW", max_size=20))
-def test_each_key_is_heard_once(digits: str) -> None:
+def test_each_digit_is_received_once(digits: str) -> None:
     assert heard(digits) == digits.replace("w", "").replace("W", "")
 
 
-def test_small_letters_are_keys_too() -> None:
+def test_lower_case_letters_are_digits() -> None:
     assert heard("abcd") == "ABCD"
 
 
 @given(st.sets(st.integers(0, 6), max_size=6))
-def test_a_key_is_heard_if_any_packet_of_it_comes(lost: set[int]) -> None:
+def test_a_digit_is_received_if_any_of_its_packets_arrives(lost: set[int]) -> None:
     assert heard("5", lose=frozenset(lost)) == "5"
 
 
-def test_one_key_packet_by_packet() -> None:
+def test_one_digit_is_sent_packet_by_packet() -> None:
     events = plan("#")
     assert len(events) == ON_FRAMES + OFF_FRAMES
     sent = [packet(e, payload_type=96, sequence=9, event_timestamp=5000, ssrc=1) for e in events if e]

@@ -49,22 +49,22 @@ def pressed(*parts: Floats, companding: int = ULAW, after_ms: float = 0) -> str:
 
 
 @pytest.mark.parametrize("companding", [ULAW, ALAW])
-def test_every_key_is_told(companding: int) -> None:
+def test_every_digit_is_detected(companding: int) -> None:
     digits = "".join(DTMF_DIGITS)
     assert pressed(*[part for digit in digits for part in (key(digit, 60), quiet(60))], companding=companding) == digits
 
 
 @pytest.mark.parametrize("after_ms", range(0, 21, 2))
-def test_40_ms_are_a_key_wherever_they_begin(after_ms: int) -> None:
+def test_40_ms_of_tone_are_a_digit_wherever_they_begin(after_ms: int) -> None:
     assert pressed(key("5", 40), quiet(40), key("5", 40), after_ms=after_ms) == "55"
 
 
-def test_a_key_held_for_long_is_one() -> None:
+def test_a_long_digit_is_detected_once() -> None:
     assert pressed(key("9", 3000)) == "9"
 
 
 @pytest.mark.parametrize("ms", [5, 10, 15])
-def test_a_click_of_a_key_is_none(ms: int) -> None:
+def test_a_short_tone_is_no_digit(ms: int) -> None:
     for after_ms in range(0, 21, 3):
         assert pressed(key("5", ms), after_ms=after_ms) == ""
 
@@ -73,36 +73,36 @@ def test_a_gap_of_10_ms_is_no_second_press() -> None:
     assert pressed(key("7", 60), quiet(10), key("7", 60)) == "7"
 
 
-def test_another_key_at_once_is_another() -> None:
+def test_a_different_digit_at_once_is_a_second_one() -> None:
     assert pressed(key("1", 80), key("2", 80)) == "12"
 
 
 @pytest.mark.parametrize("off", [-0.015, 0.015])
-def test_frequencies_a_little_off_are_believed(off: float) -> None:
+def test_frequencies_a_little_off_are_accepted(off: float) -> None:
     assert pressed(*[part for digit in "147*" for part in (key(digit, 100, off=off), quiet(60))]) == "147*"
 
 
 @pytest.mark.parametrize("off", [-0.035, 0.035])
-def test_frequencies_far_off_are_not(off: float) -> None:
+def test_frequencies_far_off_are_refused(off: float) -> None:
     assert pressed(*[part for digit in "369#" for part in (key(digit, 200, off=off), quiet(60))]) == ""
 
 
 @pytest.mark.parametrize("twist_db", [-6.0, 6.0])
-def test_unequal_tones_are_believed(twist_db: float) -> None:
+def test_unequal_tones_are_accepted(twist_db: float) -> None:
     assert pressed(key("6", 100, level_db=-20, twist_db=twist_db)) == "6"
 
 
-def test_one_tone_alone_is_no_key() -> None:
+def test_one_tone_alone_is_no_digit() -> None:
     assert pressed(key("6", 300, twist_db=-20)) == ""
     assert pressed(key("6", 300, level_db=-30, twist_db=20)) == ""
 
 
-def test_soft_keys_are_heard_and_softer_ones_not() -> None:
+def test_soft_digits_are_detected_and_softer_ones_are_not() -> None:
     assert pressed(key("3", 100, level_db=-33)) == "3"
     assert pressed(key("3", 100, level_db=-50)) == ""
 
 
-def test_keys_are_heard_through_noise() -> None:
+def test_digits_are_detected_through_noise() -> None:
     dice = np.random.default_rng(1)
     sounds = [part for digit in "0123456789" for part in (key(digit, 80), quiet(80))]
     noisy = np.concatenate(sounds)
@@ -112,7 +112,7 @@ def test_keys_are_heard_through_noise() -> None:
 
 @settings(max_examples=20)
 @given(st.integers(0, 10**6), st.floats(80, 300))
-def test_a_voice_is_no_key(seed: int, pitch_hz: float) -> None:
+def test_a_voice_is_no_digit(seed: int, pitch_hz: float) -> None:
     """A gliding pitch with overtones and breath."""
     dice = np.random.default_rng(seed)
     time = np.arange(8000) / 8000
@@ -138,7 +138,7 @@ def test_a_voice_is_no_key(seed: int, pitch_hz: float) -> None:
     st.integers(0, 10**6),
     st.floats(0, 3000),
 )
-def test_nothing_is_missed_by_looking_closely_at_some_frames_only(
+def test_examining_some_frames_closely_finds_every_digit(
     pressings: list[tuple[str, int, float, float, float, int]], seed: int, noise: float
 ) -> None:
     """Against every look there is, each whole."""
@@ -172,7 +172,7 @@ def by_every_look(sound: Floats) -> str:
     return told
 
 
-def test_rows_are_told_apart_and_others_not_looked_at() -> None:
+def test_rows_are_kept_apart_and_disabled_rows_are_not_examined() -> None:
     keys = ToneDetector(5)
     for row in (1, 3):
         keys.set_enabled(row, enabled=True)

@@ -30,7 +30,7 @@ def heard(tones: ToneGenerator, *, ticks: int) -> list[str]:
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from(sorted(DTMF_HZ))), max_size=20))
-def test_each_leg_hears_its_own_keys_in_order(pressed: list[tuple[int, str]]) -> None:
+def test_each_leg_hears_its_own_digits_in_order(pressed: list[tuple[int, str]]) -> None:
     tones = ToneGenerator()
     for row, digit in pressed:
         tones.add(row, digit)
@@ -41,7 +41,7 @@ def test_each_leg_hears_its_own_keys_in_order(pressed: list[tuple[int, str]]) ->
     assert tones.write_to(SILENT.copy(), LAWS).size == 0
 
 
-def test_what_is_ended_is_heard_no_more_and_no_key_is_nothing() -> None:
+def test_cleared_digits_are_not_heard_and_other_characters_are_ignored() -> None:
     tones = ToneGenerator()
     tones.add(0, "1")
     tones.add(1, "2")

@@ -45,7 +45,7 @@ def strongest_hz(samples: NDArray[np.int32]) -> float:
 
 
 @pytest.mark.parametrize("tone", TONES)
-def test_a_tone_is_heard_once_by_those_it_is_for(tone: Tone) -> None:
+def test_a_tone_plays_once_to_the_given_legs(tone: Tone) -> None:
     beeps = Beeps(3)
     beeps.start([0, 1], tone=tone)
     first, second = heard(beeps)[:2]
@@ -58,12 +58,12 @@ def test_a_tone_is_heard_once_by_those_it_is_for(tone: Tone) -> None:
     assert np.abs(heard(beeps, ticks=2)[:2]).max() <= 8, "it is over, and the least that A-law can say is 8"
 
 
-def test_entry_and_exit_can_be_told_apart() -> None:
+def test_entry_and_exit_tones_differ() -> None:
     assert STEPS_HZ["entry"][0] < STEPS_HZ["entry"][1]
     assert STEPS_HZ["exit"][0] > STEPS_HZ["exit"][1]
 
 
-def test_who_is_not_named_hears_nothing_of_it() -> None:
+def test_other_legs_hear_no_beep() -> None:
     beeps, said = Beeps(3), np.random.default_rng(1).integers(0, 256, (3, 160)).astype(np.uint8)
     beeps.start([1], tone="entry")
     got = heard(beeps, said)
@@ -72,7 +72,7 @@ def test_who_is_not_named_hears_nothing_of_it() -> None:
     assert not np.array_equal(got[1], plain[1])
 
 
-def test_speech_goes_on_under_it_and_the_sum_is_clipped_not_wrapped() -> None:
+def test_speech_goes_on_under_a_beep_and_the_sum_is_clipped() -> None:
     loud = np.full((3, 160), 20_000, dtype=np.intp)
     said = ENCODE[LAWS[:, None], loud + 32768]
     plain = DECODE[LAWS[:, None], said].astype(np.int32)
@@ -85,7 +85,7 @@ def test_speech_goes_on_under_it_and_the_sum_is_clipped_not_wrapped() -> None:
     assert heard(beeps, peak)[0].min() > 20_000
 
 
-def test_one_who_comes_while_the_tone_of_another_sounds_is_told_by_that_tone() -> None:
+def test_an_entry_during_a_tone_shares_that_tone() -> None:
     beeps = Beeps(3)
     beeps.start([0], tone="entry")
     heard(beeps, ticks=3)
@@ -96,7 +96,7 @@ def test_one_who_comes_while_the_tone_of_another_sounds_is_told_by_that_tone() -
     assert not heard(beeps, ticks=1)[0].any()
 
 
-def test_entry_and_exit_at_once_are_both_heard() -> None:
+def test_entry_and_exit_tones_at_once_are_both_heard() -> None:
     beeps = Beeps(3)
     for tone in TONES:
         beeps.start([0], tone=tone)
@@ -104,7 +104,7 @@ def test_entry_and_exit_at_once_are_both_heard() -> None:
     assert np.abs(heard(beeps)[0] - both).max() <= 512
 
 
-def test_a_row_that_is_closed_does_not_begin_with_the_end_of_a_tone() -> None:
+def test_a_closed_row_does_not_reopen_with_the_rest_of_a_tone() -> None:
     beeps = Beeps(3)
     beeps.start([0, 1], tone="entry")
     heard(beeps, ticks=2)
@@ -114,7 +114,7 @@ def test_a_row_that_is_closed_does_not_begin_with_the_end_of_a_tone() -> None:
     assert got[1].any()
 
 
-def test_it_begins_and_ends_without_a_click() -> None:
+def test_a_beep_begins_and_ends_without_a_click() -> None:
     for tone in TONES:
         samples = wave(tone).astype(np.int32)
         assert samples[0] == samples[-1] == 0

@@ -51,7 +51,7 @@ def put(bank: ClipBank, clip_id: str, audio: bytes, *, part: int = 1000, in_play
 
 
 @given(st.binary(max_size=1000), st.integers(1, 400))
-def test_a_clip_is_there_in_both_laws_with_silence_at_its_end(audio: bytes, part: int) -> None:
+def test_a_clip_is_stored_in_both_compandings_and_padded_with_silence(audio: bytes, part: int) -> None:
     bank = bank_of(10)
     put(bank, "a", audio, part=part)
     padding = -len(audio) % 160
@@ -59,7 +59,7 @@ def test_a_clip_is_there_in_both_laws_with_silence_at_its_end(audio: bytes, part
     assert content(bank, "a", ALAW) == TRANSCODE[ULAW][np.frombuffer(audio + b"\xff" * padding, np.uint8)].tobytes()
 
 
-def test_a_clip_is_there_when_it_is_whole() -> None:
+def test_a_clip_is_available_when_it_is_complete() -> None:
     bank = bank_of(10)
     bank.put("a", b"x" * 160, offset=0, total=320)
     assert "a" not in bank
@@ -69,7 +69,7 @@ def test_a_clip_is_there_when_it_is_whole() -> None:
 
 
 @pytest.mark.parametrize(("offset", "total", "size"), [(100, 320, 160), (160, 400, 160), (160, 320, 200)])
-def test_parts_that_do_not_follow_each_other(offset: int, total: int, size: int) -> None:
+def test_parts_that_do_not_follow_each_other_are_refused(offset: int, total: int, size: int) -> None:
     bank = bank_of(10)
     bank.put("a", b"x" * 160, offset=0, total=320)
     with pytest.raises(ClipBroken):
@@ -80,19 +80,19 @@ def test_parts_that_do_not_follow_each_other(offset: int, total: int, size: int)
     assert content(bank, "a") == b"z" * 1600
 
 
-def test_a_part_of_nothing_known() -> None:
+def test_a_part_of_an_unknown_clip_is_refused() -> None:
     with pytest.raises(ClipBroken):
         bank_of(10).put("a", b"x", offset=160, total=320)
 
 
-def test_a_clip_replaces_its_namesake() -> None:
+def test_a_clip_replaces_one_of_the_same_name() -> None:
     bank = bank_of(10)
     put(bank, "a", b"1" * 320)
     put(bank, "a", b"2" * 160)
     assert content(bank, "a") == b"2" * 160
 
 
-def test_the_clip_not_played_for_longest_makes_room() -> None:
+def test_the_least_recently_played_clip_is_removed() -> None:
     bank = bank_of(10)
     for clip_id in "abc":
         put(bank, clip_id, clip_id.encode() * 480)
@@ -115,7 +115,7 @@ def test_a_clip_in_play_stays_even_when_it_was_replaced() -> None:
     assert content(bank, "c") == b"c" * 1600
 
 
-def test_a_clip_larger_than_the_bank_drives_nothing_out() -> None:
+def test_a_clip_larger_than_the_bank_removes_no_clip() -> None:
     bank = bank_of(10)
     put(bank, "a", b"a" * 160)
     with pytest.raises(ClipTooLong):
@@ -123,7 +123,7 @@ def test_a_clip_larger_than_the_bank_drives_nothing_out() -> None:
     assert "a" in bank
 
 
-def test_parts_of_a_clip_that_never_came_whole_make_room() -> None:
+def test_an_incomplete_clip_is_replaced() -> None:
     bank = bank_of(10)
     bank.put("a", b"a" * 160, offset=0, total=1600)
     with pytest.raises(ClipTooLong):
@@ -166,7 +166,7 @@ def test_each_leg_plays_from_its_own_beginning() -> None:
     assert each.in_play() == {found(bank, "a").first}
 
 
-def test_the_end_is_told_with_the_last_frame_and_silence_follows() -> None:
+def test_the_end_is_reported_with_the_last_frame_and_silence_follows() -> None:
     bank, each, out = players(a=b"1" * 160 + b"2" * 160)
     each.start(1, found(bank, "a"), loops=2)
     told, heard = [], b""
@@ -178,7 +178,7 @@ def test_the_end_is_told_with_the_last_frame_and_silence_follows() -> None:
     assert each.in_play() == set()
 
 
-def test_an_empty_clip_is_silent_for_a_tick_and_over_however_many_rounds() -> None:
+def test_an_empty_clip_is_silent_for_one_tick_whatever_its_loops() -> None:
     bank, each, out = players(a=b"")
     each.start(0, found(bank, "a"), loops=1000)
     assert each.advance().tolist() == [0]
@@ -186,7 +186,7 @@ def test_an_empty_clip_is_silent_for_a_tick_and_over_however_many_rounds() -> No
     assert each.advance().tolist() == []
 
 
-def test_another_law_in_the_middle_of_a_sound() -> None:
+def test_the_companding_changes_in_the_middle_of_a_clip() -> None:
     bank, each, out = players(a=b"\x20" * 480)
     each.start(0, found(bank, "a"), loops=1)
     each.advance()

@@ -80,7 +80,7 @@ def noise_db(sound: Floats, other: Floats) -> float:
 
 @pytest.mark.parametrize("pitch_hz", [70.0, 100.0, 133.0, 190.0])
 @pytest.mark.parametrize("companding", [ULAW, ALAW])
-def test_one_lost_frame_of_a_vowel_is_hardly_missed(pitch_hz: float, companding: int) -> None:
+def test_one_lost_frame_of_a_vowel_is_hardly_audible(pitch_hz: float, companding: int) -> None:
     sound = vowel(0.4, pitch_hz=pitch_hz)
     got = heard(sound, {10}, companding)
     lost = slice(10 * 160, 11 * 160)
@@ -92,20 +92,20 @@ def test_one_lost_frame_of_a_vowel_is_hardly_missed(pitch_hz: float, companding:
     assert np.array_equal(got[~touched], plain[~touched])
 
 
-def test_there_is_no_click_where_made_up_sound_begins_or_ends() -> None:
+def test_concealment_begins_and_ends_without_a_click() -> None:
     sound = vowel(0.4)
     got = heard(sound, {8, 12, 13})
     assert np.abs(np.diff(got)).max() < 1.5 * np.abs(np.diff(sound)).max()
 
 
-def test_a_longer_loss_dies_away_in_60_ms_and_is_silent_then() -> None:
+def test_a_longer_loss_fades_out_in_60_ms() -> None:
     got = heard(vowel(0.6), set(range(10, 20)))
     power = [float(np.sqrt(np.mean(got[k * 160 : (k + 1) * 160] ** 2))) for k in range(9, 20)]
     assert power[0] > power[1] > power[2] > power[3] > 0
     assert power[1 + MAX_CONCEALED :] == [0.0] * (10 - MAX_CONCEALED)
 
 
-def test_what_comes_after_a_long_loss_rises_out_of_the_silence_in_5_ms() -> None:
+def test_audio_after_a_long_loss_fades_in_within_5_ms() -> None:
     sound = vowel(0.6)
     got, plain = heard(sound, set(range(10, 20))), heard(sound, set())
     at = 20 * 160
@@ -133,16 +133,14 @@ SINES = (st.floats(67, 3400), st.floats(0, 2 * np.pi))
 
 @settings(max_examples=60, deadline=None)
 @given(*SINES, st.integers(4, 12), st.integers(1, 6))
-def test_no_tone_clicks_where_made_up_sound_begins_goes_on_or_ends(
-    hz: float, phase: float, first: int, losses: int
-) -> None:
+def test_a_concealed_tone_does_not_click(hz: float, phase: float, first: int, losses: int) -> None:
     found, natural = steepest(hz, phase, set(range(first, first + losses)))
     assert found <= natural + HALF_STEPS + BLENDING
 
 
 @pytest.mark.parametrize(("blend", "gone"), [("_FALL", 0.0), ("_RISE", 1.0)])
 @pytest.mark.parametrize("losses", [1, 5])
-def test_without_its_blends_it_would_click(
+def test_without_crossfades_a_tone_would_click(
     blend: str, gone: float, losses: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The measure of the test before sees what it is to see: a beginning that is not blended, and an end."""
@@ -153,7 +151,7 @@ def test_without_its_blends_it_would_click(
 
 
 @pytest.mark.parametrize("period", [90, 100, 116])
-def test_a_sound_that_fades_goes_round_without_a_seam(period: int) -> None:
+def test_fading_audio_repeats_without_a_seam(period: int) -> None:
     """The last period is softer at its end than at its beginning, and what is made up repeats it."""
     time = np.arange(14 * 160)
     sound = 12_000 * np.exp(-time / 500) * np.cos(2 * np.pi * (time - 9 * 160) / period)
@@ -168,13 +166,13 @@ def test_concealed_frames_are_counted() -> None:
     assert ear.concealment.concealed.tolist() == [3, 0]
 
 
-def test_before_the_first_frame_there_is_nothing_to_make_up() -> None:
+def test_nothing_is_concealed_before_the_first_frame() -> None:
     ear = Ear([ALAW])
     assert set(ear.hear([None])[0].tolist()) == {SILENCE[ALAW]}
     assert ear.concealment.concealed[0] == 0
 
 
-def test_what_was_said_before_a_leg_was_silenced_is_not_carried_on() -> None:
+def test_audio_from_before_a_reset_is_not_continued() -> None:
     ear = Ear([ULAW])
     for frame in codes(vowel(0.2), ULAW):
         ear.hear([frame])
@@ -182,7 +180,7 @@ def test_what_was_said_before_a_leg_was_silenced_is_not_carried_on() -> None:
     assert set(ear.hear([None])[0].tolist()) == {SILENCE[ULAW]}
 
 
-def test_a_frame_after_a_cut_is_blended_into_what_went_before() -> None:
+def test_a_frame_after_a_cut_is_crossfaded() -> None:
     sound, ear = vowel(0.4), Ear([ULAW])
     frames = codes(sound, ULAW)
     for frame in frames[:8]:

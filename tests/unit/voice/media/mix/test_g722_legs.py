@@ -35,7 +35,7 @@ def tone(frames: int, *, hz: float = 500.0) -> Frames:
 
 
 @pytest.mark.parametrize("hz", [300.0, 1000.0, 3000.0])
-def test_what_is_encoded_for_one_leg_is_decoded_from_another(hz: float) -> None:
+def test_audio_encoded_for_one_leg_is_decoded_from_another(hz: float) -> None:
     legs, said, heard = G722Legs(), tone(20, hz=hz), []
     legs.add(2)
     for frame in said:
@@ -52,7 +52,7 @@ def test_what_is_encoded_for_one_leg_is_decoded_from_another(hz: float) -> None:
     assert 10 * np.log10(np.mean(sound[800:2400] ** 2) / noise) > 20
 
 
-def test_what_is_missing_is_silence() -> None:
+def test_a_missing_frame_is_silence() -> None:
     legs = G722Legs()
     legs.add(0)
     frames = np.zeros((1, 160), dtype=np.uint8)
@@ -82,7 +82,7 @@ def test_rows_beyond_the_highest_in_use_are_not_touched() -> None:
     assert np.array_equal(frames, before)
 
 
-def test_a_frame_passes_as_it_came_to_a_leg_that_hears_nothing_else() -> None:
+def test_a_frame_passes_unchanged_to_a_leg_with_one_source() -> None:
     legs, came = G722Legs(), np.arange(320, dtype=np.uint8).reshape(2, 160)
     for row in (0, 1):
         legs.add(row)
@@ -98,7 +98,7 @@ def test_a_frame_passes_as_it_came_to_a_leg_that_hears_nothing_else() -> None:
     assert [np.array_equal(packets[ear], came[1 - ear]) for ear in (0, 1)] == [False, True], "what is lost is made up"
 
 
-def test_our_own_sound_follows_on_what_passed() -> None:
+def test_our_encoder_continues_after_passed_frames() -> None:
     """The phone's decoder cannot tell from its memory that another encoder speaks from now on: there is no click."""
     legs, far, phone = G722Legs(), G722(8000, 64_000), G722(8000, 64_000)
     for row in (0, 1):

@@ -40,7 +40,7 @@ def voices(*rows: int, is_tx: bool = False) -> tuple[TapSource, ...]:
     return tuple(TapSource(row, is_tx) for row in rows)
 
 
-def test_two_channels_hold_what_was_said_and_what_was_heard() -> None:
+def test_two_channels_hold_rx_and_tx_audio() -> None:
     captures: RecordingTaps[str] = RecordingTaps()
     captures.open("r", (voices(1), voices(1, is_tx=True)))
     captures.tick(said(0, 1000, 0, 0), said(0, -2000, 0, 0), LAW)
@@ -52,7 +52,7 @@ def test_two_channels_hold_what_was_said_and_what_was_heard() -> None:
     assert (length.frames, length.first_loud, length.last_loud) == (1, 0, 0)
 
 
-def test_a_channel_is_the_sum_of_its_voices_and_never_wraps() -> None:
+def test_a_channel_is_the_clipped_sum_of_its_sources() -> None:
     captures: RecordingTaps[str] = RecordingTaps()
     captures.open("r", (voices(0, 2, 3),))
     captures.tick(said(30000, 0, 30000, 30000), SILENT, LAW)
@@ -63,7 +63,7 @@ def test_a_channel_is_the_sum_of_its_voices_and_never_wraps() -> None:
     assert np.allclose(made[SAMPLES:], 2500, atol=120)
 
 
-def test_a_channel_without_voices_is_silent_and_others_are_not_touched() -> None:
+def test_a_channel_without_sources_is_silent_and_changes_no_other() -> None:
     captures: RecordingTaps[str] = RecordingTaps()
     captures.open("empty", ((), voices(0)))
     captures.open("r", (voices(0),))
@@ -77,7 +77,7 @@ def test_a_channel_without_voices_is_silent_and_others_are_not_touched() -> None
     assert len(taken["r"]) == 2 * SAMPLES
 
 
-def test_other_voices_from_the_next_tick_on() -> None:
+def test_new_sources_apply_from_the_next_tick() -> None:
     captures: RecordingTaps[str] = RecordingTaps()
     captures.open("r", (voices(0),))
     captures.tick(said(900, 0, 3000, 0), SILENT, LAW)
@@ -89,7 +89,7 @@ def test_other_voices_from_the_next_tick_on() -> None:
     assert np.allclose(made[SAMPLES:], 3000, atol=120)
 
 
-def test_a_pause_is_silence_or_nothing() -> None:
+def test_a_pause_is_silence_or_is_left_out() -> None:
     captures: RecordingTaps[str] = RecordingTaps()
     loud = said(5000, 0, 0, 0)
     for key in ("silent", "off"):
@@ -121,7 +121,7 @@ def test_a_pause_is_as_long_in_each_channel() -> None:
     assert made[5 * SAMPLES :].all()
 
 
-def test_ticks_left_out_are_silence_so_that_its_length_is_true() -> None:
+def test_skipped_ticks_are_recorded_as_silence() -> None:
     captures: RecordingTaps[str] = RecordingTaps()
     captures.open("r", (voices(0), voices(1)))
     captures.tick(said(5000, 0, 0, 0), SILENT, LAW)
@@ -132,7 +132,7 @@ def test_ticks_left_out_are_silence_so_that_its_length_is_true() -> None:
     assert (made[SAMPLES : 4 * SAMPLES] == 0).all()
 
 
-def test_silence_is_told_once_each_time_it_has_lasted_as_long() -> None:
+def test_each_long_silence_is_reported_once() -> None:
     captures: RecordingTaps[str] = RecordingTaps()
     captures.open("r", (voices(0),), quiet_frames=3)
     loud = said(5000, 0, 0, 0)
@@ -142,7 +142,7 @@ def test_silence_is_told_once_each_time_it_has_lasted_as_long() -> None:
     assert (length.first_loud, length.last_loud) == (0, 5)
 
 
-def test_silence_is_told_though_it_became_long_enough_in_ticks_that_were_left_out() -> None:
+def test_silence_that_becomes_long_in_skipped_ticks_is_reported() -> None:
     captures: RecordingTaps[str] = RecordingTaps()
     loud = said(5000, 0, 0, 0)
     for key in ("quiet", "speaks"):
@@ -161,7 +161,7 @@ def test_silence_is_told_though_it_became_long_enough_in_ticks_that_were_left_ou
     assert captures.tick(loud, SILENT, LAW) == []
 
 
-def test_nothing_but_silence_is_known_as_such() -> None:
+def test_a_recording_of_silence_alone_has_no_loud_frame() -> None:
     captures: RecordingTaps[str] = RecordingTaps()
     captures.open("r", (voices(0),))
     captures.tick(SILENT, SILENT, LAW)
@@ -171,7 +171,7 @@ def test_nothing_but_silence_is_known_as_such() -> None:
     assert captures.tick(SILENT, SILENT, LAW) == []
 
 
-def test_blocks_leave_when_they_are_full() -> None:
+def test_full_blocks_are_ready() -> None:
     captures: RecordingTaps[str] = RecordingTaps()
     captures.open("r", (voices(0), voices(1)))
     for _ in range(BLOCK_FRAMES - 1):
@@ -193,7 +193,7 @@ def test_blocks_leave_when_they_are_full() -> None:
     st.lists(st.integers(-8000, 8000), min_size=ROWS, max_size=ROWS),
     st.lists(st.integers(-8000, 8000), min_size=ROWS, max_size=ROWS),
 )
-def test_any_number_of_recordings_beside_each_other(
+def test_any_number_of_recordings_run_beside_each_other(
     plans: list[tuple[int, list[tuple[int, bool]]]], levels: list[int], heard_levels: list[int]
 ) -> None:
     captures: RecordingTaps[int] = RecordingTaps()

@@ -82,7 +82,7 @@ def noise(seed: int, compandings: list[int]) -> np.ndarray:
 
 
 @given(maps | rooms, law_lists, st.integers(0, 2**32))
-def test_every_ear_gets_the_exact_sum_of_whom_it_hears(
+def test_every_listener_gets_the_exact_sum_of_its_sources(
     hears: Mapping[int, Hears], compandings: list[int], seed: int
 ) -> None:
     frames = noise(seed, compandings)
@@ -90,28 +90,28 @@ def test_every_ear_gets_the_exact_sum_of_whom_it_hears(
 
 
 @given(rooms)
-def test_a_room_is_added_up_once(hears: Mapping[int, Hears]) -> None:
+def test_a_conference_is_added_up_once(hears: Mapping[int, Hears]) -> None:
     """Who speaks and who only listens share one sum, unless two speak and so hear each other unmixed."""
     plan = derive(hears, compandings=[ULAW] * ROWS, layout=LAYOUT, rows=ROWS).mix
     assert len(plan.buckets) <= 1
     assert sum(bucket.groups for bucket in plan.buckets) <= 1
 
 
-def test_two_hear_each_other_unmixed() -> None:
+def test_two_legs_hear_each_other_unmixed() -> None:
     routing = derive({0: (1,), 1: (0,)}, compandings=[ULAW] * ROWS, layout=LAYOUT, rows=ROWS)
     assert routing.source[:2].tolist() == [1, 0]
     assert not len(routing.mix.members)
     assert [rows.tolist() for rows in routing.transcoded] == [[], []]
 
 
-def test_rooms_of_one_size_lie_side_by_side() -> None:
+def test_conferences_of_one_size_lie_side_by_side() -> None:
     hears: dict[int, Hears] = {0: (1, 2), 1: (0, 2), 2: (0, 1), 3: (4, 5), 4: (3, 5), 5: (3, 4)}
     plan = derive(hears, compandings=[ULAW] * ROWS, layout=LAYOUT, rows=ROWS).mix
     assert [(bucket.first, bucket.groups, bucket.size) for bucket in plan.buckets] == [(0, 2, 3)]
     assert plan.members.tolist() == [0, 1, 2, 3, 4, 5]
 
 
-def test_a_coach_is_heard_by_the_coached_alone() -> None:
+def test_a_coach_is_heard_by_the_coached_leg_alone() -> None:
     frames = LAYOUT.matrix()
     for row in range(3):
         frames[row] = 0x40 + row
@@ -122,7 +122,7 @@ def test_a_coach_is_heard_by_the_coached_alone() -> None:
     assert heard == naive(hears, [ULAW] * ROWS, frames)
 
 
-def test_many_loud_voices_are_clipped_not_wrapped() -> None:
+def test_a_sum_of_many_loud_legs_is_clipped() -> None:
     frames = LAYOUT.matrix()
     frames[:ROWS] = 0x80
     everybody: dict[int, Hears] = {ear: tuple(row for row in range(ROWS) if row != ear) for ear in range(ROWS)}

@@ -35,12 +35,12 @@ def listening() -> VoiceActivity:
 
 
 @pytest.mark.parametrize(("level_db", "speaks"), [(-20, True), (-38, True), (-42, False), (-60, False)])
-def test_what_is_loud_enough_is_speech(level_db: float, *, speaks: bool) -> None:
+def test_loud_audio_is_speech(level_db: float, *, speaks: bool) -> None:
     turned = hears(listening(), *[tone(level_db)] * 20)
     assert turned == ([(1, True)] if speaks else [])
 
 
-def test_a_click_is_none_and_a_breath_does_not_end_one() -> None:
+def test_a_click_is_no_speech_and_a_breath_does_not_end_speech() -> None:
     speech = listening()
     loud, quiet = tone(-26), tone(-70)
     assert hears(speech, *[loud] * (LOUD_FRAMES - 1), quiet, *[loud] * (LOUD_FRAMES - 1)) == []
@@ -50,13 +50,13 @@ def test_a_click_is_none_and_a_breath_does_not_end_one() -> None:
     assert hears(speech, *[quiet] * 200) == []
 
 
-def test_a_rows_own_law_counts() -> None:
+def test_each_row_is_measured_in_its_companding() -> None:
     companding = np.ones(3, dtype=np.intp)
     speech = listening()
     assert hears(speech, *[tone(-26, companding=1)] * LOUD_FRAMES, companding=companding) == [(1, True)]
 
 
-def test_nobody_is_listened_to_unasked_and_one_begins_quiet() -> None:
+def test_a_row_is_watched_only_when_enabled_and_begins_quiet() -> None:
     speech = VoiceActivity(3)
     loud = tone(-20)
     assert hears(speech, *[loud] * 20) == []
@@ -70,7 +70,7 @@ def test_nobody_is_listened_to_unasked_and_one_begins_quiet() -> None:
     assert hears(speech, *[loud] * 20) == [(1, True)]
 
 
-def test_a_row_behind_those_in_use_is_passed_over() -> None:
+def test_a_row_above_the_rows_in_use_is_skipped() -> None:
     speech = VoiceActivity(3)
     speech.set_enabled(2, enabled=True)
     assert list(speech.detect(np.zeros((2, SAMPLES), dtype=np.uint8), np.zeros(3, dtype=np.intp))) == []

@@ -107,7 +107,7 @@ def test_a_duplicate_is_heard_once() -> None:
 
 @settings(max_examples=30)
 @given(st.sampled_from([40, 80, 160, 240, 320, 480]), st.integers(0, 400))
-def test_packets_of_any_length_say_the_same(size: int, drop_first: int) -> None:
+def test_packets_of_any_length_give_the_same_frames(size: int, drop_first: int) -> None:
     """10, 20, 30, 40 or 60 ms a packet, and packets that begin in the middle of a frame."""
     stream = b"".join(frame(k) for k in range(60))[drop_first:]
     bench, sent, heard = Bench(), 0, b""
@@ -119,7 +119,7 @@ def test_packets_of_any_length_say_the_same(size: int, drop_first: int) -> None:
     assert heard == SILENT * START_DEPTH + stream[: 48 * 160]
 
 
-def test_a_header_with_options_is_no_other_sound() -> None:
+def test_a_header_with_options_gives_the_same_frame() -> None:
     bench = Bench()
     heard = [bench.hear(Packet(timestamp=160 * k, payload=frame(k), start=HEADER + 4 * (k % 3))) for k in range(10)]
     assert heard[START_DEPTH:] == [frame(k) for k in range(8)]
@@ -133,7 +133,7 @@ def test_half_a_frame_is_filled_up_with_silence() -> None:
         assert heard[-1] == bytes(80) + bytes([SILENCE[coding]]) * 80
 
 
-def test_a_short_packet_touches_nothing_behind_it_whoever_sends_a_longer_one_meanwhile() -> None:
+def test_a_short_packet_is_not_extended_by_a_longer_one_of_another_row() -> None:
     bench = Bench(2)
     for k in range(3):
         bench.put({0: voice(k), 1: voice(k)})
@@ -147,7 +147,7 @@ def test_a_short_packet_touches_nothing_behind_it_whoever_sends_a_longer_one_mea
     assert [row[1] for row in heard] == [frame(k) for k in range(1, 6)]
 
 
-def test_what_is_missing_is_silent_and_counted() -> None:
+def test_missing_frames_are_silent_and_counted() -> None:
     bench = Bench()
     for k in range(3):
         bench.hear(voice(k))
@@ -159,7 +159,7 @@ def test_what_is_missing_is_silent_and_counted() -> None:
     assert missed == [(0, 0), (0, 0), (0, 1), (1, 2), (2, 3), (3, 4)]
 
 
-def test_while_keys_come_nothing_is_missing() -> None:
+def test_nothing_is_missing_while_dtmf_events_arrive() -> None:
     bench = Bench()
     for k in range(3):
         bench.hear(voice(k))
@@ -180,7 +180,7 @@ def test_a_telephone_event_leaves_no_hole() -> None:
     assert heard[START_DEPTH:] == [frame(k) for k in range(10, 18)]
 
 
-def test_late_packets_make_it_wait_longer_up_to_six_frames() -> None:
+def test_late_packets_increase_the_delay_up_to_six_frames() -> None:
     bench = Bench()
     depths = []
     for first in range(0, 120, 12):
@@ -219,7 +219,7 @@ def deepened() -> Bench:
     return bench
 
 
-def test_it_waits_less_again_at_a_quiet_frame_once_all_packets_come_early() -> None:
+def test_the_delay_shrinks_at_a_quiet_frame_when_all_packets_are_early() -> None:
     bench = deepened()
     heard = []
     for k in range(15, 15 + 4 * CALM_PACKETS):
@@ -233,7 +233,7 @@ def test_it_waits_less_again_at_a_quiet_frame_once_all_packets_come_early() -> N
     assert heard[-1] == frame(14 + 4 * CALM_PACKETS - START_DEPTH), "it is heard as soon as in the beginning"
 
 
-def test_one_loud_sample_is_enough_for_a_frame_to_be_missed() -> None:
+def test_a_frame_with_one_loud_sample_is_not_quiet() -> None:
     """Each frame has its one at another place."""
     bench = deepened()
     depth = int(bench.jitter.depth[0])
@@ -244,7 +244,7 @@ def test_one_loud_sample_is_enough_for_a_frame_to_be_missed() -> None:
     assert bench.jitter.depth[0] == depth
 
 
-def test_sound_that_is_never_quiet_is_cut_after_a_while_and_the_cut_is_told() -> None:
+def test_audio_that_is_never_quiet_is_cut_after_a_while_and_the_cut_is_reported() -> None:
     bench = deepened()
     depth, cuts = int(bench.jitter.depth[0]), []
     for k in range(15, 15 + 2 * CALM_PACKETS + MAX_CUT_WAIT):
@@ -283,7 +283,7 @@ def test_one_wild_timestamp_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize(("ahead", "is_kept"), [(SLOTS - 1, True), (SLOTS, False)])
-def test_a_frame_is_kept_when_the_ring_has_a_place_for_it_and_never_in_anothers(ahead: int, is_kept: bool) -> None:
+def test_a_frame_is_kept_in_its_own_place_of_the_ring_or_dropped(ahead: int, is_kept: bool) -> None:
     bench = Bench()
     for k in range(10):
         bench.hear(voice(k))
@@ -295,7 +295,7 @@ def test_a_frame_is_kept_when_the_ring_has_a_place_for_it_and_never_in_anothers(
 
 
 @given(st.sampled_from([SLOTS * 160, 10**6, 2**31, -SLOTS * 160 - 3200, -(10**6)]))
-def test_a_clock_that_leapt_is_believed_at_its_second_packet(leap: int) -> None:
+def test_a_clock_jump_is_followed_at_its_second_packet(leap: int) -> None:
     bench = Bench()
     for k in range(10):
         bench.hear(voice(k))
@@ -303,7 +303,7 @@ def test_a_clock_that_leapt_is_believed_at_its_second_packet(leap: int) -> None:
     assert heard[1 + START_DEPTH :] == [frame(k) for k in range(11, 18)]
 
 
-def test_a_clock_that_stood_still_for_a_moment_is_believed_at_its_fourth_packet() -> None:
+def test_a_clock_that_stood_still_is_followed_at_its_fourth_packet() -> None:
     """A phone that paused for ten frames and went on where it stopped, in place of moving its timestamps on."""
     bench = Bench()
     for k in range(10):
@@ -314,7 +314,7 @@ def test_a_clock_that_stood_still_for_a_moment_is_believed_at_its_fourth_packet(
     assert heard[-5:] == [frame(k) for k in range(25 - START_DEPTH, 30 - START_DEPTH)]
 
 
-def test_after_a_silence_any_timestamp_begins_anew() -> None:
+def test_after_a_silence_any_timestamp_restarts_the_buffer() -> None:
     for quiet_ticks, marker in ((LONG_SILENCE, False), (4, True)):
         bench = Bench()
         for k in range(10):
@@ -331,7 +331,7 @@ def test_after_a_silence_any_timestamp_begins_anew() -> None:
     st.booleans(),
     st.booleans(),
 )
-def test_a_phone_that_says_nothing_between_words_is_heard_word_by_word(
+def test_a_phone_that_suppresses_silence_is_heard_word_by_word(
     words: list[tuple[int, int]], marked: bool, clock_goes_on: bool
 ) -> None:
     """Words and pauses of any length; the clock goes on in the pauses, or with a marker stands still in them."""
@@ -377,7 +377,7 @@ def test_a_phone_that_marks_every_packet_is_heard() -> None:
     assert heard[START_DEPTH:] == [frame(k) for k in range(8)]
 
 
-def test_what_was_not_to_be_heard_is_forgotten() -> None:
+def test_a_reset_drops_the_frames_that_wait() -> None:
     bench = Bench()
     for k in range(10):
         bench.hear(voice(k))
@@ -386,7 +386,7 @@ def test_what_was_not_to_be_heard_is_forgotten() -> None:
 
 
 @given(st.integers(1, 40))
-def test_skipped_ticks_are_over_and_what_follows_is_not_delayed(skipped: int) -> None:
+def test_frames_of_skipped_ticks_are_dropped_and_later_ones_not_delayed(skipped: int) -> None:
     bench = Bench()
     for k in range(10):
         bench.hear(voice(k))
@@ -447,7 +447,7 @@ def test_no_leg_touches_another(walk: list[tuple[int, Packet] | str]) -> None:
 
 @settings(max_examples=60)
 @given(moments)
-def test_whatever_comes_a_frame_is_sound_that_came_or_silence(walk: list[tuple[int, Packet] | str]) -> None:
+def test_every_frame_is_received_audio_or_silence(walk: list[tuple[int, Packet] | str]) -> None:
     bench = Bench()
     came: set[int] = {0xFF}
     for moment in walk:

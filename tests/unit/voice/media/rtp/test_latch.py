@@ -38,7 +38,7 @@ def heard(latch: Latch, *sources: tuple[str, int], authenticated: bool = False) 
     return latch
 
 
-def test_the_address_of_the_sdp_is_believed_at_once_and_for_good_when_its_packets_agree() -> None:
+def test_the_sdp_address_is_latched_at_once_and_for_good_when_packets_agree() -> None:
     once = heard(LATCH, SDP)
     assert (once.latched, once.final, once.socket_filter.connected) == (SDP, False, None)
     latch = heard(LATCH, *[SDP] * MIN_PACKETS)
@@ -50,12 +50,12 @@ def test_the_address_of_the_sdp_is_believed_at_once_and_for_good_when_its_packet
     )
 
 
-def test_a_stray_packet_from_the_address_of_the_sdp_holds_no_router_up_for_ever() -> None:
+def test_a_stray_packet_from_the_sdp_address_does_not_block_a_router() -> None:
     assert heard(LATCH, SDP, *[ROUTER] * (TAKEOVER_PACKETS - 1)).latched == SDP
     assert heard(LATCH, SDP, *[ROUTER] * TAKEOVER_PACKETS).latched == ROUTER
 
 
-def test_a_phone_behind_a_router_that_translates_sip_too_is_believed_when_its_packets_agree() -> None:
+def test_a_phone_behind_a_router_with_a_sip_gateway_is_latched_when_packets_agree() -> None:
     assert heard(LATCH, *[ROUTER] * (MIN_PACKETS - 1)).latched is None
     assert heard(LATCH, *[ROUTER] * MIN_PACKETS).latched == ROUTER
 
@@ -69,14 +69,14 @@ def test_a_phone_behind_a_router_that_translates_sip_too_is_believed_when_its_pa
     ],
     ids=["another SSRC in each", "numbers at random", "one packet again and again"],
 )
-def test_packets_that_do_not_agree_are_no_choice(packets: list[PacketIdentity]) -> None:
+def test_packets_that_do_not_agree_latch_nothing(packets: list[PacketIdentity]) -> None:
     latch = LATCH
     for each in packets:
         latch = receive(latch, each)
     assert latch.latched is None
 
 
-def test_numbers_agree_over_their_end_and_through_loss_and_reordering() -> None:
+def test_sequence_numbers_agree_over_the_wrap_and_through_loss_and_reordering() -> None:
     run = PacketRun(newest=packet(ROUTER, sequence=65534))
     for sequence in (65535, 1, 0, 1 + MAX_AHEAD):
         run = run.extend(packet(ROUTER, sequence=sequence))
@@ -84,7 +84,7 @@ def test_numbers_agree_over_their_end_and_through_loss_and_reordering() -> None:
     assert run.extend(packet(ROUTER, sequence=2 * MAX_AHEAD + 2)).seen == 1
 
 
-def test_a_third_address_is_never_believed() -> None:
+def test_a_third_address_is_never_latched() -> None:
     for latch in (
         LATCH,
         Latch(sdp_address=SDP),
@@ -101,13 +101,13 @@ def test_another_port_of_the_host_in_the_sdp_is_a_third_address_unless_signallin
     assert heard(replace(LATCH, signalling_host=SDP[0]), *[other] * MIN_PACKETS).latched == other
 
 
-def test_who_is_named_alone_is_believed_alone_where_that_is_set() -> None:
+def test_the_sdp_address_alone_is_latched_where_that_is_set() -> None:
     latch = Latch(sdp_address=SDP, signalling_host=SIGNALLING, rtp_source="named")
     assert heard(latch, *[ROUTER] * 1000).latched is None
     assert heard(latch, SDP).latched == SDP
 
 
-def test_anybody_is_believed_where_that_is_set() -> None:
+def test_any_source_is_latched_where_that_is_set() -> None:
     latch = Latch(sdp_address=SDP, signalling_host=SIGNALLING, rtp_source="any")
     assert heard(latch, *[STRANGER] * MIN_PACKETS).latched == STRANGER
     muted = unlock(heard(latch, *[SDP] * MIN_PACKETS))
@@ -115,38 +115,38 @@ def test_anybody_is_believed_where_that_is_set() -> None:
     assert heard(muted, *[STRANGER] * MIN_PACKETS, authenticated=True).latched == STRANGER
 
 
-def test_a_lost_party_may_come_back_from_anywhere_where_that_is_set_when_it_insists() -> None:
+def test_a_lost_party_may_return_from_any_source_where_that_is_set() -> None:
     latch = unlock(heard(Latch(sdp_address=SDP, rtp_source="any"), SDP), peer_lost=True)
     assert heard(latch, *[STRANGER] * (TAKEOVER_PACKETS - 1)).latched is None
     assert heard(latch, *[STRANGER] * TAKEOVER_PACKETS).latched == STRANGER
 
 
 @pytest.mark.parametrize("latch", [LATCH, replace(LATCH, rtp_source="any")], ids=["signalling", "any"])
-def test_the_address_of_the_sdp_wins_whenever_it_speaks(latch: Latch) -> None:
+def test_the_sdp_address_wins_whenever_it_sends(latch: Latch) -> None:
     taken = heard(latch, *[ROUTER] * 1000)
     assert (taken.latched, taken.socket_filter.connected, taken.socket_filter.watched) == (ROUTER, ROUTER, SDP)
     assert heard(taken, *[SDP] * (MIN_PACKETS - 1)).latched == ROUTER, "a stray packet is no change"
     assert heard(taken, *[SDP] * MIN_PACKETS).latched == SDP
 
 
-def test_two_in_turn_are_not_believed() -> None:
+def test_two_alternating_sources_are_not_latched() -> None:
     assert heard(LATCH, *[ROUTER, (SIGNALLING, 61002)] * 100).latched is None
 
 
-def test_without_an_address_in_the_sdp_the_host_of_the_signalling_says_it() -> None:
+def test_without_an_sdp_address_the_signalling_host_is_latched() -> None:
     latch = Latch(signalling_host=SIGNALLING)
     assert heard(latch, *[ROUTER] * MIN_PACKETS).remote == ROUTER
 
 
-def test_what_is_final_stays() -> None:
+def test_a_final_choice_stays() -> None:
     assert heard(LATCH, *[SDP] * MIN_PACKETS, *[ROUTER] * 1000).latched == SDP
 
 
-def test_port_0_can_not_be_answered() -> None:
+def test_port_0_is_not_latched() -> None:
     assert heard(LATCH, *[(SIGNALLING, 0)] * 10).latched is None
 
 
-def test_sound_goes_to_the_sdp_then_to_the_source_and_on_to_it_while_it_is_silent() -> None:
+def test_audio_goes_to_the_sdp_address_then_to_the_source_even_while_it_is_silent() -> None:
     latch = LATCH
     assert latch.remote == SDP
     latch = heard(latch, *[ROUTER] * MIN_PACKETS)
@@ -165,7 +165,7 @@ def test_a_router_may_give_a_phone_another_port() -> None:
     assert heard(latch, STRANGER, ROUTER).latched == ROUTER
 
 
-def test_a_party_held_by_the_address_0_0_0_0_is_where_it_was_and_heard_as_soon() -> None:
+def test_a_party_held_by_the_address_0_0_0_0_returns_to_its_old_address() -> None:
     latch = heard(LATCH, *[ROUTER] * MIN_PACKETS)
     held = apply_sdp(latch, sdp_address=None, receives_again=False, signalling_host=SIGNALLING)
     assert (held.latched, held.remote) == (None, None)
@@ -177,7 +177,7 @@ def test_a_party_held_by_the_address_0_0_0_0_is_where_it_was_and_heard_as_soon()
     assert (moved.remote, moved.old_address) == (elsewhere, ROUTER)
 
 
-def test_what_the_old_address_still_sends_carries_no_leg_back_and_holds_up_no_router() -> None:
+def test_late_packets_of_the_old_address_move_no_leg_and_block_no_router() -> None:
     before = heard(LATCH, *[ROUTER] * MIN_PACKETS)
     sdp_address = ("198.51.100.7", 7000)
     moved = apply_sdp(before, sdp_address=sdp_address, receives_again=False, signalling_host=SIGNALLING)
@@ -197,13 +197,13 @@ def test_another_address_forgets_the_old_one() -> None:
     assert heard(latch, *[SDP] * 1000).latched is None
 
 
-def test_the_same_address_again_changes_nothing_unless_the_party_was_not_to_speak() -> None:
+def test_the_same_address_again_changes_nothing_unless_the_party_sends_again() -> None:
     latched = heard(LATCH, *[ROUTER] * MIN_PACKETS)
     assert apply_sdp(latched, sdp_address=SDP, receives_again=False, signalling_host=SIGNALLING) == latched
     assert apply_sdp(latched, sdp_address=SDP, receives_again=True, signalling_host=SIGNALLING).latched is None
 
 
-def test_a_phone_whose_signalling_comes_from_another_host_now_may_speak_from_there() -> None:
+def test_a_phone_may_send_from_its_new_signalling_host() -> None:
     latched, moved = heard(LATCH, *[ROUTER] * MIN_PACKETS), ("198.51.100.7", 7000)
     roamed = apply_sdp(latched, sdp_address=SDP, receives_again=False, signalling_host=moved[0])
     assert (roamed.latched, roamed.remote) == (None, ROUTER)
@@ -211,7 +211,7 @@ def test_a_phone_whose_signalling_comes_from_another_host_now_may_speak_from_the
 
 
 @given(st.lists(st.sampled_from([SDP, ROUTER, (SIGNALLING, 61002), STRANGER]), max_size=90))
-def test_only_an_address_that_is_let_in_is_settled_on_and_the_named_one_as_soon_as_it_agrees(
+def test_only_an_admitted_address_is_latched_and_the_sdp_address_as_soon_as_it_agrees(
     sources: list[tuple[str, int]],
 ) -> None:
     latch, sdp_address = LATCH, 0
@@ -227,7 +227,7 @@ def test_only_an_address_that_is_let_in_is_settled_on_and_the_named_one_as_soon_
 
 
 @given(st.lists(st.sampled_from([SDP, ROUTER, STRANGER]), max_size=60))
-def test_a_strangers_packets_change_nothing(sources: list[tuple[str, int]]) -> None:
+def test_unauthenticated_packets_change_no_latch(sources: list[tuple[str, int]]) -> None:
     """However many come between those of the party."""
     with_him, without = LATCH, LATCH
     for source in sources:

@@ -26,12 +26,12 @@ def standing(reception: ReceiverStats, row: int = 0) -> ReceptionReport:
     return found
 
 
-def test_nothing_came() -> None:
+def test_a_row_without_packets_has_no_report() -> None:
     assert ReceiverStats(1).report(0) is None
 
 
 @given(st.integers(0, 65535), st.lists(st.booleans(), min_size=1, max_size=50))
-def test_lost_packets_are_those_that_never_came(first: int, come: list[bool]) -> None:
+def test_packets_that_never_arrived_are_lost(first: int, come: list[bool]) -> None:
     reception = ReceiverStats(1)
     come = [True, *come, True]
     for k, comes in enumerate(come):
@@ -49,7 +49,7 @@ def test_a_late_or_doubled_packet_is_counted_as_received() -> None:
     assert (standing(reception).highest, standing(reception).lost) == (12, -1)
 
 
-def test_a_new_source_is_counted_anew() -> None:
+def test_a_new_source_restarts_the_count() -> None:
     reception = ReceiverStats(2)
     count(reception, sequence=10)
     count(reception, sequence=900, row=1)
@@ -72,14 +72,14 @@ def test_jitter_is_the_smoothed_change_of_transit_time() -> None:
     assert standing(reception).jitter == pytest.approx(int(expected))
 
 
-def test_a_leap_of_the_clock_is_a_second_at_most() -> None:
+def test_a_clock_jump_counts_as_a_second_of_jitter_at_most() -> None:
     reception = ReceiverStats(1)
     count(reception, sequence=0)
     count(reception, sequence=1, timestamp=2**31)
     assert standing(reception).jitter == 8000 // 16
 
 
-def test_a_number_that_is_far_off_alone_is_no_loss() -> None:
+def test_a_single_outlier_is_no_loss() -> None:
     reception = ReceiverStats(2)
     for sequence in (10, 11, 20_000, 12, 13, 60_000, 14):
         count(reception, sequence=sequence)
@@ -89,7 +89,7 @@ def test_a_number_that_is_far_off_alone_is_no_loss() -> None:
 
 
 @given(st.integers(0, 65535), st.integers(0, 65535))
-def test_a_sender_that_begins_anew_loses_nothing_and_is_followed(first: int, then: int) -> None:
+def test_a_sender_that_restarts_loses_nothing_and_is_followed(first: int, then: int) -> None:
     reception = ReceiverStats(1)
     for sequence in (first, first + 1, first + 3, then, then + 1, then + 2, then + 4):
         count(reception, sequence=sequence)
@@ -100,7 +100,7 @@ def test_a_sender_that_begins_anew_loses_nothing_and_is_followed(first: int, the
         assert found.highest >= 0
 
 
-def test_a_sender_that_begins_anew_with_smaller_numbers_has_gone_round() -> None:
+def test_a_sender_that_restarts_with_smaller_numbers_has_wrapped() -> None:
     reception = ReceiverStats(1)
     for sequence in (40_000, 5, 6):
         count(reception, sequence=sequence)

@@ -79,30 +79,30 @@ def test_a_party_that_sent_nothing_is_not_reported() -> None:
     assert (count, kind, len(body)) == (0, 200, 24)
 
 
-def test_a_party_that_sent_no_report_is_echoed_none() -> None:
+def test_a_party_without_reports_gets_no_lsr() -> None:
     (_, _, body), _ = packets(written(last_report=None))
     assert struct.unpack("!II", body[-8:]) == (0, 0)
 
 
-def test_goodbye() -> None:
+def test_a_bye_follows_an_empty_report() -> None:
     told = [(count, kind, body[:4]) for count, kind, body in packets(build_bye(ssrc=0xBEEF, name="x"))]
     assert told == [(count, kind, struct.pack("!I", 0xBEEF)) for count, kind in ((0, 201), (1, 202), (1, 203))]
 
 
-def test_what_the_party_says_of_us() -> None:
+def test_the_peers_report_about_our_stream_is_parsed() -> None:
     view = parse(written(), our_ssrc=0xCAFE)
     at = ntp(1_000_000_000.5) >> 16 & 0xFFFFFFFF
     assert view == PeerReport(lost=10, jitter=40, last_report=at, lsr=7, dlsr_s=1.5)
     assert parse(written(), our_ssrc=1) == PeerReport(last_report=ntp(1_000_000_000.5) >> 16 & 0xFFFFFFFF)
 
 
-def test_when_a_party_that_hears_nobody_reported_is_known() -> None:
+def test_the_report_time_of_a_party_without_reception_blocks_is_known() -> None:
     at = ntp(1_000_000_000.5) >> 16 & 0xFFFFFFFF
     sent = struct.pack("!BBHIQIII", 0x80, 200, 6, 99, ntp(1_000_000_000.5), 123, 50, 8000)
     assert parse(sent, our_ssrc=5) == PeerReport(last_report=at)
 
 
-def test_a_party_that_hears_nobody_says_so_in_eight_bytes() -> None:
+def test_a_party_that_receives_nothing_sends_eight_bytes() -> None:
     assert parse(struct.pack("!BBHI", 0x80, 201, 1, 99), our_ssrc=5) == PeerReport()
 
 
@@ -119,12 +119,12 @@ def test_a_receiver_report() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"\x80", bytes(40), b"\x80\xc9\0", b"\x80\xcb\0\x01" + bytes(4)])
-def test_what_is_no_report(data: bytes) -> None:
+def test_other_packets_are_no_report(data: bytes) -> None:
     assert parse(data, our_ssrc=5) is None
 
 
 @given(st.binary(max_size=100), st.integers(0, 100), st.integers(0, 255))
-def test_whatever_comes_is_no_error(data: bytes, at: int, byte: int) -> None:
+def test_no_input_raises_an_error(data: bytes, at: int, byte: int) -> None:
     parse(data, our_ssrc=5)
     parse(b"\x81\xc8" + data, our_ssrc=5)
     broken = bytearray(written())
@@ -133,7 +133,7 @@ def test_whatever_comes_is_no_error(data: bytes, at: int, byte: int) -> None:
     parse(bytes(broken), our_ssrc=0xCAFE)
 
 
-def test_the_round_trip_is_what_the_echo_took_less_what_it_was_kept() -> None:
+def test_the_round_trip_excludes_the_time_at_the_peer() -> None:
     """Source: RFC 3550 §6.4.1, figure 2 (with numbers of our own)."""
     sent, kept_s, under_way_s = 1_000_000_000.25, 5.25, 0.125
     block = struct.pack("!IIIIII", 0xBEEF, 0, 0, 0, ntp(sent) >> 16 & 0xFFFFFFFF, round(kept_s * 65536))
@@ -146,7 +146,7 @@ def test_the_round_trip_is_what_the_echo_took_less_what_it_was_kept() -> None:
     assert round_trip_s(PeerReport(), sent) is None
 
 
-def test_a_party_that_saw_no_report_of_ours_echoes_none() -> None:
+def test_a_party_that_saw_no_report_of_ours_sends_no_lsr() -> None:
     block = struct.pack("!IIIIII", 0xBEEF, 0, 0, 0, 0, 0)
     view = parse(struct.pack("!BBHI", 0x81, 201, 7, 9) + block, our_ssrc=0xBEEF)
     assert view is not None

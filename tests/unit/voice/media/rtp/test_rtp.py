@@ -103,7 +103,7 @@ short_extension = st.builds(
 @example([bytes([0x8F, 0]) + bytes(20)])
 @example([bytes([0x80, 200]) + bytes(26)])
 @example([bytes([0x80, 0]) + bytes(DATAGRAM - 2)])
-def test_reading_all_at_once_is_reading_each(datagrams: list[bytes]) -> None:
+def test_parsing_all_at_once_equals_parsing_each(datagrams: list[bytes]) -> None:
     assert read_all(datagrams) == [naive(datagram) for datagram in datagrams]
 
 
@@ -115,7 +115,7 @@ simple_packet = st.builds(
 
 
 @given(st.lists(simple_packet | likely_packet, min_size=1, max_size=4), st.integers(0, 600))
-def test_simple_packets_are_read_the_same_and_others_refused(datagrams: list[bytes], max_payload: int) -> None:
+def test_simple_packets_are_parsed_the_same_and_others_refused(datagrams: list[bytes], max_payload: int) -> None:
     data, lengths = in_lines(datagrams)
     types = np.array([datagram[1] & 0x7F & ~64 for datagram in datagrams], dtype=np.intp)
     packets = parse_simple(data, lengths, types, max_payload=max_payload)

@@ -37,7 +37,7 @@ REPORT = struct.pack("!BBHI", 0x80, 201, 1, 9)
 
 
 @pytest.mark.parametrize("profile", list(KEY_BYTES))
-def test_what_one_seals_the_other_opens_once(profile: Profile) -> None:
+def test_a_packet_encrypted_by_one_side_is_decrypted_once_by_the_other(profile: Profile) -> None:
     ours, theirs = pair(profile)
     sealed = ours.protect(rtp(1))
     assert sealed[:12] == rtp(1)[:12]
@@ -51,7 +51,7 @@ def test_what_one_seals_the_other_opens_once(profile: Profile) -> None:
 
 
 @pytest.mark.parametrize("profile", list(KEY_BYTES))
-def test_in_their_lines_packets_are_sealed_and_opened_the_same(profile: Profile) -> None:
+def test_packets_are_encrypted_and_decrypted_the_same_in_place(profile: Profile) -> None:
     ours, theirs = pair(profile)
     again, _ = pair(profile)
     packets = np.zeros((3, PACKET + MAX_TAG_BYTES), dtype=np.uint8)
@@ -78,7 +78,7 @@ def test_in_their_lines_packets_are_sealed_and_opened_the_same(profile: Profile)
     assert not packets[0].any()
 
 
-def test_one_that_cannot_be_opened_does_not_keep_the_others_shut() -> None:
+def test_a_packet_that_fails_does_not_stop_the_others() -> None:
     legs = [pair() for _ in range(4)]
     packets = np.zeros((4, 512), dtype=np.uint8)
     lines = SrtpLegs(packets)
@@ -94,7 +94,7 @@ def test_one_that_cannot_be_opened_does_not_keep_the_others_shut() -> None:
 
 
 @given(st.binary(max_size=300))
-def test_nothing_a_stranger_sends_is_opened_in_its_place(data: bytes) -> None:
+def test_no_unauthenticated_packet_is_decrypted_in_place(data: bytes) -> None:
     packets = np.zeros((1, 512), dtype=np.uint8)
     packets[0, : len(data)] = np.frombuffer(data, dtype=np.uint8)
     lines = SrtpLegs(packets)
@@ -103,7 +103,7 @@ def test_nothing_a_stranger_sends_is_opened_in_its_place(data: bytes) -> None:
     assert lines.sizes[0] == 0
 
 
-def test_a_known_answer() -> None:
+def test_a_packet_matches_the_example_of_the_rfc() -> None:
     """A packet under the master key and salt of the RFC's own example. Source: RFC 3711 appendix B.3."""
     key = bytes.fromhex("e1f97a0d3e018be0d64fa32c06de4139" + "0ec675ad498afeebb6960b3aabe6")
     plain = bytes.fromhex("800f1234decafbadcafebabe" + "ab" * 16)
@@ -113,7 +113,7 @@ def test_a_known_answer() -> None:
     assert SrtpSession(SrtpKeys(send=key, receive=key)).unprotect(sealed) == plain
 
 
-def test_the_counter_goes_on_over_the_wrap_of_the_sequence() -> None:
+def test_the_rollover_counter_continues_over_the_sequence_wrap() -> None:
     ours, theirs = pair()
     for k in range(65_530, 65_545):
         assert theirs.unprotect(ours.protect(rtp(k))) == rtp(k)
@@ -132,7 +132,7 @@ def test_new_keys_one_way_leave_the_other_way_alone() -> None:
 
 
 @given(st.binary(max_size=300))
-def test_nothing_a_stranger_sends_is_opened(data: bytes) -> None:
+def test_no_unauthenticated_packet_is_decrypted(data: bytes) -> None:
     _, theirs = pair()
     assert theirs.unprotect(data) is None
     assert theirs.unprotect_rtcp(data) is None

@@ -29,7 +29,7 @@ def emptied(facts: FactQueue) -> list[m.Fact]:
     return popped
 
 
-def test_facts_come_in_order() -> None:
+def test_facts_are_popped_in_order() -> None:
     facts = FactQueue(limit=10)
     for k in range(10):
         facts.post(digit(k))
@@ -38,7 +38,7 @@ def test_facts_come_in_order() -> None:
     assert len(facts) == 0
 
 
-def test_statistics_go_first_and_that_they_went_is_told() -> None:
+def test_statistics_are_dropped_first_and_the_loss_is_reported() -> None:
     facts = FactQueue(limit=10)
     for k in range(5):
         facts.post(load(k))
@@ -48,14 +48,14 @@ def test_statistics_go_first_and_that_they_went_is_told() -> None:
     assert emptied(facts) == [m.FactsLost(count=5), *(digit(k) for k in range(6))]
 
 
-def test_without_statistics_the_oldest_go() -> None:
+def test_without_statistics_the_oldest_facts_are_dropped() -> None:
     facts = FactQueue(limit=20)
     for k in range(21):
         facts.post(digit(k))
     assert emptied(facts) == [m.FactsLost(count=2), *(digit(k) for k in range(2, 21))]
 
 
-def test_a_fact_that_did_not_arrive_is_the_next_again() -> None:
+def test_a_fact_that_is_put_back_is_popped_next() -> None:
     facts = FactQueue(limit=10)
     facts.post(digit(1))
     facts.post(digit(2))

@@ -94,14 +94,14 @@ def unpacked(data: bytes, cuts: list[int]) -> list[tuple[bytes, bytes]]:
 
 
 @given(st.lists(st.integers(0, 10**6), max_size=20), st.binary(max_size=50))
-def test_requests_are_read_as_they_were_asked(cuts: list[int], sound: bytes) -> None:
+def test_requests_are_parsed_as_they_were_packed(cuts: list[int], sound: bytes) -> None:
     data = b"".join(m.pack(request, sound) for request in REQUESTS)
     assert [(m.parse_request(text), heard) for text, heard in unpacked(data, cuts)] == [
         (request, sound) for request in REQUESTS
     ]
 
 
-def test_answers_are_read_as_they_were_given() -> None:
+def test_server_messages_are_parsed_as_they_were_packed() -> None:
     data = b"".join(m.pack(answer) for answer in ANSWERS)
     assert [m.parse_server_message(text) for text, _ in unpacked(data, [])] == ANSWERS
 
@@ -121,17 +121,17 @@ def test_answers_are_read_as_they_were_given() -> None:
         b"[" * 5000,
     ],
 )
-def test_what_is_no_request(text: bytes) -> None:
+def test_an_invalid_request_is_refused(text: bytes) -> None:
     with pytest.raises(MediaMessageUnreadable):
         m.parse_request(text)
 
 
-def test_what_is_no_answer() -> None:
+def test_an_invalid_server_message_is_refused() -> None:
     with pytest.raises(MediaMessageUnreadable):
         m.parse_server_message(b'{"kind":"list-rows","number":1}')
 
 
 @pytest.mark.parametrize("lengths", [(m.JSON_LIMIT + 1, 0), (2, m.AUDIO_LIMIT + 1)])
-def test_a_message_that_claims_to_be_huge(lengths: tuple[int, int]) -> None:
+def test_a_message_that_claims_to_be_huge_is_refused(lengths: tuple[int, int]) -> None:
     with pytest.raises(MediaMessageUnreadable):
         list(m.Unpacker().feed(m.LENGTHS.pack(*lengths)))

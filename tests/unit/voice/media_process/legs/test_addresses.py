@@ -7,12 +7,12 @@ from holdfast.voice.media_process.legs.addresses import CommandImpossible, usabl
 
 
 @pytest.mark.parametrize("address", [("127.0.0.1", 4000), ("192.0.2.1", 65535), ("10.0.0.1", 1)])
-def test_a_host_and_a_port(address: Address) -> None:
+def test_a_host_and_a_port_are_usable(address: Address) -> None:
     assert usable_address(address) == address
 
 
 @pytest.mark.parametrize("address", [None, ("0.0.0.0", 4000), ("192.0.2.1", 0)])
-def test_do_not_send(address: Address | None) -> None:
+def test_a_zero_host_or_port_means_do_not_send(address: Address | None) -> None:
     assert usable_address(address) is None
 
 
@@ -30,6 +30,6 @@ def test_do_not_send(address: Address | None) -> None:
         ("255.255.255.255", 1),
     ],
 )
-def test_nowhere(address: Address) -> None:
+def test_an_impossible_address_is_refused(address: Address) -> None:
     with pytest.raises(CommandImpossible):
         usable_address(address)

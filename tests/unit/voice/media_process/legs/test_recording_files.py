@@ -67,7 +67,7 @@ def bench() -> Bench:
     return Bench()
 
 
-def test_everything_captured_is_in_the_file(bench: Bench, tmp_path: Path) -> None:
+def test_all_captured_audio_is_in_the_file(bench: Bench, tmp_path: Path) -> None:
     path = tmp_path / "a.part"
     bench.open(path)
     bench.tick(60)
@@ -79,7 +79,7 @@ def test_everything_captured_is_in_the_file(bench: Bench, tmp_path: Path) -> Non
     assert not bench.recorders.in_use
 
 
-def test_a_recording_is_for_its_owner_alone(bench: Bench, tmp_path: Path) -> None:
+def test_a_recording_is_readable_by_its_owner_alone(bench: Bench, tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         bench.open(tmp_path / "a.part")
@@ -89,7 +89,7 @@ def test_a_recording_is_for_its_owner_alone(bench: Bench, tmp_path: Path) -> Non
     assert stat.S_IMODE((tmp_path / "a.part").stat().st_mode) == 0o600
 
 
-def test_a_leg_that_comes_later_is_heard_from_then_on(bench: Bench, tmp_path: Path) -> None:
+def test_a_leg_that_opens_later_is_recorded_from_then_on(bench: Bench, tmp_path: Path) -> None:
     bench.rows = {}
     bench.open(tmp_path / "a.part")
     bench.tick(2)
@@ -99,7 +99,7 @@ def test_a_leg_that_comes_later_is_heard_from_then_on(bench: Bench, tmp_path: Pa
     assert bench.close().first_loud == 2
 
 
-def test_voices_and_mode_change_while_it_is_made(bench: Bench, tmp_path: Path) -> None:
+def test_sources_and_mode_change_during_a_recording(bench: Bench, tmp_path: Path) -> None:
     bench.open(tmp_path / "a.part", quiet_s=0.04)
     both: Voices = ((("CA1", "says"),), ())
     bench.recorders.handle(ChangeTap(recording=NAME, voices=both), bench.rows)
@@ -112,7 +112,7 @@ def test_voices_and_mode_change_while_it_is_made(bench: Bench, tmp_path: Path) -
     assert (closed.frames, closed.first_loud) == (3, None)
 
 
-def test_what_is_asked_of_recordings_that_are_not_there(bench: Bench) -> None:
+def test_commands_for_unknown_recordings_are_harmless(bench: Bench) -> None:
     bench.recorders.handle(ChangeTap(recording=NAME, mode="off"), bench.rows)
     assert bench.told == []
     bench.recorders.handle(CloseTap(recording=NAME), bench.rows)
@@ -121,7 +121,7 @@ def test_what_is_asked_of_recordings_that_are_not_there(bench: Bench) -> None:
     ]
 
 
-def test_one_that_is_asked_for_twice_is_made_once(bench: Bench, tmp_path: Path) -> None:
+def test_a_recording_opened_twice_is_made_once(bench: Bench, tmp_path: Path) -> None:
     bench.open(tmp_path / "a.part")
     bench.tick(2)
     bench.open(tmp_path / "b.part")
@@ -132,7 +132,7 @@ def test_one_that_is_asked_for_twice_is_made_once(bench: Bench, tmp_path: Path) 
     assert not (tmp_path / "b.part").exists()
 
 
-def test_a_file_that_cannot_be_made_is_told_at_once(bench: Bench, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_created_is_reported_at_once(bench: Bench, tmp_path: Path) -> None:
     bench.open(tmp_path / "nowhere" / "a.part")
     closed = bench.closed()
     assert closed.error == "No such file or directory"
@@ -140,7 +140,7 @@ def test_a_file_that_cannot_be_made_is_told_at_once(bench: Bench, tmp_path: Path
     assert not bench.recorders.in_use
 
 
-def test_a_full_disk_ends_it_and_is_told_at_once(bench: Bench, tmp_path: Path) -> None:
+def test_a_full_disk_ends_the_recording_and_is_reported_at_once(bench: Bench, tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     path = tmp_path / "a.part"
     bench.open(path)
@@ -170,7 +170,7 @@ def test_at_the_end_of_the_process_everything_is_written(bench: Bench, tmp_path:
     assert len(path.read_bytes()) == HEADER_BYTES + 7 * 2 * SAMPLES
 
 
-def test_a_new_control_finds_what_the_one_before_recorded_ended(bench: Bench, tmp_path: Path) -> None:
+def test_a_new_control_ends_the_recordings_of_the_one_before(bench: Bench, tmp_path: Path) -> None:
     bench.open(tmp_path / "a.part")
     bench.tick(5)
     bench.recorders.end_all()
