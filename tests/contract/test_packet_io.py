@@ -1,4 +1,4 @@
-"""Every way to move packets keeps the same contract: plain sockets and kernel AIO, on real sockets of 127.0.0.1."""
+"""Plain sockets and kernel AIO keep the same contract, on real sockets of 127.0.0.1."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def udp() -> socket.socket:
 
 
 def udp_on_a_port_of_its_own() -> socket.socket:
-    """Bound to a number, as rows are: one that the system chose would be lost when the socket is disconnected."""
+    """Return a socket bound to a fixed port, as rows are: a port that the system chose is lost on disconnect."""
     with closing(udp()) as probe:
         address = probe.getsockname()
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -37,7 +37,7 @@ def udp_on_a_port_of_its_own() -> socket.socket:
 
 
 class Bench:
-    """Rows with sockets of their own, and a phone for each."""
+    """Rows with their own sockets, and a phone for each."""
 
     def __init__(self, make: Make, stack: ExitStack) -> None:
         self.packets = np.zeros((ROWS, 192), dtype=np.uint8)
@@ -61,7 +61,7 @@ class Bench:
         self.phones[row].sendto(data, self.ports[row])
 
     def tick(self) -> dict[int, list[bytes]]:
-        """All that a tick takes in, by row, in order."""
+        """Return all that a tick receives, by row, in order."""
         heard: dict[int, list[bytes]] = {}
         for round_number in range(8):
             count = self.io.receive(self.arrived, round_number=round_number)
@@ -132,12 +132,12 @@ def test_a_row_that_is_not_connected_receives_every_source_and_names_it(bench: B
 
 
 def test_unauthenticated_packets_from_before_the_connection_are_dropped(bench: Bench) -> None:
-    bench.phones[3].sendto(b"stranger", bench.ports[0])
+    bench.phones[3].sendto(b"foreign", bench.ports[0])
     bench.connect(0)
     bench.say(0, b"friend")
     heard = bench.tick().get(0, []) + bench.tick().get(0, [])
     assert heard == [b"friend"]
-    bench.phones[3].sendto(b"stranger", bench.ports[0])
+    bench.phones[3].sendto(b"foreign", bench.ports[0])
     assert bench.tick() == {}
     bench.io.disconnect(0)
     bench.phones[3].sendto(b"anybody", bench.ports[0])
@@ -147,7 +147,7 @@ def test_unauthenticated_packets_from_before_the_connection_are_dropped(bench: B
 def test_many_unauthenticated_packets_from_before_are_skipped_at_once(bench: Bench) -> None:
     bench.tick()
     for _ in range(100):
-        bench.phones[3].sendto(b"stranger", bench.ports[0])
+        bench.phones[3].sendto(b"foreign", bench.ports[0])
     bench.connect(0)
     bench.say(0, b"friend")
     assert bench.tick() == {0: [b"friend"]}
@@ -155,10 +155,10 @@ def test_many_unauthenticated_packets_from_before_are_skipped_at_once(bench: Ben
 
 @pytest.mark.parametrize("alone", [True, False])
 def test_a_party_is_received_though_our_packets_are_refused(bench: Bench, alone: bool) -> None:
-    """Each packet of ours is answered by ICMP "port unreachable", which stands before the next of theirs."""
+    """Each packet of ours is answered by ICMP "port unreachable", an error that precedes the peer's next packet."""
     bench.connect(0, 1)
     bench.tick()
-    bench.phones[0].connect(("127.0.0.1", 9))  # takes packets of nobody else from now on
+    bench.phones[0].connect(("127.0.0.1", 9))  # receives from no other address from now on
     heard: list[bytes] = []
     for k in range(30):
         for _ in range(1 if k != 20 else 3):
@@ -186,7 +186,7 @@ def test_a_phone_that_is_gone_costs_its_own_packets_only(bench: Bench) -> None:
     bench.connect(*range(ROWS))
     bench.phones[2].close()
     taken = [bench.io.send(np.arange(ROWS), np.full(ROWS, 172)).tolist() for _ in range(4)]
-    assert [0, 1, 3, 4] in taken, "ECONNREFUSED is told by the next call"
+    assert [0, 1, 3, 4] in taken, "the next call reports ECONNREFUSED"
     bench.say(1, b"still here")
     assert bench.tick() == {1: [b"still here"]}
 
@@ -205,7 +205,7 @@ def test_a_closed_row_is_not_read_and_may_be_opened_again(bench: Bench) -> None:
 
 @pytest.mark.parametrize("bench", [AioSockets], indirect=True)
 def test_a_request_that_cannot_be_carried_out_is_left_out(bench: Bench) -> None:
-    """The system stops at it, and takes no more of those behind it."""
+    """The system stops at it, and takes none of the requests behind it."""
     bench.connect(*range(ROWS))
     bench.tick()
     sizes = np.full(ROWS, 172)
@@ -232,7 +232,7 @@ def test_a_row_that_is_not_connected_receives_admitted_sources_and_counts_the_ot
     for k in range(1000):
         if k % 50 == 0:
             bench.phones[k // 50 % 2].sendto(bytes([k // 50]), bench.ports[0])
-        bench.phones[2].sendto(b"stranger", bench.ports[0])
+        bench.phones[2].sendto(b"foreign", bench.ports[0])
         if k % 200 == 199:
             bench.tick()
     assert bench.io.unauthenticated(0)[0] > 500
@@ -249,13 +249,13 @@ def watched(bench: Bench) -> list[bytes]:
 
 def test_a_connected_row_receives_from_a_second_address_and_no_other(bench: Bench) -> None:
     bench.connect(0)
-    second, stranger = bench.phones[1], bench.phones[2]
+    second, foreign_phone = bench.phones[1], bench.phones[2]
     bench.io.watch(0, second.getsockname())
     assert bench.io.has_watched
     for k in range(3):
         bench.say(0, bytes([k]))
         second.sendto(b"second", bench.ports[0])
-        stranger.sendto(b"stranger", bench.ports[0])
+        foreign_phone.sendto(b"foreign", bench.ports[0])
     assert bench.tick().get(0, []) + bench.tick().get(0, []) == [b"\0", b"\1", b"\2"]
     assert [watched(bench) for _ in range(4)] == [[b"second"]] * 3 + [[]]
     assert bench.io.send(np.array([0]), np.array([12])).tolist() == [0]
@@ -268,7 +268,7 @@ def test_a_connected_row_receives_from_a_second_address_and_no_other(bench: Benc
 
 
 def udp_at(address: tuple[str, int]) -> None:
-    """Another program that wants a part of the port. Raises: OSError."""
+    """Bind the port as another program would. Raises: OSError."""
     with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(address)

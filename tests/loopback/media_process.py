@@ -30,7 +30,7 @@ F = TypeVar("F")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packet:
-    """One RTP packet as a phone got it."""
+    """One RTP packet as a phone received it."""
 
     payload_type: int
     marker: bool
@@ -54,22 +54,22 @@ def packet(data: bytes) -> Packet:
 
 
 def rtp(k: int, payload: bytes, *, payload_type: int = 0, ssrc: int = 7, marker: bool = False) -> bytes:
-    """Packet number k of a stream."""
+    """Return packet number k of a stream."""
     second = payload_type | (128 if marker else 0)
     return struct.pack("!BBHII", 0x80, second, k % 2**16, 160 * k % 2**32, ssrc) + payload
 
 
 def fades(hum: bytes) -> set[bytes]:
-    """A hum, and what is heard of it when packets of it are missing: the hum dying away, silence, it again."""
+    """Return a hum and all frames heard when packets of it are missing: the hum fading out, silence, the hum again."""
     heard = {hum, SILENT}
     companding = np.zeros(1, dtype=np.intp)
     for losses in range(1, MAX_CONCEALED + 2):
-        made, missed_before = Concealment(1), 1 << 30
-        made.open(0, silence=SILENT[0])
+        concealment, missed_before = Concealment(1), 1 << 30
+        concealment.open(0, silence=SILENT[0])
         for lost in [False] * 5 + [True] * losses + [False]:
             frame = np.frombuffer(SILENT if lost else hum, dtype=np.uint8).copy()[None, :]
             missed = missed_before + 1 if lost else 0
-            made.conceal(
+            concealment.conceal(
                 frame,
                 companding=companding,
                 missed=np.array([missed]),
@@ -82,11 +82,11 @@ def fades(hum: bytes) -> set[bytes]:
 
 
 class Phone:
-    """A UDP socket that may hum one byte, a packet every 20 ms, and keeps all that it is sent."""
+    """A UDP socket that may hum one byte, a packet every 20 ms, and keeps all packets it receives."""
 
     def __init__(self, hum: int, *, host: str = "127.0.0.1") -> None:
         self.hum = bytes([hum]) * 160
-        self.got: list[Packet] = []
+        self.received: list[Packet] = []
         self.sent = 0
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind((host, 0))
@@ -101,8 +101,8 @@ class Phone:
     def send(self, data: bytes, port: int) -> None:
         self._socket.sendto(data, ("127.0.0.1", port))
 
-    def say(self, port: int, count: int = 1, *, payload_type: int = 0, ssrc: int = 7) -> None:
-        """The next packets of the hum, at once."""
+    def send_audio(self, port: int, count: int = 1, *, payload_type: int = 0, ssrc: int = 7) -> None:
+        """Send the next packets of the hum at once."""
         for _ in range(count):
             self.send(rtp(self.sent, self.hum, payload_type=payload_type, ssrc=ssrc), port)
             self.sent += 1
@@ -112,38 +112,38 @@ class Phone:
         clock = asyncio.get_running_loop()
         started = clock.time()
         for k in range(10**6):
-            self.say(port, payload_type=payload_type)
+            self.send_audio(port, payload_type=payload_type)
             await asyncio.sleep(started + (k + 1) * TICK_S - clock.time())
 
-    def take(self, data: bytes) -> Packet | None:
-        """What is kept of a datagram."""
+    def decode(self, data: bytes) -> Packet | None:
+        """Return the packet of a datagram that is kept, or None."""
         return packet(data)
 
     def read(self) -> int:
-        """Take in all that has come; how many packets have, in all."""
+        """Read all packets that have arrived; return how many there are in all."""
         with suppress(BlockingIOError):
             while True:
                 try:
-                    came = self.take(self._socket.recv(2000))
+                    packet = self.decode(self._socket.recv(2000))
                 except ConnectionRefusedError:
                     continue
-                if came is not None:
-                    self.got.append(came)
-        return len(self.got)
+                if packet is not None:
+                    self.received.append(packet)
+        return len(self.received)
 
-    async def hears(self, what: Callable[[Packet], bool], *, after: int = 0) -> int:
-        """Wait for a packet of this kind, number `after` at the earliest; its number."""
+    async def hears(self, matches: Callable[[Packet], bool], *, after: int = 0) -> int:
+        """Wait for a packet of this kind, number `after` at the earliest; return its number."""
         async with asyncio.timeout(WAIT_S):
-            at = after
+            index = after
             while True:
-                while at < self.read():
-                    if what(self.got[at]):
-                        return at
-                    at += 1
+                while index < self.read():
+                    if matches(self.received[index]):
+                        return index
+                    index += 1
                 await asyncio.sleep(TICK_S / 4)
 
-    async def hears_sound(self, sound: bytes, *, after: int = 0) -> int:
-        return await self.hears(lambda each: each.payload == sound, after=after)
+    async def hears_audio(self, audio: bytes, *, after: int = 0) -> int:
+        return await self.hears(lambda packets: packets.payload == audio, after=after)
 
     async def hears_more(self, count: int) -> None:
         """Wait for that many more packets."""
@@ -154,8 +154,8 @@ class Phone:
 
 
 def assert_one_stream(packets: list[Packet]) -> None:
-    """One SSRC, no hole in the sequence, timestamps that move on by whole frames."""
-    assert len({each.ssrc for each in packets}) == 1
+    """Assert one SSRC, no gap in the sequence, and timestamps that advance by whole frames."""
+    assert len({packets.ssrc for packets in packets}) == 1
     for missed_before, after in pairwise(packets):
         assert (after.sequence - missed_before.sequence) % 2**16 == 1
         moved = (after.timestamp - missed_before.timestamp) % 2**32
@@ -166,44 +166,44 @@ def assert_one_stream(packets: list[Packet]) -> None:
 class Media:
     """A running media process, attached."""
 
-    def __init__(self, process: asyncio.subprocess.Process, plane: MediaClient, path: Path) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, client: MediaClient, path: Path) -> None:
         self.process = process
-        self.plane = plane
+        self.client = client
         self.path = path
         self.facts: list[m.Fact] = []
 
     async def collect(self) -> None:
-        async for fact in self.plane.facts():
+        async for fact in self.client.facts():
             self.facts.append(fact)
 
-    async def told(self, kind: type[F], what: Callable[[F], bool] = lambda _: True) -> F:
+    async def wait_fact(self, kind: type[F], matches: Callable[[F], bool] = lambda _: True) -> F:
         """Wait for a fact of this kind."""
         async with asyncio.timeout(WAIT_S):
             while True:
                 for fact in self.facts:
-                    if isinstance(fact, kind) and what(fact):
+                    if isinstance(fact, kind) and matches(fact):
                         return fact
                 await asyncio.sleep(TICK_S / 4)
 
-    async def rows(self, what: Callable[[tuple[m.RowState, ...]], bool]) -> tuple[m.RowState, ...]:
-        """Wait until the rows are so, through any time without a control."""
+    async def rows(self, matches: Callable[[tuple[m.RowState, ...]], bool]) -> tuple[m.RowState, ...]:
+        """Wait until the rows match, through any time without a control."""
         async with asyncio.timeout(WAIT_S):
             while True:
                 with suppress(MediaUnavailable):
-                    if what(rows := await self.plane.rows()):
+                    if matches(rows := await self.client.rows()):
                         return rows
                 await asyncio.sleep(TICK_S)
 
     async def leg(self, leg: str, phone: Phone, *, codec: m.Codec = "PCMU", send: bool = True) -> int:
-        """A leg for a phone; the port its packets go to."""
-        address = await self.plane.open_row(leg)
-        self.plane.describe_row(leg, remote=phone.address, codec=codec, dtmf_payload_type=101, send=send)
-        await self.plane.applied()
+        """Open a leg for a phone; return the port its packets go to."""
+        address = await self.client.open_row(leg)
+        self.client.describe_row(leg, remote=phone.address, codec=codec, dtmf_payload_type=101, send=send)
+        await self.client.applied()
         return address.port
 
 
 def free_ports(rows: int) -> int:
-    """The first of a run of UDP ports, all of them free when looked at."""
+    """Return the first of a run of UDP ports that are all free now."""
     for _ in range(100):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.bind(("127.0.0.1", 0))
@@ -217,13 +217,13 @@ def free_ports(rows: int) -> int:
         except (OSError, OverflowError):
             continue
         finally:
-            for each in taken:
-                each.close()
+            for packets in taken:
+                packets.close()
     raise AssertionError("no free ports")
 
 
 async def start(*given: str, path: Path, rows: int = 8, under: tuple[str, ...] = ()) -> asyncio.subprocess.Process:
-    """The media process, ending with the tests at the latest."""
+    """Start a media process that ends with the tests at the latest."""
     return await asyncio.create_subprocess_exec(
         *under,
         *(sys.executable, "-m", "holdfast.voice.media_process"),
@@ -236,18 +236,18 @@ async def start(*given: str, path: Path, rows: int = 8, under: tuple[str, ...] =
 
 @asynccontextmanager
 async def running(folder: Path, *given: str, rows: int = 8, under: tuple[str, ...] = ()) -> AsyncIterator[Media]:
-    """A media process with a control attached to it, until it is left."""
+    """Run a media process with an attached client."""
     path = folder / "media"
     process = await start(*given, path=path, rows=rows, under=under)
     media = Media(process, MediaClient(path), path)
     try:
         async with asyncio.TaskGroup() as tasks:
             background = [
-                tasks.create_task(media.plane.run(), name="media-client"),
+                tasks.create_task(media.client.run(), name="media-client"),
                 tasks.create_task(media.collect(), name="media-facts"),
             ]
             async with asyncio.timeout(WAIT_S):
-                await media.plane.attached()
+                await media.client.attached()
             yield media
             for task in background:
                 task.cancel()
@@ -260,20 +260,20 @@ async def running(folder: Path, *given: str, rows: int = 8, under: tuple[str, ..
 
 @asynccontextmanager
 async def phones(*hums: int) -> AsyncIterator[list[Phone]]:
-    """Some phones."""
-    each = [Phone(hum) for hum in hums]
+    """Open some phones."""
+    packets = [Phone(hum) for hum in hums]
     try:
-        yield each
+        yield packets
     finally:
-        for phone in each:
+        for phone in packets:
             phone.close()
 
 
 @asynccontextmanager
 async def humming(*lines: tuple[Phone, int]) -> AsyncIterator[None]:
-    """While within, these phones hum to these ports."""
+    """Let these phones hum to these ports inside the block."""
     async with asyncio.TaskGroup() as tasks:
-        each = [tasks.create_task(phone.hum_to(port), name="hum") for phone, port in lines]
+        packets = [tasks.create_task(phone.hum_to(port), name="hum") for phone, port in lines]
         yield
-        for task in each:
+        for task in packets:
             task.cancel()

@@ -1,4 +1,4 @@
-"""Facts that a control did not take whole are the next one's."""
+"""Facts that a control did not receive completely go to the next one."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ GREETING = m.ControlAttached(pid=1, capacity=1, rows=())
 
 
 @pytest.fixture
-def door(tmp_path: Path) -> Iterator[tuple[ControlSocket, FactQueue, Path]]:
+def link(tmp_path: Path) -> Iterator[tuple[ControlSocket, FactQueue, Path]]:
     facts = FactQueue(limit=FACTS)
     made = ControlSocket(tmp_path / "media", facts)
     yield made, facts, tmp_path / "media"
     made.close()
 
 
-def come(door: ControlSocket, path: Path) -> socket.socket:
+def connect(link: ControlSocket, path: Path) -> socket.socket:
     control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     control.connect(str(path))
     control.setblocking(False)
-    assert door.accept(lambda: GREETING)
+    assert link.accept(lambda: GREETING)
     return control
 
 
 def read(control: socket.socket, unpacker: m.Unpacker) -> list[m.ServerMessage]:
-    """What has come."""
+    """Return the messages that have arrived."""
     answers: list[m.ServerMessage] = []
     while True:
         try:
@@ -50,38 +50,38 @@ def digits(answers: list[m.ServerMessage]) -> list[str]:
     return [answer.leg for answer in answers if isinstance(answer, m.RowDigitPressed)]
 
 
-def test_facts_that_a_control_did_not_take_go_to_the_next(door: tuple[ControlSocket, FactQueue, Path]) -> None:
-    its, facts, path = door
-    said = [str(number) for number in range(FACTS)]
-    for number in said:
+def test_facts_that_a_control_did_not_take_go_to_the_next(link: tuple[ControlSocket, FactQueue, Path]) -> None:
+    control_socket, facts, path = link
+    expected = [str(number) for number in range(FACTS)]
+    for number in expected:
         facts.post(m.RowDigitPressed(leg=number, digit="1"))
-    with closing(come(its, path)) as first:
-        its.flush()
+    with closing(connect(control_socket, path)) as first:
+        control_socket.flush()
         assert len(facts) > 0, "all of it fits into the system's own buffer"
         taken = digits(read(first, m.Unpacker()))
-        assert taken == said[: len(taken)]
+        assert taken == expected[: len(taken)]
         assert 0 < len(taken) < FACTS
-    with closing(come(its, path)) as second:
+    with closing(connect(control_socket, path)) as second:
         unpacker, heard = m.Unpacker(), list[str]()
         for _ in range(FACTS):
-            its.flush()
+            control_socket.flush()
             heard += digits(read(second, unpacker))
             if len(taken) + len(heard) >= FACTS:
                 break
-        assert taken + heard == said
+        assert taken + heard == expected
 
 
-def test_replies_go_between_the_facts_and_die_with_their_control(door: tuple[ControlSocket, FactQueue, Path]) -> None:
-    its, facts, path = door
-    with closing(come(its, path)) as first:
+def test_replies_go_between_the_facts_and_die_with_their_control(link: tuple[ControlSocket, FactQueue, Path]) -> None:
+    control_socket, facts, path = link
+    with closing(connect(control_socket, path)) as first:
         facts.post(m.RowDigitPressed(leg="a", digit="1"))
-        its.reply(m.Done(number=7))
-        its.flush()
+        control_socket.reply(m.Done(number=7))
+        control_socket.flush()
         facts.post(m.RowDigitPressed(leg="b", digit="2"))
-        its.flush()
+        control_socket.flush()
         answers = read(first, m.Unpacker())
         assert [type(answer) for answer in answers] == [m.ControlAttached, m.Done, m.RowDigitPressed, m.RowDigitPressed]
-        its.reply(m.Done(number=8))
-    with closing(come(its, path)) as second:
-        its.flush()
+        control_socket.reply(m.Done(number=8))
+    with closing(connect(control_socket, path)) as second:
+        control_socket.flush()
         assert read(second, m.Unpacker()) == [GREETING]

@@ -1,4 +1,4 @@
-"""Keys through the real media process: as events and as tones, in and out."""
+"""DTMF through the real media process: as events and as tones, in and out."""
 
 from __future__ import annotations
 
@@ -28,70 +28,70 @@ def tones(digits: str) -> bytes:
 async def test_digits_are_sent_as_events_where_those_were_agreed(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21) as (alice,):
         await media.leg("alice", alice)
-        await media.plane.put_clip("digits:1w#", tones("1w#"))
-        media.plane.route({"alice": None})
-        media.plane.play("alice", "t", "digits:1w#", loops=2, digits="1w#")
-        await media.told(m.RowAudioEnded)
+        await media.client.put_clip("digits:1w#", tones("1w#"))
+        media.client.route({"alice": None})
+        media.client.play("alice", "t", "digits:1w#", loops=2, digits="1w#")
+        await media.wait_fact(m.RowAudioEnded)
         await alice.hears_more(2)
         told, last = "", None
-        for each in alice.got:
+        for each in alice.received:
             if each.payload_type == 101:
                 last, digit = heard(last, each)
                 told += digit or ""
             else:
                 assert each.payload == SILENT, "the tones themselves are not sent"
         assert told == "1#1#"
-        sequence = [each.sequence for each in alice.got]
+        sequence = [each.sequence for each in alice.received]
         assert {(after - before) % 65536 for before, after in pairwise(sequence)} == {1}
-        sound = [each for each in alice.got if each.payload_type == 0]
-        assert len({each.ssrc for each in alice.got}) == 1
+        sound = [each for each in alice.received if each.payload_type == 0]
+        assert len({each.ssrc for each in alice.received}) == 1
         assert all((b.timestamp - a.timestamp) % 2**32 % 160 == 0 for a, b in pairwise(sound))
 
 
 async def test_digits_are_sent_as_tones_where_no_events_were_agreed(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21) as (alice,):
-        await media.plane.open_row("alice")
-        media.plane.describe_row("alice", remote=alice.address)
-        await media.plane.put_clip("digits:5", tones("5"))
-        media.plane.route({"alice": None})
-        media.plane.play("alice", "t", "digits:5", digits="5")
-        first = await alice.hears_sound(tones("5")[:160])
-        await media.told(m.RowAudioEnded)
+        await media.client.open_row("alice")
+        media.client.describe_row("alice", remote=alice.address)
+        await media.client.put_clip("digits:5", tones("5"))
+        media.client.route({"alice": None})
+        media.client.play("alice", "t", "digits:5", digits="5")
+        first = await alice.hears_audio(tones("5")[:160])
+        await media.wait_fact(m.RowAudioEnded)
         await alice.hears_more(1)
-        sound = b"".join(each.payload for each in alice.got[first:])
+        sound = b"".join(each.payload for each in alice.received[first:])
         assert sound.startswith(tones("5")[: len(sound)])
-        assert_one_stream(alice.got)
+        assert_one_stream(alice.received)
 
 
 async def test_sending_no_digit_sends_no_event(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21) as (alice,):
         await media.leg("alice", alice)
-        await media.plane.put_clip("digits:x", tones("1"))
-        media.plane.route({"alice": None})
-        media.plane.play("alice", "t", "digits:x", digits="x")
-        await media.told(m.RowAudioEnded)
+        await media.client.put_clip("digits:x", tones("1"))
+        media.client.route({"alice": None})
+        media.client.play("alice", "t", "digits:x", digits="x")
+        await media.wait_fact(m.RowAudioEnded)
         await alice.hears_more(1)
-        assert {each.payload_type for each in alice.got} == {0}
+        assert {each.payload_type for each in alice.received} == {0}
 
 
 async def test_stopped_digits_send_no_more_events(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21) as (alice,):
         await media.leg("alice", alice)
-        await media.plane.put_clip("digits:12345", tones("12345"))
-        media.plane.route({"alice": None})
-        media.plane.play("alice", "t", "digits:12345", digits="12345")
+        await media.client.put_clip("digits:12345", tones("12345"))
+        media.client.route({"alice": None})
+        media.client.play("alice", "t", "digits:12345", digits="12345")
         await alice.hears(lambda each: each.payload_type == 101)
-        media.plane.stop("alice", "t")
-        await media.plane.applied()
+        media.client.stop("alice", "t")
+        await media.client.applied()
         mark = alice.read()
         await alice.hears_more(30)
-        assert {each.payload_type for each in alice.got[mark + 1 :]} == {0}
+        assert {each.payload_type for each in alice.received[mark + 1 :]} == {0}
 
 
 async def test_tones_in_the_audio_of_a_phone_without_events_are_digits(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
-        address = await media.plane.open_row("alice")
-        media.plane.describe_row("alice", remote=alice.address)
+        address = await media.client.open_row("alice")
+        media.client.describe_row("alice", remote=alice.address)
         to_bob = await media.leg("bob", bob)
         audio = tones("2580#")
         for k in range(0, len(audio), 160):
@@ -100,22 +100,22 @@ async def test_tones_in_the_audio_of_a_phone_without_events_are_digits(tmp_path:
             await alice.hears_more(1)
         # Bob agreed to events: his tones are sound, and none of our business.
         bob.send(struct.pack("!BBHII", 0x80, 128 | 101, 900, 0, 7) + bytes([9, 0x80, 0, 160]), to_bob)
-        await media.told(m.RowDigitPressed, lambda fact: fact.leg == "bob")
-        await media.told(m.RowDigitPressed, lambda fact: fact.digit == "#")
+        await media.wait_fact(m.RowDigitPressed, lambda fact: fact.leg == "bob")
+        await media.wait_fact(m.RowDigitPressed, lambda fact: fact.digit == "#")
         pressed = [(fact.leg, fact.digit) for fact in media.facts if isinstance(fact, m.RowDigitPressed)]
         assert [digit for leg, digit in pressed if leg == "alice"] == list("2580#")
         assert [digit for leg, digit in pressed if leg == "bob"] == ["9"]
 
 
-def pressed_event(number: int, code: int) -> bytes:
-    """The one packet of a whole key."""
+def digit_event(number: int, code: int) -> bytes:
+    """Return the one packet of a whole digit."""
     return struct.pack("!BBHII", 0x80, 128 | 101, number, 160 * number, 7) + bytes([code, 0x80, 0, 160])
 
 
-def keys(phone: Phone, after: int = 0) -> str:
-    """The keys a phone was sent as events."""
+def sent_digits(phone: Phone, after: int = 0) -> str:
+    """Return the digits that a phone received as events."""
     told, last = "", None
-    for each in phone.got[after:]:
+    for each in phone.received[after:]:
         if each.payload_type == 101:
             last, digit = heard(last, each)
             told += digit or ""
@@ -126,26 +126,26 @@ async def test_digits_of_one_of_two_legs_are_relayed_to_the_other(tmp_path: Path
     async with running(tmp_path) as media, phones(0x21, 0x31, 0x41) as (alice, bob, carol):
         to_alice, _ = await media.leg("alice", alice), await media.leg("bob", bob)
         await media.leg("carol", carol)
-        media.plane.route({"alice": ("bob",), "bob": ("alice",), "carol": ()})
-        await media.plane.applied()
+        media.client.route({"alice": ("bob",), "bob": ("alice",), "carol": ()})
+        await media.client.applied()
         for number, code in enumerate((1, 2, 11)):
-            alice.send(pressed_event(100 + number, code), to_alice)
+            alice.send(digit_event(100 + number, code), to_alice)
         await bob.hears(lambda each: each.payload_type == 101 and each.payload[0] == 11 and each.payload[1] >= 128)
         await bob.hears_more(3)
-        assert keys(bob) == "12#"
+        assert sent_digits(bob) == "12#"
         assert_numbered(bob)
-        # Of three, nobody knows whom it is for; and who is held is heard by nobody.
-        media.plane.route({"alice": ("bob", "carol"), "bob": ("alice", "carol"), "carol": ("alice", "bob")})
-        await media.plane.applied()
-        alice.send(pressed_event(200, 5), to_alice)
-        await media.told(m.RowDigitPressed, lambda fact: fact.digit == "5")
-        media.plane.route({"alice": None, "bob": (), "carol": ()})
-        await media.plane.applied()
-        alice.send(pressed_event(300, 6), to_alice)
-        await media.told(m.RowDigitPressed, lambda fact: fact.digit == "6")
+        # With three legs there is no single peer, and a held party is not heard.
+        media.client.route({"alice": ("bob", "carol"), "bob": ("alice", "carol"), "carol": ("alice", "bob")})
+        await media.client.applied()
+        alice.send(digit_event(200, 5), to_alice)
+        await media.wait_fact(m.RowDigitPressed, lambda fact: fact.digit == "5")
+        media.client.route({"alice": None, "bob": (), "carol": ()})
+        await media.client.applied()
+        alice.send(digit_event(300, 6), to_alice)
+        await media.wait_fact(m.RowDigitPressed, lambda fact: fact.digit == "6")
         mark = bob.read()
         await bob.hears_more(10)
-        assert (keys(bob, mark), keys(carol), keys(alice)) == ("", "", "")
+        assert (sent_digits(bob, mark), sent_digits(carol), sent_digits(alice)) == ("", "", "")
         pressed = [fact.digit for fact in media.facts if isinstance(fact, m.RowDigitPressed)]
         assert pressed == list("12#56")
 
@@ -155,44 +155,44 @@ async def test_digits_are_relayed_as_tones_where_no_events_were_agreed_and_not_a
 ) -> None:
     async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
         to_alice = await media.leg("alice", alice)
-        await media.plane.open_row("bob")
-        media.plane.describe_row("bob", remote=bob.address)
-        media.plane.route({"alice": ("bob",), "bob": ("alice",)})
-        await media.plane.applied()
+        await media.client.open_row("bob")
+        media.client.describe_row("bob", remote=bob.address)
+        media.client.route({"alice": ("bob",), "bob": ("alice",)})
+        await media.client.applied()
         for number, code in enumerate((1, 2, 11)):
-            alice.send(pressed_event(100 + number, code), to_alice)
+            alice.send(digit_event(100 + number, code), to_alice)
         await bob.hears_more(35)
-        assert tones_heard(bob) == "12#"
-        assert_one_stream(bob.got)
+        assert received_tones(bob) == "12#"
+        assert_one_stream(bob.received)
         for number in range(5):
-            alice.send(pressed_event(200 + number, 5), to_alice)
-        await bob.hears_sound(tones("5")[:160])
-        media.plane.route({"alice": None, "bob": None})
-        await media.plane.applied()
+            alice.send(digit_event(200 + number, 5), to_alice)
+        await bob.hears_audio(tones("5")[:160])
+        media.client.route({"alice": None, "bob": None})
+        await media.client.applied()
         mark = bob.read()
         await bob.hears_more(20)
-        assert {each.payload for each in bob.got[mark + 1 :]} == {SILENT}
+        assert {each.payload for each in bob.received[mark + 1 :]} == {SILENT}
 
 
 async def test_digits_from_signalling_are_relayed_like_others(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
         await media.leg("alice", alice)
         await media.leg("bob", bob)
-        media.plane.route({"alice": ("bob",), "bob": ("alice",)})
+        media.client.route({"alice": ("bob",), "bob": ("alice",)})
         for digit in "4#":
-            media.plane.relay_digit("alice", digit)
-        media.plane.relay_digit("nobody", "1")
+            media.client.relay_digit("alice", digit)
+        media.client.relay_digit("unknown", "1")
         await bob.hears(lambda each: each.payload_type == 101 and each.payload[0] == 11 and each.payload[1] >= 128)
         await bob.hears_more(3)
-        assert (keys(bob), keys(alice)) == ("4#", "")
+        assert (sent_digits(bob), sent_digits(alice)) == ("4#", "")
         assert [fact for fact in media.facts if isinstance(fact, m.RowDigitPressed)] == [], "control knows already"
 
 
-def tones_heard(phone: Phone) -> str:
-    """The keys a phone was sent as tones."""
+def received_tones(phone: Phone) -> str:
+    """Return the digits that a phone received as tones."""
     detector, told = ToneDetector(1), ""
     detector.set_enabled(0, enabled=True)
-    for each in phone.got:
+    for each in phone.received:
         frame = np.frombuffer(each.payload, dtype=np.uint8)[None, :]
         told += "".join(digit for _, digit in detector.detect(frame, np.zeros(1, dtype=np.intp)))
     return told
@@ -201,20 +201,20 @@ def tones_heard(phone: Phone) -> str:
 async def test_a_flood_of_digits_is_relayed_in_part_and_ends(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
         to_alice, _ = await media.leg("alice", alice), await media.leg("bob", bob)
-        media.plane.route({"alice": ("bob",), "bob": ("alice",)})
-        await media.plane.applied()
+        media.client.route({"alice": ("bob",), "bob": ("alice",)})
+        await media.client.applied()
         for number in range(100):
-            alice.send(pressed_event(100 + number, 8), to_alice)
+            alice.send(digit_event(100 + number, 8), to_alice)
             if number % 8 == 7:
                 await bob.hears_more(1)
         sound = bob.read() + 130
         await bob.hears(lambda each: each.payload_type == 0, after=sound)
-        assert 10 <= len(keys(bob)) < 40
+        assert 10 <= len(sent_digits(bob)) < 40
         assert_numbered(bob)
 
 
 def assert_numbered(phone: Phone) -> None:
-    """One stream, events and sound together, without a hole."""
-    assert len({each.ssrc for each in phone.got}) == 1
-    sequence = [each.sequence for each in phone.got]
+    """Assert one stream of events and audio together, without a gap."""
+    assert len({each.ssrc for each in phone.received}) == 1
+    sequence = [each.sequence for each in phone.received]
     assert {(after - before) % 65536 for before, after in pairwise(sequence)} == {1}

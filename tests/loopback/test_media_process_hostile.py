@@ -1,4 +1,4 @@
-"""Packets nobody should send, at the ports of a call that goes on."""
+"""Invalid and unauthenticated packets at the ports of a call that goes on."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.loopback.media_process import (
 
 
 def nonsense(hum: bytes) -> list[bytes]:
-    """Datagrams that are no packets of the call, and packets that are hard to believe."""
+    """Return datagrams that are no packets of the call, and packets that are hard to believe."""
     good = rtp(0, hum)
     return [
         b"",
@@ -47,23 +47,23 @@ def nonsense(hum: bytes) -> list[bytes]:
 
 
 async def test_nonsense_changes_nothing(tmp_path: Path) -> None:
-    """Also from the phone itself: what it says in valid packets is heard, and nothing else is."""
+    """They may come from the phone itself: the audio of its valid packets is heard, and nothing else is."""
     async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
         to_alice, to_bob = await media.leg("alice", alice), await media.leg("bob", bob)
-        media.plane.route({"alice": ("bob",), "bob": ("alice",)})
+        media.client.route({"alice": ("bob",), "bob": ("alice",)})
         for data in nonsense(b"\x51" * 160):
             alice.send(data, to_alice)
             alice.send(data, to_alice + 1)
         async with humming((alice, to_alice), (bob, to_bob)):
-            await bob.hears_sound(alice.hum)
+            await bob.hears_audio(alice.hum)
             for data in nonsense(b"\x51" * 160):
                 alice.send(data, to_alice)
                 alice.send(data, to_alice + 1)
             await bob.hears_more(10)
-            await bob.hears_sound(alice.hum, after=bob.read())
-        assert {packet.payload for packet in bob.got} <= fades(alice.hum)
-        assert_one_stream(bob.got)
-        (row,) = [row for row in await media.plane.rows() if row.leg == "alice"]
+            await bob.hears_audio(alice.hum, after=bob.read())
+        assert {packet.payload for packet in bob.received} <= fades(alice.hum)
+        assert_one_stream(bob.received)
+        (row,) = [row for row in await media.client.rows() if row.leg == "alice"]
         assert row.latched
         assert media.process.returncode is None
 
@@ -71,87 +71,87 @@ async def test_nonsense_changes_nothing(tmp_path: Path) -> None:
 async def test_wild_timestamps_and_new_sources_make_no_gap_for_other_legs(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
         to_alice, _ = await media.leg("alice", alice), await media.leg("bob", bob)
-        media.plane.route({"bob": ("alice",)})
+        media.client.route({"bob": ("alice",)})
         for k in (0, 1, 2**31, 5, 2**32 - 1, 2**20, 3):
             alice.send(struct.pack("!BBHII", 0x80, 0, k % 65536, k % 2**32, k % 3) + alice.hum, to_alice)
             await bob.hears_more(1)
         alice.sent = 10_000
         for _ in range(10):
-            alice.say(to_alice, ssrc=99)
+            alice.send_audio(to_alice, ssrc=99)
             await bob.hears_more(1)
-        await bob.hears_sound(alice.hum)
-        assert {packet.payload for packet in bob.got} <= fades(alice.hum)
-        assert_one_stream(bob.got)
+        await bob.hears_audio(alice.hum)
+        assert {packet.payload for packet in bob.received} <= fades(alice.hum)
+        assert_one_stream(bob.received)
 
 
 async def test_an_unauthenticated_sender_is_neither_heard_nor_answered(tmp_path: Path) -> None:
-    async with running(tmp_path) as media, phones(0x21, 0x31, 0x41) as (alice, bob, stranger):
+    async with running(tmp_path) as media, phones(0x21, 0x31, 0x41) as (alice, bob, foreign_phone):
         to_alice, _ = await media.leg("alice", alice), await media.leg("bob", bob)
-        media.plane.route({"bob": ("alice",), "alice": ("bob",)})
-        # Before the phone has spoken, two packets of a stranger are not enough.
-        stranger.say(to_alice, 2)
+        media.client.route({"bob": ("alice",), "alice": ("bob",)})
+        # Before the phone has spoken, two unauthenticated packets are not enough.
+        foreign_phone.send_audio(to_alice, 2)
         async with humming((alice, to_alice)):
-            await bob.hears_sound(alice.hum)
+            await bob.hears_audio(alice.hum)
             for _ in range(10):
-                stranger.say(to_alice, 5)
+                foreign_phone.send_audio(to_alice, 5)
                 await bob.hears_more(1)
-        assert {packet.payload for packet in bob.got} <= fades(alice.hum)
-        assert stranger.read() == 0
-        assert (await media.told(m.FirstPacket, lambda fact: fact.leg == "alice")).source == alice.address
+        assert {packet.payload for packet in bob.received} <= fades(alice.hum)
+        assert foreign_phone.read() == 0
+        assert (await media.wait_fact(m.FirstPacket, lambda fact: fact.leg == "alice")).source == alice.address
 
 
 THIEF = b"\x51" * 160
 
 
 async def test_a_flood_at_one_port_is_not_heard_at_another(tmp_path: Path) -> None:
-    async with running(tmp_path) as media, phones(0x21, 0x31, 0x41) as (alice, bob, stranger):
+    async with running(tmp_path) as media, phones(0x21, 0x31, 0x41) as (alice, bob, foreign_phone):
         to_alice, to_bob = await media.leg("alice", alice), await media.leg("bob", bob)
-        to_nobody = (await media.plane.open_row("nobody")).port
-        media.plane.route({"bob": ("alice",)})
+        to_no_listener = (await media.client.open_row("empty")).port
+        media.client.route({"bob": ("alice",)})
         async with humming((alice, to_alice), (bob, to_bob)):
-            await bob.hears_sound(alice.hum)
-            await media.told(m.FirstPacket, lambda fact: fact.leg == "bob")
+            await bob.hears_audio(alice.hum)
+            await media.wait_fact(m.FirstPacket, lambda fact: fact.leg == "bob")
             for _ in range(20):
-                stranger.say(to_nobody, 100)
-                stranger.say(to_bob, 100)
+                foreign_phone.send_audio(to_no_listener, 100)
+                foreign_phone.send_audio(to_bob, 100)
                 await bob.hears_more(1)
-            await bob.hears_sound(alice.hum, after=bob.read())
-        assert {packet.payload for packet in bob.got} <= fades(alice.hum)
-        assert_one_stream(bob.got)
+            await bob.hears_audio(alice.hum, after=bob.read())
+        assert {packet.payload for packet in bob.received} <= fades(alice.hum)
+        assert_one_stream(bob.received)
 
 
 async def test_a_phone_that_moves_is_followed_when_its_sdp_moves(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21, 0x21, 0x31) as (desk, mobile, bob):
         port, _ = await media.leg("alice", desk), await media.leg("bob", bob)
-        media.plane.route({"bob": ("alice",), "alice": ("bob",)})
+        media.client.route({"bob": ("alice",), "alice": ("bob",)})
         async with humming((desk, port)):
-            await bob.hears_sound(desk.hum)
-        media.plane.describe_row("alice", remote=mobile.address)
-        await media.plane.applied()
+            await bob.hears_audio(desk.hum)
+        media.client.describe_row("alice", remote=mobile.address)
+        await media.client.applied()
         mark = desk.read()
         async with humming((mobile, port)):
             await mobile.hears_more(3)
-            await bob.hears_sound(mobile.hum, after=bob.read())
+            await bob.hears_audio(mobile.hum, after=bob.read())
         assert desk.read() == mark
         sources = [fact.source for fact in media.facts if isinstance(fact, m.FirstPacket) and fact.leg == "alice"]
         assert sources == [desk.address, mobile.address]
-        assert_one_stream(desk.got + mobile.got)
+        assert_one_stream(desk.received + mobile.received)
 
 
 async def test_a_phone_that_moves_is_followed_while_its_old_address_still_sends(tmp_path: Path) -> None:
-    """For as long as our answer is under way it cannot know; and what is behind it may never stop."""
+    """Until our answer arrives the phone cannot know of it, and its old stream may never stop."""
     async with running(tmp_path) as media, phones(0x21, 0x41, 0x31) as (desk, mobile, bob):
         port, to_bob = await media.leg("alice", desk), await media.leg("bob", bob)
-        media.plane.route({"bob": ("alice",), "alice": ("bob",)})
+        media.client.route({"bob": ("alice",), "alice": ("bob",)})
         async with humming((desk, port), (bob, to_bob)):
-            await bob.hears_sound(desk.hum)
-            media.plane.describe_row("alice", remote=mobile.address)
-            await media.plane.applied()
+            await bob.hears_audio(desk.hum)
+            media.client.describe_row("alice", remote=mobile.address)
+            await media.client.applied()
             await mobile.hears_more(10)
             mark = desk.read()
             async with humming((mobile, port)):
-                await bob.hears_sound(mobile.hum, after=bob.read())
-                await mobile.hears_sound(bob.hum, after=mobile.read())
+                await bob.hears_audio(mobile.hum, after=bob.read())
+                await mobile.hears_audio(bob.hum, after=mobile.read())
         assert desk.read() == mark
         sources = [fact.source for fact in media.facts if isinstance(fact, m.FirstPacket) and fact.leg == "alice"]
         assert sources == [desk.address, mobile.address]
@@ -160,10 +160,10 @@ async def test_a_phone_that_moves_is_followed_while_its_old_address_still_sends(
 async def test_a_muted_phone_is_not_replaced_by_an_unauthenticated_sender(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
         port, to_bob = await media.leg("alice", alice), await media.leg("bob", bob)
-        media.plane.route({"bob": ("alice",), "alice": ("bob",)})
+        media.client.route({"bob": ("alice",), "alice": ("bob",)})
         async with humming((bob, to_bob)):
-            alice.say(port)
-            await alice.hears_sound(bob.hum)
+            alice.send_audio(port)
+            await alice.hears_audio(bob.hum)
             await media.rows(lambda rows: not any(row.latched for row in rows if row.leg == "alice"))
             with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as thief:
                 thief.bind(("127.0.0.2", 0))
@@ -174,80 +174,80 @@ async def test_a_muted_phone_is_not_replaced_by_an_unauthenticated_sender(tmp_pa
                 with pytest.raises(BlockingIOError):
                     thief.recv(2000)
             async with humming((alice, port)):
-                await bob.hears_sound(alice.hum, after=bob.read())
-        assert THIEF not in {packet.payload for packet in bob.got}
+                await bob.hears_audio(alice.hum, after=bob.read())
+        assert THIEF not in {packet.payload for packet in bob.received}
 
 
 async def test_a_silent_phone_may_return_from_another_port(tmp_path: Path) -> None:
-    """After two seconds without a packet another port of the host that signals may be believed; it has to insist."""
+    """After two seconds without a packet another port of the signalling host may be latched; it has to insist."""
     async with running(tmp_path) as media, phones(0x21, 0x22, 0x31) as (alice, again, bob):
         port, _ = await media.leg("alice", alice), await media.leg("bob", bob)
-        media.plane.describe_row("alice", remote=alice.address, dtmf_payload_type=101, signalled_from="127.0.0.1")
-        media.plane.route({"bob": ("alice",)})
-        await media.plane.applied()
-        alice.say(port)
-        await media.told(m.FirstPacket, lambda fact: fact.leg == "alice")
+        media.client.describe_row("alice", remote=alice.address, dtmf_payload_type=101, signalled_from="127.0.0.1")
+        media.client.route({"bob": ("alice",)})
+        await media.client.applied()
+        alice.send_audio(port)
+        await media.wait_fact(m.FirstPacket, lambda fact: fact.leg == "alice")
         await media.rows(lambda rows: not any(row.latched for row in rows))
         await alice.hears_more(3)
         async with humming((again, port)):
-            await bob.hears_sound(again.hum)
+            await bob.hears_audio(again.hum)
             await again.hears_more(1)
 
 
 async def test_a_phone_whose_port_is_closed_disturbs_no_other_call(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21, 0x31, 0x41) as (alice, bob, carol):
         ports = [await media.leg(leg, phone) for leg, phone in zip("abc", (alice, bob, carol), strict=True)]
-        media.plane.route({"a": ("b",), "b": ("a",)})
+        media.client.route({"a": ("b",), "b": ("a",)})
         async with humming((alice, ports[0]), (bob, ports[1])):
-            carol.say(ports[2], 3)
-            await media.told(m.FirstPacket, lambda fact: fact.leg == "c")
+            carol.send_audio(ports[2], 3)
+            await media.wait_fact(m.FirstPacket, lambda fact: fact.leg == "c")
             carol.close()
-            await alice.hears_sound(bob.hum, after=alice.read() + 5)
-            await bob.hears_sound(alice.hum, after=bob.read() + 5)
-        assert_one_stream(alice.got)
+            await alice.hears_audio(bob.hum, after=alice.read() + 5)
+            await bob.hears_audio(alice.hum, after=bob.read() + 5)
+        assert_one_stream(alice.received)
 
 
 async def test_addresses_that_cannot_be_sent_to_are_refused(tmp_path: Path) -> None:
     async with running(tmp_path) as media:
-        await media.plane.open_row("alice")
+        await media.client.open_row("alice")
         bad = [("phone.example", 4000), ("", 1), ("::1", 4000), ("127.0.0.1", 65536), ("239.1.1.1", 4000)]
         for remote in bad:
-            media.plane.describe_row("alice", remote=remote)
+            media.client.describe_row("alice", remote=remote)
         for remote in (("0.0.0.0", 4000), ("127.0.0.1", 0)):
-            media.plane.describe_row("alice", remote=remote)
-        media.plane.play("alice", "t", "no such clip")
-        media.plane.play("nobody", "t", "no such clip")
-        media.plane.stop("nobody", "t")
-        media.plane.close_row("nobody")
-        media.plane.route({"nobody": None, "alice": ("nobody",)})
-        await media.plane.applied()
-        (row,) = await media.plane.rows()
+            media.client.describe_row("alice", remote=remote)
+        media.client.play("alice", "t", "no such clip")
+        media.client.play("unknown", "t", "no such clip")
+        media.client.stop("unknown", "t")
+        media.client.close_row("unknown")
+        media.client.route({"unknown": None, "alice": ("unknown",)})
+        await media.client.applied()
+        (row,) = await media.client.rows()
         assert row.remote is None
-        await media.told(m.RequestRefused, lambda fact: fact.leg == "nobody")
+        await media.wait_fact(m.RequestRefused, lambda fact: fact.leg == "unknown")
         refused = [(fact.leg, fact.command) for fact in media.facts if isinstance(fact, m.RequestRefused)]
-        assert refused == [("alice", "describe-row")] * len(bad) + [("alice", "play"), ("nobody", "play")]
+        assert refused == [("alice", "describe-row")] * len(bad) + [("alice", "play"), ("unknown", "play")]
 
 
 async def test_an_impossible_command_in_a_batch_does_not_stop_the_others(tmp_path: Path) -> None:
     """A clip that is missing must not leave a held party in the conversation."""
     async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
         to_alice, to_bob = await media.leg("alice", alice), await media.leg("bob", bob)
-        media.plane.route({"alice": ("bob",), "bob": ("alice",)})
+        media.client.route({"alice": ("bob",), "bob": ("alice",)})
         async with humming((alice, to_alice), (bob, to_bob)):
-            await bob.hears_sound(alice.hum)
-            with media.plane.batch():
-                media.plane.play("alice", "music", "gone")
-                media.plane.route({"alice": None, "bob": ()})
-            await media.plane.applied()
+            await bob.hears_audio(alice.hum)
+            with media.client.batch():
+                media.client.play("alice", "music", "gone")
+                media.client.route({"alice": None, "bob": ()})
+            await media.client.applied()
             mark = alice.read(), bob.read()
             await alice.hears_more(3)
             await bob.hears_more(3)
-        assert {packet.payload for packet in alice.got[mark[0] :] + bob.got[mark[1] :]} == {SILENT}
-        assert (await media.told(m.RequestRefused)).token == "music"
+        assert {packet.payload for packet in alice.received[mark[0] :] + bob.received[mark[1] :]} == {SILENT}
+        assert (await media.wait_fact(m.RequestRefused)).token == "music"
 
 
 async def test_invalid_messages_on_the_control_socket_end_its_connection(tmp_path: Path) -> None:
-    """Whoever talks nonsense is cut off; sound goes on, and the next control is served."""
+    """A control that sends invalid messages is disconnected; audio goes on, and the next control is served."""
     async with running(tmp_path) as media, phones(0x21) as (alice,):
         await media.leg("alice", alice)
         for text in (
@@ -270,4 +270,4 @@ async def test_invalid_messages_on_the_control_socket_end_its_connection(tmp_pat
         await media.rows(lambda rows: [row.leg for row in rows] == ["alice"])
         alice.read()
         await alice.hears_more(3)
-        assert_one_stream(alice.got)
+        assert_one_stream(alice.received)

@@ -27,13 +27,13 @@ def test_impossible_ports_are_refused(base: int, rows: int) -> None:
 
 
 class Taking:
-    """Rows taken and given back at moments of the test's own."""
+    """Rows acquired and released at times that the test sets."""
 
     def __init__(self, rows: int) -> None:
         self._ports = Ports(ip="127.0.0.1", base=free_ports(rows), rows=rows)
 
     def acquire(self, now: float) -> int:
-        """The row; its sockets are closed again. Raises: RowsFull."""
+        """Acquire a row and close its sockets. Raises: RowsFull."""
         pair = self._ports.acquire(now)
         pair.rtp.close()
         pair.rtcp.close()
@@ -64,7 +64,7 @@ def test_a_row_that_has_rested_is_taken_before_a_higher_one() -> None:
 
 
 def test_when_no_row_is_free_the_one_that_has_rested_longest_is_taken() -> None:
-    """So a burst of calls that are refused at once does not close the door for half a minute."""
+    """A burst of calls that are refused at once does not block new calls for half a minute."""
     rows = Taking(2)
     assert [rows.acquire(0.0), rows.acquire(0.0)] == [0, 1]
     rows.release(1, 1.0)

@@ -1,4 +1,4 @@
-"""The life of the media process: it outlives its control, not its supervisor, and says what it cannot do."""
+"""The life of the media process: it outlives its control, not its supervisor, and reports what it cannot do."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ MUSIC = b"".join(bytes([0x60 + k]) * 160 for k in range(5))
 
 @asynccontextmanager
 async def control(media: Media) -> AsyncIterator[Media]:
-    """Another control of the same process, until it goes away."""
-    plane = MediaClient(media.path)
-    other = Media(media.process, plane, media.path)
+    """Attach another control to the same process until it is cancelled."""
+    client = MediaClient(media.path)
+    other = Media(media.process, client, media.path)
     async with asyncio.TaskGroup() as tasks:
         background = [
-            tasks.create_task(plane.run(), name="media-client"),
+            tasks.create_task(client.run(), name="media-client"),
             tasks.create_task(other.collect(), name="media-facts"),
         ]
         async with asyncio.timeout(WAIT_S):
-            await plane.attached()
+            await client.attached()
         yield other
         for task in background:
             task.cancel()
@@ -66,45 +66,45 @@ async def alone(folder: Path, *given: str, rows: int = 8) -> AsyncIterator[Media
 
 
 async def ended(process: asyncio.subprocess.Process) -> tuple[int | None, str]:
-    """Wait for the process to end; its exit status, and what it said."""
+    """Wait for the process to end; return its exit status and its output."""
     async with asyncio.timeout(WAIT_S):
-        _, said = await process.communicate()
-    return process.returncode, said.decode()
+        _, output = await process.communicate()
+    return process.returncode, output.decode()
 
 
 async def test_audio_goes_on_while_control_is_away_and_the_next_one_takes_over(tmp_path: Path) -> None:
     async with alone(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
         async with control(media) as first:
             to_alice, to_bob = await first.leg("alice", alice), await first.leg("bob", bob)
-            await first.plane.put_clip("music", MUSIC)
-            with first.plane.batch():
-                first.plane.play("bob", "hold", "music", loops=0)
-                first.plane.play("alice", "short", "music", loops=6)
-                first.plane.route({"alice": ("bob",), "bob": None})
-            await first.told(m.RowAudioStarted)
+            await first.client.put_clip("music", MUSIC)
+            with first.client.batch():
+                first.client.play("bob", "hold", "music", loops=0)
+                first.client.play("alice", "short", "music", loops=6)
+                first.client.route({"alice": ("bob",), "bob": None})
+            await first.wait_fact(m.RowAudioStarted)
         async with humming((alice, to_alice), (bob, to_bob)):
-            await alice.hears_sound(bob.hum)
+            await alice.hears_audio(bob.hum)
             await alice.hears_more(30)
             mark = bob.read()
             async with control(media) as second:
-                attached = await second.told(m.ControlAttached)
+                attached = await second.wait_fact(m.ControlAttached)
                 assert [(row.leg, row.port, row.hears, row.playing) for row in attached.rows] == [
                     ("alice", to_alice, ("bob",), None),
                     ("bob", to_bob, None, "hold"),
                 ]
                 assert [row.latched for row in attached.rows] == [True, True]
-                # What happened meanwhile is told now.
-                await second.told(m.RowAudioEnded, lambda fact: fact.token == "short")
-                await second.told(m.FirstPacket, lambda fact: fact.leg == "bob")
+                # Facts from meanwhile are reported now.
+                await second.wait_fact(m.RowAudioEnded, lambda fact: fact.token == "short")
+                await second.wait_fact(m.FirstPacket, lambda fact: fact.leg == "bob")
                 # A row that is there is given again.
-                assert (await second.plane.open_row("bob")).port == to_bob
-                second.plane.close_row("alice")
+                assert (await second.client.open_row("bob")).port == to_bob
+                second.client.close_row("alice")
                 await second.rows(lambda rows: [row.leg for row in rows] == ["bob"])
                 await bob.hears_more(2)
-        heard = [packet.payload for packet in bob.got[mark:]]
+        heard = [packet.payload for packet in bob.received[mark:]]
         assert {payload[0] for payload in heard} <= set(range(0x60, 0x65))
-        assert_one_stream(bob.got)
-        assert_one_stream(alice.got)
+        assert_one_stream(bob.received)
+        assert_one_stream(alice.received)
 
 
 async def test_a_newer_control_replaces_an_older_one(tmp_path: Path) -> None:
@@ -114,19 +114,19 @@ async def test_a_newer_control_replaces_an_older_one(tmp_path: Path) -> None:
             async with asyncio.timeout(WAIT_S):
                 greeting = await reader.readexactly(m.LENGTHS.size)
                 assert m.LENGTHS.unpack(greeting)[0] > 0
-            await media.told(m.ControlDetached)
+            await media.wait_fact(m.ControlDetached)
         finally:
             writer.close()
         await media.rows(lambda rows: rows == ())
 
 
 async def test_without_a_process_commands_are_refused_and_requests_fail(tmp_path: Path) -> None:
-    plane = MediaClient(tmp_path / "nobody")
+    client = MediaClient(tmp_path / "missing")
     with pytest.raises(MediaUnavailable):
-        await plane.open_row("alice")
-    plane.play("alice", "t", "music")
-    plane.route({"alice": (), "bob": None})
-    facts = plane.facts()
+        await client.open_row("alice")
+    client.play("alice", "t", "music")
+    client.route({"alice": (), "bob": None})
+    facts = client.facts()
     refused = [await anext(facts) for _ in range(3)]
     assert [(fact.leg, fact.command, fact.token) for fact in refused if isinstance(fact, m.RequestRefused)] == [
         ("alice", "play", "t"),
@@ -137,17 +137,17 @@ async def test_without_a_process_commands_are_refused_and_requests_fail(tmp_path
 
 async def test_a_process_that_dies_is_reported_and_its_successor_begins_empty(tmp_path: Path) -> None:
     async with running(tmp_path) as media:
-        await media.plane.open_row("alice")
+        await media.client.open_row("alice")
         media.process.kill()
         await media.process.wait()
-        await media.told(m.ControlDetached)
+        await media.wait_fact(m.ControlDetached)
         with pytest.raises(MediaUnavailable):
-            await media.plane.rows()
+            await media.client.rows()
         successor = await start(path=media.path)
         try:
             async with asyncio.timeout(WAIT_S):
-                await media.plane.attached()
-            assert await media.plane.rows() == ()
+                await media.client.attached()
+            assert await media.client.rows() == ()
         finally:
             successor.terminate()
             await ended(successor)
@@ -160,11 +160,11 @@ async def test_the_process_ends_by_sigterm_not_by_sigint_and_sends_bye(tmp_path:
             reports.settimeout(WAIT_S)
             host, port = reports.getsockname()
             async with control(media) as first:
-                await first.plane.open_row("alice")
-                first.plane.describe_row("alice", remote=(host, port - 1))
-                await first.plane.applied()
+                await first.client.open_row("alice")
+                first.client.describe_row("alice", remote=(host, port - 1))
+                await first.client.applied()
                 media.process.send_signal(signal.SIGINT)
-                assert len(await first.plane.rows()) == 1
+                assert len(await first.client.rows()) == 1
                 media.process.send_signal(signal.SIGTERM)
                 status, _ = await ended(media.process)
             assert status == 0
@@ -179,7 +179,7 @@ async def test_the_process_ends_with_its_supervisor(tmp_path: Path) -> None:
         process = await start("--supervisor", str(supervisor.pid), path=tmp_path / "media")
         media = Media(process, MediaClient(tmp_path / "media"), tmp_path / "media")
         async with control(media) as first:
-            assert await first.plane.rows() == ()
+            assert await first.client.rows() == ()
             supervisor.kill()
             status, _ = await ended(process)
         assert status == 0
@@ -202,16 +202,16 @@ async def test_the_process_ends_with_its_supervisor(tmp_path: Path) -> None:
 async def test_the_process_refuses_to_start_with_impossible_options(
     tmp_path: Path, given: tuple[str, ...], why: str
 ) -> None:
-    status, said = await ended(await start(*given, path=tmp_path / "media"))
+    status, output = await ended(await start(*given, path=tmp_path / "media"))
     assert status == 2
-    assert why in said
+    assert why in output
 
 
 async def test_two_processes_do_not_share_a_socket(tmp_path: Path) -> None:
     async with running(tmp_path) as media:
-        status, said = await ended(await start(path=media.path))
+        status, output = await ended(await start(path=media.path))
         assert status == 2
-        assert "taken" in said
+        assert "taken" in output
         await media.rows(lambda rows: rows == ())
 
 
@@ -220,7 +220,7 @@ async def test_the_socket_of_a_dead_process_is_replaced(tmp_path: Path) -> None:
     left.close()
     async with running(tmp_path) as media:
         assert (tmp_path / "media").stat().st_mode & 0o777 == 0o600
-        assert await media.plane.rows() == ()
+        assert await media.client.rows() == ()
 
 
 async def test_a_low_limit_on_open_files_is_raised_or_reported(tmp_path: Path) -> None:
@@ -228,16 +228,16 @@ async def test_a_low_limit_on_open_files_is_raised_or_reported(tmp_path: Path) -
     soft_only = ("sh", "-c", 'ulimit -S -n 70; exec "$@"', "sh")
     assert hard == resource.RLIM_INFINITY or hard >= 124
     async with running(tmp_path, rows=20, under=soft_only) as media:
-        assert (await media.told(m.ControlAttached)).capacity == 20
+        assert (await media.wait_fact(m.ControlAttached)).capacity == 20
         for k in range(20):
-            await media.plane.open_row(str(k))
+            await media.client.open_row(str(k))
     hard_too = ("sh", "-c", 'ulimit -n 73; exec "$@"', "sh")
     async with running(tmp_path, rows=20, under=hard_too) as media:
-        assert (await media.told(m.ControlAttached)).capacity == 3
+        assert (await media.wait_fact(m.ControlAttached)).capacity == 3
         for k in range(3):
-            await media.plane.open_row(str(k))
+            await media.client.open_row(str(k))
         with pytest.raises(RowsFull):
-            await media.plane.open_row("one more")
+            await media.client.open_row("one more")
         assert media.process.stderr is not None
         async with asyncio.timeout(WAIT_S):
             assert b"rows=3 of 20" in await media.process.stderr.readline()
@@ -248,28 +248,28 @@ async def test_ports_rest_after_use_and_occupied_ones_are_skipped(tmp_path: Path
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
         other.bind(("127.0.0.1", base + 3))
         async with running(tmp_path, "--base", str(base), rows=4) as media:
-            ports = [(await media.plane.open_row(str(k))).port for k in range(2)]
+            ports = [(await media.client.open_row(str(k))).port for k in range(2)]
             assert ports == [base, base + 4]
-            media.plane.close_row("0")
-            assert (await media.plane.open_row("2")).port == base + 6
+            media.client.close_row("0")
+            assert (await media.client.open_row("2")).port == base + 6
     async with running(tmp_path, "--base", str(base), "--rest", "0", rows=4) as media:
         for k in range(10):
-            assert (await media.plane.open_row(str(k))).port == base
-            media.plane.close_row(str(k))
+            assert (await media.client.open_row(str(k))).port == base
+            media.client.close_row(str(k))
 
 
 async def test_clips_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     async with running(tmp_path, "--clip-frames", "500") as media:
-        await media.plane.put_clip("a", b"\x55" * 160 * 300)
+        await media.client.put_clip("a", b"\x55" * 160 * 300)
         with pytest.raises(MediaRefused):
-            await media.plane.put_clip("b", b"\x55" * 160 * 501)
-        assert await media.plane.has_clip("a")
-        await media.plane.put_clip("c", b"\x55" * 160 * 300)
-        assert not await media.plane.has_clip("a")
+            await media.client.put_clip("b", b"\x55" * 160 * 501)
+        assert await media.client.has_clip("a")
+        await media.client.put_clip("c", b"\x55" * 160 * 300)
+        assert not await media.client.has_clip("a")
 
 
 async def test_missed_ticks_are_skipped_and_reported(tmp_path: Path) -> None:
-    """Stopped for a moment, it goes on with the next packet, later in time: no burst, no hole."""
+    """After a stop it continues with the next packet, later in time: no burst, no gap."""
     async with running(tmp_path) as media, phones(0x21) as (alice,):
         await media.leg("alice", alice)
         await alice.hears_more(5)
@@ -278,10 +278,10 @@ async def test_missed_ticks_are_skipped_and_reported(tmp_path: Path) -> None:
         # The length of the stop decides how many ticks are left out; that any are decides the test.
         await asyncio.sleep(0.3)
         media.process.send_signal(signal.SIGCONT)
-        skipped = await media.told(m.TicksSkipped)
+        skipped = await media.wait_fact(m.TicksSkipped)
         await alice.hears_more(5)
-        assert_one_stream(alice.got)
-        moved = [after.timestamp - before.timestamp for before, after in pairwise(alice.got)]
+        assert_one_stream(alice.received)
+        moved = [after.timestamp - before.timestamp for before, after in pairwise(alice.received)]
         assert 160 * (1 + skipped.count) in [move % 2**32 for move in moved[mark - 2 :]]
 
 
@@ -293,36 +293,36 @@ async def test_traffic_is_reported_to_control_and_to_the_party(tmp_path: Path) -
             to_alice, _ = await media.leg("alice", alice), await media.leg("bob", bob)
             # RTCP that names its own port is answered there, not beside the RTP port.
             receiver_report = struct.pack("!BBHI", 0x81, 201, 7, 7)
-            alice.say(to_alice, 2)
+            alice.send_audio(to_alice, 2)
             alice.sent += 3
-            alice.say(to_alice)
+            alice.send_audio(to_alice)
             (row, _) = await media.rows(lambda rows: rows[0].packets_received == 3)
             await alice.hears_more(1)
-            block = struct.pack("!IIIIII", alice.got[0].ssrc, 4, 0, 80, 0, 0)
+            block = struct.pack("!IIIIII", alice.received[0].ssrc, 4, 0, 80, 0, 0)
             reports.sendto(receiver_report + block, ("127.0.0.1", to_alice + 1))
-            statistics = await media.told(
+            statistics = await media.wait_fact(
                 m.Statistics, lambda fact: fact.leg == "alice" and fact.reported_lost is not None
             )
             assert (statistics.packets_received, statistics.packets_lost) == (3, 3)
             assert (statistics.reported_lost, statistics.reported_jitter_ms) == (4, 10.0)
-            await media.told(m.Load)
+            await media.wait_fact(m.Load)
             loop = asyncio.get_running_loop()
             async with asyncio.timeout(WAIT_S):
                 report = await loop.sock_recv(reports, 1500)
-            assert struct.unpack_from("!BBHI", report) == (0x81, 200, 12, alice.got[0].ssrc)
+            assert struct.unpack_from("!BBHI", report) == (0x81, 200, 12, alice.received[0].ssrc)
             assert struct.unpack_from("!I", report, 28) == (7,)
             assert row.port == to_alice
 
 
 async def test_a_silent_party_is_reported(tmp_path: Path) -> None:
-    """Again and again: one that may speak and does not, and one that may not; not one of which nothing was agreed."""
+    """It is reported again and again, whether it may send or not, but not if nothing was agreed."""
     async with running(tmp_path, "--silence", "0.5") as media, phones(0x21, 0x31) as (alice, bob):
         await media.leg("alice", alice)
-        await media.plane.open_row("bob")
-        media.plane.describe_row("bob", remote=bob.address, receive=False)
-        await media.plane.open_row("carol")
-        await media.told(m.RtpSilent, lambda fact: fact.leg == "alice" and fact.silent_s >= 3)
-        await media.told(m.RtpSilent, lambda fact: fact.leg == "bob" and fact.silent_s >= 3)
+        await media.client.open_row("bob")
+        media.client.describe_row("bob", remote=bob.address, receive=False)
+        await media.client.open_row("carol")
+        await media.wait_fact(m.RtpSilent, lambda fact: fact.leg == "alice" and fact.silent_s >= 3)
+        await media.wait_fact(m.RtpSilent, lambda fact: fact.leg == "bob" and fact.silent_s >= 3)
         assert not [fact for fact in media.facts if isinstance(fact, m.RtpSilent) and fact.leg == "carol"]
 
 
@@ -332,18 +332,18 @@ async def test_a_party_that_suppresses_silence_is_alive_while_its_reports_arrive
         each = {"alice": alice, "bob": bob, "carol": carol}
         ports = {name: await media.leg(name, phone) for name, phone in each.items()}
         for name, phone in each.items():
-            phone.say(ports[name], 3)
+            phone.send_audio(ports[name], 3)
         report = struct.pack("!BBHI", 0x80, rtcp.RECEIVER_REPORT, 1, 7)
         for _ in range(12):
             alice.send(rtp(alice.sent, b"\x40", payload_type=13), ports["alice"])
             alice.sent += 1
             bob.send(report, ports["bob"] + 1)
             await alice.hears_more(10)
-        alice.say(ports["alice"], 3)
+        alice.send_audio(ports["alice"], 3)
         await alice.hears_more(3)
-        await media.told(m.RtpSilent, lambda fact: fact.leg == "carol" and fact.silent_s >= 2)
+        await media.wait_fact(m.RtpSilent, lambda fact: fact.leg == "carol" and fact.silent_s >= 2)
         silent = {fact.leg for fact in media.facts if isinstance(fact, m.RtpSilent)}
         assert silent == {"carol"}
-        media.plane.close_row("alice")
-        last = await media.told(m.Statistics, lambda fact: fact.leg == "alice" and fact.final)
+        media.client.close_row("alice")
+        last = await media.wait_fact(m.Statistics, lambda fact: fact.leg == "alice" and fact.final)
         assert (last.packets_received, last.packets_lost, last.packets_refused) == (18, 0, 0)

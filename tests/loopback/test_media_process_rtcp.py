@@ -1,4 +1,4 @@
-"""RTCP is read once a tick; what is told of it is as of when it came."""
+"""RTCP is read once a tick; its figures refer to the time it arrived."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ ROW, OURS, THEIRS = 3, 7, 9
 
 
 def answer(*, lsr: int) -> bytes:
-    """A receiver report of their ear on our stream, given out at once."""
+    """Send a receiver report on our stream at once."""
     block = struct.pack("!IIIIII", OURS, 0, 1, 0, lsr, 0)
     return struct.pack("!BBHI", 0x81, RECEIVER_REPORT, 7, THEIRS) + block
 
 
 def ends_when_it_comes(rtcp_sockets: RtcpSockets, party: socket.socket, ours: socket.socket) -> bool:
-    """Whether the round trip of an answer that waits to be read is over before that."""
+    """Return whether the round trip of an answer that waits to be read ends when it arrives."""
     asked = time.time()
     party.sendto(answer(lsr=ntp(asked) >> 16 & 0xFFFF_FFFF), ours.getsockname())
     answered = time.time()
@@ -41,7 +41,7 @@ def test_a_round_trip_ends_when_the_answer_arrives_not_when_it_is_read() -> None
         ours.setblocking(False)
         rtcp_sockets.open(ROW, ours, ssrc=OURS)
         try:
-            # The system begins to note times a moment after it is told to.
+            # The system begins to note times a moment after the option is set.
             assert any(ends_when_it_comes(rtcp_sockets, party, ours) for _ in range(20))
             assert rtcp_sockets.readable() == []
         finally:
@@ -57,10 +57,10 @@ def test_unauthenticated_rtcp_hides_no_report_and_is_not_read_for_ever() -> None
         ours.setblocking(False)
         rtcp_sockets.open(ROW, ours, ssrc=OURS)
         try:
-            with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as stranger:
-                stranger.bind(("127.0.0.2", 0))
+            with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as foreign_phone:
+                foreign_phone.bind(("127.0.0.2", 0))
                 for _ in range(50):
-                    stranger.sendto(answer(lsr=0), ours.getsockname())
+                    foreign_phone.sendto(answer(lsr=0), ours.getsockname())
             party.sendto(answer(lsr=0), ours.getsockname())
             remote = ("127.0.0.1", 1)
             assert rtcp_sockets.receive(ROW, remote=remote, now=5.0, max_skipped=29) == 29

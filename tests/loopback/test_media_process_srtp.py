@@ -1,4 +1,4 @@
-"""Sealed legs through the real media process: tone in, tone out, and nothing plain in between."""
+"""Encrypted legs through the real media process: audio in, audio out, and nothing plain in between."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tests.loopback.media_process import Media, Packet, Phone, assert_one_stream
 THEIRS, OURS, OTHER = bytes(range(30)), bytes(range(30, 60)), bytes(range(60, 90))
 
 
-class SealedPhone(Phone):
-    """A phone whose packets are sealed."""
+class EncryptedPhone(Phone):
+    """A phone whose packets are encrypted."""
 
     def __init__(self, hum: int, keys: SrtpKeys, *, host: str = "127.0.0.1") -> None:
         super().__init__(hum, host=host)
@@ -28,7 +28,7 @@ class SealedPhone(Phone):
     def send_plain(self, data: bytes, port: int) -> None:
         super().send(data, port)
 
-    def take(self, data: bytes) -> Packet | None:
+    def decode(self, data: bytes) -> Packet | None:
         opened = self.srtp.unprotect(data)
         if opened is None:
             self.unreadable += 1
@@ -36,113 +36,113 @@ class SealedPhone(Phone):
         return packet(opened)
 
 
-async def sealed_leg(media: Media, leg: str, phone: Phone, keys: SrtpKeys) -> int:
-    address = await media.plane.open_row(leg)
-    media.plane.describe_row(leg, remote=phone.address, dtmf_payload_type=101, srtp=keys)
-    await media.plane.applied()
+async def encrypted_leg(media: Media, leg: str, phone: Phone, keys: SrtpKeys) -> int:
+    address = await media.client.open_row(leg)
+    media.client.describe_row(leg, remote=phone.address, dtmf_payload_type=101, srtp=keys)
+    await media.client.applied()
     return address.port
 
 
 async def test_an_encrypted_leg_and_a_plain_one_hear_each_other(tmp_path: Path) -> None:
     keys = SrtpKeys(send=THEIRS, receive=OURS)
-    alice = SealedPhone(0x21, SrtpKeys(send=OURS, receive=THEIRS))
+    alice = EncryptedPhone(0x21, SrtpKeys(send=OURS, receive=THEIRS))
     async with running(tmp_path) as media, phones(0x31) as (bob,):
-        to_alice = await sealed_leg(media, "alice", alice, keys)
+        to_alice = await encrypted_leg(media, "alice", alice, keys)
         to_bob = await media.leg("bob", bob)
-        media.plane.route({"alice": ("bob",), "bob": ("alice",)})
+        media.client.route({"alice": ("bob",), "bob": ("alice",)})
         for _ in range(30):
-            alice.say(to_alice)
-            bob.say(to_bob)
+            alice.send_audio(to_alice)
+            bob.send_audio(to_bob)
             await bob.hears_more(1)
-        await alice.hears_sound(bob.hum)
-        await bob.hears_sound(alice.hum)
+        await alice.hears_audio(bob.hum)
+        await bob.hears_audio(alice.hum)
         # The same keys in a new description change nothing; the rollover counter and the window go on.
-        media.plane.describe_row("alice", remote=alice.address, dtmf_payload_type=101, srtp=keys)
-        await media.plane.applied()
+        media.client.describe_row("alice", remote=alice.address, dtmf_payload_type=101, srtp=keys)
+        await media.client.applied()
         mark = bob.read()
         for _ in range(10):
-            alice.say(to_alice)
+            alice.send_audio(to_alice)
             await bob.hears_more(1)
-        await bob.hears_sound(alice.hum, after=mark)
+        await bob.hears_audio(alice.hum, after=mark)
         assert alice.unreadable == 0
-        assert_one_stream(alice.got)
-        (row, _) = await media.plane.rows()
+        assert_one_stream(alice.received)
+        (row, _) = await media.client.rows()
         assert row.srtp == "AES_CM_128_HMAC_SHA1_80"
     alice.close()
 
 
 async def test_new_keys_apply_from_the_next_packet(tmp_path: Path) -> None:
-    """Whatever was kept of the old ones from tick to tick: they open and seal nothing more."""
-    alice = SealedPhone(0x21, SrtpKeys(send=OURS, receive=THEIRS))
+    """Batches of the old keys that were kept from tick to tick encrypt and decrypt nothing more."""
+    alice = EncryptedPhone(0x21, SrtpKeys(send=OURS, receive=THEIRS))
     async with running(tmp_path) as media, phones(0x31) as (bob,):
-        to_alice = await sealed_leg(media, "alice", alice, SrtpKeys(send=THEIRS, receive=OURS))
+        to_alice = await encrypted_leg(media, "alice", alice, SrtpKeys(send=THEIRS, receive=OURS))
         to_bob = await media.leg("bob", bob)
-        media.plane.route({"alice": ("bob",), "bob": ("alice",)})
+        media.client.route({"alice": ("bob",), "bob": ("alice",)})
         for old, new in ((OURS, OTHER), (OTHER, OURS)):
             mark = bob.read()
             for _ in range(10):
-                alice.say(to_alice)
-                bob.say(to_bob)
+                alice.send_audio(to_alice)
+                bob.send_audio(to_bob)
                 await bob.hears_more(1)
-            await bob.hears_sound(alice.hum, after=mark)
-            await alice.hears_sound(bob.hum)
+            await bob.hears_audio(alice.hum, after=mark)
+            await alice.hears_audio(bob.hum)
             keys = SrtpKeys(send=new, receive=new)
-            media.plane.describe_row("alice", remote=alice.address, dtmf_payload_type=101, srtp=keys)
-            await media.plane.applied()
-            (before, _) = await media.plane.rows()
-            # What was on its way is over; what is sealed with the old key is nobody's.
+            media.client.describe_row("alice", remote=alice.address, dtmf_payload_type=101, srtp=keys)
+            await media.client.applied()
+            (before, _) = await media.client.rows()
+            # Packets that were on their way have arrived; those encrypted with the old key are refused.
             await bob.hears_more(10)
             mark = bob.read()
             for _ in range(10):
-                alice.say(to_alice)
+                alice.send_audio(to_alice)
                 await bob.hears_more(1)
-            assert {each.payload for each in bob.got[mark:]} == {b"\xff" * 160}, old
-            (after, _) = await media.plane.rows()
+            assert {each.payload for each in bob.received[mark:]} == {b"\xff" * 160}, old
+            (after, _) = await media.client.rows()
             assert after.packets_received == before.packets_received
             alice.srtp = SrtpSession(keys)
-            alice.got.clear()
+            alice.received.clear()
     alice.close()
 
 
 async def test_plain_and_forged_packets_of_an_encrypted_leg_are_refused(tmp_path: Path) -> None:
     keys = SrtpKeys(send=THEIRS, receive=OURS)
-    alice = SealedPhone(0x21, SrtpKeys(send=OURS, receive=THEIRS))
-    forger = SealedPhone(0x41, SrtpKeys(send=OTHER, receive=THEIRS))
+    alice = EncryptedPhone(0x21, SrtpKeys(send=OURS, receive=THEIRS))
+    forger = EncryptedPhone(0x41, SrtpKeys(send=OTHER, receive=THEIRS))
     async with running(tmp_path) as media, phones(0x31) as (bob,):
-        to_alice = await sealed_leg(media, "alice", alice, keys)
+        to_alice = await encrypted_leg(media, "alice", alice, keys)
         await media.leg("bob", bob)
-        media.plane.route({"bob": ("alice",)})
+        media.client.route({"bob": ("alice",)})
         for k in range(20):
             alice.send_plain(rtp(k, b"\x41" * 160), to_alice)
-            forger.say(to_alice)
+            forger.send_audio(to_alice)
             await bob.hears_more(1)
-        (row, _) = await media.plane.rows()
+        (row, _) = await media.client.rows()
         assert (row.packets_received, row.latched) == (0, False)
-        # A key is pressed, sealed like the rest.
+        # A digit is pressed, encrypted like the rest.
         alice.send(struct.pack("!BBHII", 0x80, 128 | 101, 0, 0, 7) + bytes([5, 0x80, 0, 160]), to_alice)
-        assert (await media.told(m.RowDigitPressed)).digit == "5"
-        assert {each.payload for each in bob.got} == {b"\xff" * 160}
+        assert (await media.wait_fact(m.RowDigitPressed)).digit == "5"
+        assert {each.payload for each in bob.received} == {b"\xff" * 160}
     alice.close()
     forger.close()
 
 
 async def test_a_key_opens_no_other_address_unless_that_is_set(tmp_path: Path) -> None:
-    """Copies of packets open as well as the packets: who sends them may be anybody."""
+    """Copies of packets decrypt as well as the packets: their sender may be anyone."""
     keys = SrtpKeys(send=THEIRS, receive=OURS)
-    alice = SealedPhone(0x21, SrtpKeys(send=OURS, receive=THEIRS))
-    elsewhere = SealedPhone(0x22, SrtpKeys(send=OURS, receive=THEIRS), host="127.0.0.9")
+    alice = EncryptedPhone(0x21, SrtpKeys(send=OURS, receive=THEIRS))
+    elsewhere = EncryptedPhone(0x22, SrtpKeys(send=OURS, receive=THEIRS), host="127.0.0.9")
     async with running(tmp_path) as media, phones(0x31) as (bob,):
-        to_alice, to_bob = await sealed_leg(media, "alice", alice, keys), await media.leg("bob", bob)
-        media.plane.route({"bob": ("alice",), "alice": ("bob",)})
+        to_alice, to_bob = await encrypted_leg(media, "alice", alice, keys), await media.leg("bob", bob)
+        media.client.route({"bob": ("alice",), "alice": ("bob",)})
         async with humming((bob, to_bob)):
             for _ in range(20):
-                elsewhere.say(to_alice)
+                elsewhere.send_audio(to_alice)
                 await bob.hears_more(1)
-            assert (elsewhere.read(), {each.payload for each in bob.got}) == (0, {b"\xff" * 160})
-            media.plane.describe_row("alice", remote=alice.address, dtmf_payload_type=101, srtp=keys, rtp_source="any")
-            await media.plane.applied()
+            assert (elsewhere.read(), {each.payload for each in bob.received}) == (0, {b"\xff" * 160})
+            media.client.describe_row("alice", remote=alice.address, dtmf_payload_type=101, srtp=keys, rtp_source="any")
+            await media.client.applied()
             for _ in range(5):
-                elsewhere.say(to_alice)
+                elsewhere.send_audio(to_alice)
                 await bob.hears_more(1)
             await elsewhere.hears_more(1)
     alice.close()
@@ -151,32 +151,32 @@ async def test_a_key_opens_no_other_address_unless_that_is_set(tmp_path: Path) -
 
 async def test_rtcp_is_encrypted_both_ways(tmp_path: Path) -> None:
     keys = SrtpKeys(send=THEIRS, receive=OURS, profile="AES_CM_128_HMAC_SHA1_32")
-    alice = SealedPhone(0x21, SrtpKeys(send=OURS, receive=THEIRS, profile="AES_CM_128_HMAC_SHA1_32"))
+    alice = EncryptedPhone(0x21, SrtpKeys(send=OURS, receive=THEIRS, profile="AES_CM_128_HMAC_SHA1_32"))
     async with running(tmp_path) as media:
-        port = await sealed_leg(media, "alice", alice, keys)
+        port = await encrypted_leg(media, "alice", alice, keys)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as reports:
             reports.bind(("127.0.0.1", 0))
             reports.settimeout(0)
-            alice.say(port)
+            alice.send_audio(port)
             await alice.hears_more(1)
-            ssrc = alice.got[0].ssrc
+            ssrc = alice.received[0].ssrc
 
             def view(lost: int) -> bytes:
                 return struct.pack("!BBHI", 0x81, 201, 7, 7) + struct.pack("!IIIIII", ssrc, lost, 0, 80, 0, 0)
 
             reports.sendto(alice.srtp.protect_rtcp(view(3)), ("127.0.0.1", port + 1))
-            # Nobody believes what is not sealed, before or after.
+            # Packets that are not encrypted are refused, before and after.
             reports.sendto(view(99), ("127.0.0.1", port + 1))
             # Reports are read ten times a second, several packets at a time.
             await alice.hears_more(25)
-            media.plane.close_row("alice")
-            told = await media.told(m.Statistics, lambda fact: fact.final)
+            media.client.close_row("alice")
+            told = await media.wait_fact(m.Statistics, lambda fact: fact.final)
             assert (told.reported_lost, told.reported_jitter_ms) == (3, 10.0)
             data = reports.recv(2000)
             opened = alice.srtp.unprotect_rtcp(data)
             assert opened is not None
             assert b"holdfast" in opened
-            assert b"holdfast" not in data, "our reports are sealed, the last one too"
+            assert b"holdfast" not in data, "our reports are encrypted, the last one too"
             assert rtcp.parse(opened, our_ssrc=7) is not None
     alice.close()
 
@@ -184,18 +184,18 @@ async def test_rtcp_is_encrypted_both_ways(tmp_path: Path) -> None:
 async def test_a_key_of_the_wrong_length_is_refused_and_changes_nothing(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x31) as (bob,):
         await media.leg("bob", bob)
-        media.plane.describe_row("bob", remote=bob.address, srtp=SrtpKeys(send=THEIRS[:28], receive=OURS))
-        refused = await media.told(m.RequestRefused)
+        media.client.describe_row("bob", remote=bob.address, srtp=SrtpKeys(send=THEIRS[:28], receive=OURS))
+        refused = await media.wait_fact(m.RequestRefused)
         assert "28 bytes" in refused.message
         await bob.hears_more(2)
 
 
 async def test_an_encrypted_leg_that_cannot_be_reached_ends_no_other_audio(tmp_path: Path) -> None:
-    """The system takes none of its packets: no number is sealed twice, which the cipher would not do."""
+    """The system takes none of its packets: no number is encrypted twice, which the cipher would refuse."""
     keys = SrtpKeys(send=THEIRS, receive=OURS)
     async with running(tmp_path) as media, phones(0x31) as (bob,):
-        await media.plane.open_row("alice")
-        media.plane.describe_row("alice", remote=("192.0.2.1", 4000), dtmf_payload_type=101, srtp=keys)
+        await media.client.open_row("alice")
+        media.client.describe_row("alice", remote=("192.0.2.1", 4000), dtmf_payload_type=101, srtp=keys)
         await media.leg("bob", bob)
         await bob.hears_more(20)
-        assert {row.leg for row in await media.plane.rows()} == {"alice", "bob"}
+        assert {row.leg for row in await media.client.rows()} == {"alice", "bob"}

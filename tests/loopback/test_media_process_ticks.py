@@ -1,4 +1,4 @@
-"""The media plane tick by tick, in this process, its clock in the test's hand: real sockets, and nothing waits."""
+"""The media server tick by tick in this process, with a clock that the test sets, real sockets and no waiting."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ F = TypeVar("F")
 
 
 class Bench:
-    """A plane with phones. Whatever they send is there when the next tick begins."""
+    """A media server with phones. Packets they send have arrived when the next tick begins."""
 
     def __init__(self) -> None:
         self.now = 1000.0
         self.facts: list[m.Fact] = []
         self._facts = FactQueue(limit=1000)
         self.ports = Ports(ip="127.0.0.1", base=free_ports(ROWS), rows=ROWS, rest_s=0.0)
-        self.plane = MediaServer(ports=self.ports, clip_frames=100, facts=self._facts, make_io=PlainSockets)
+        self.server = MediaServer(ports=self.ports, clip_frames=100, facts=self._facts, make_io=PlainSockets)
         self._phones = ExitStack()
 
     def close(self) -> None:
-        self.plane.close(self.now)
+        self.server.close(self.now)
         self._phones.close()
 
     def phone(self, hum: int) -> Phone:
@@ -53,12 +53,12 @@ class Bench:
         return phone
 
     def opened(self, leg: str) -> m.RowOpened:
-        told = self.plane.handle(m.OpenRow(number=1, leg=leg), b"", self.now)
-        assert isinstance(told, m.RowOpened)
-        return told
+        posted = self.server.handle(m.OpenRow(number=1, leg=leg), b"", self.now)
+        assert isinstance(posted, m.RowOpened)
+        return posted
 
     def leg(self, leg: str, phone: Phone, *, send: bool = True, receive: bool = True, events: bool = True) -> int:
-        """A leg for a phone; the port its packets go to."""
+        """Open a leg for a phone; return the port its packets go to."""
         port = self.opened(leg).port
         self.ask(self.described(leg, phone, send=send, receive=receive, events=events))
         return port
@@ -79,23 +79,23 @@ class Bench:
         )
 
     def ask(self, *commands: m.Command) -> None:
-        assert self.plane.handle(m.RequestBatch(number=2, commands=commands), b"", self.now) == m.Done(number=2)
+        assert self.server.handle(m.RequestBatch(number=2, commands=commands), b"", self.now) == m.Done(number=2)
 
     def clip(self, name: str, code: int, frames: int = 50) -> None:
-        sound = bytes([code]) * 160 * frames
-        put = m.PutClip(number=3, clip_id=name, total=len(sound), offset=0)
-        assert self.plane.handle(put, sound, self.now) == m.Done(number=3)
+        audio = bytes([code]) * 160 * frames
+        put = m.PutClip(number=3, clip_id=name, total=len(audio), offset=0)
+        assert self.server.handle(put, audio, self.now) == m.Done(number=3)
 
     def tick(self, count: int = 1) -> None:
         for _ in range(count):
-            self.plane.receive(self.now)
-            self.plane.tick(skipped=0)
-            self.plane.after_tick(self.now)
+            self.server.receive(self.now)
+            self.server.tick(skipped=0)
+            self.server.after_tick(self.now)
             self.now += TICK_S
             while (fact := self._facts.pop()) is not None:
                 self.facts.append(fact)
 
-    def told(self, kind: type[F]) -> list[F]:
+    def posted(self, kind: type[F]) -> list[F]:
         return [fact for fact in self.facts if isinstance(fact, kind)]
 
 
@@ -112,7 +112,7 @@ def route(**hears: tuple[str, ...] | None) -> m.RouteRows:
 
 def heard(phone: Phone, since: int = 0) -> set[bytes]:
     phone.read()
-    return {each.payload for each in phone.got[since:]}
+    return {each.payload for each in phone.received[since:]}
 
 
 def test_stopping_a_replaced_clip_stops_nothing(bench: Bench) -> None:
@@ -124,11 +124,11 @@ def test_stopping_a_replaced_clip_stops_nothing(bench: Bench) -> None:
     bench.ask(m.StopClip(leg="bob", token="one"))
     bench.tick(3)
     assert heard(bob) == {bytes([0x61]) * 160}
-    assert [fact.token for fact in bench.told(m.RowAudioStarted)] == ["two"]
+    assert [fact.token for fact in bench.posted(m.RowAudioStarted)] == ["two"]
     bench.ask(m.StopClip(leg="bob", token="two"))
     bench.tick(3)
     assert heard(bob, since=3) == {SILENT}
-    assert bench.told(m.RowAudioEnded) == []
+    assert bench.posted(m.RowAudioEnded) == []
 
 
 def test_a_leg_that_was_routed_before_it_opened_is_heard_once_it_is_open(bench: Bench) -> None:
@@ -138,7 +138,7 @@ def test_a_leg_that_was_routed_before_it_opened_is_heard_once_it_is_open(bench: 
     bench.tick(2)
     to_alice = bench.leg("alice", alice)
     for _ in range(5):
-        alice.say(to_alice)
+        alice.send_audio(to_alice)
         bench.tick()
     assert heard(bob) == {SILENT, alice.hum}
 
@@ -149,7 +149,7 @@ def test_the_next_leg_of_a_row_is_not_heard_by_earlier_listeners(bench: Bench) -
     to_alice = bench.leg("alice", alice)
     bench.ask(route(bob=("alice",)))
     for _ in range(5):
-        alice.say(to_alice)
+        alice.send_audio(to_alice)
         bench.tick()
     assert alice.hum in heard(bob)
     bench.ask(m.CloseRow(leg="alice"))
@@ -157,7 +157,7 @@ def test_the_next_leg_of_a_row_is_not_heard_by_earlier_listeners(bench: Bench) -
     bench.ask(bench.described("carol", carol))
     since = bob.read()
     for _ in range(5):
-        carol.say(to_alice)
+        carol.send_audio(to_alice)
         bench.tick()
     assert heard(bob, since=since) == {SILENT}
 
@@ -172,7 +172,7 @@ def test_a_leg_that_ends_before_its_clip_started_ends_no_other(bench: Bench) -> 
     bench.ask(m.CloseRow(leg="alice"))
     bench.tick(3)
     assert heard(bob) == {bytes([0x60]) * 160}
-    assert [fact.token for fact in bench.told(m.RowAudioStarted)] == ["bob"]
+    assert [fact.token for fact in bench.posted(m.RowAudioStarted)] == ["bob"]
 
 
 def test_a_clip_has_started_when_its_first_packet_left(bench: Bench) -> None:
@@ -181,19 +181,19 @@ def test_a_clip_has_started_when_its_first_packet_left(bench: Bench) -> None:
     bench.leg("bob", bob, send=False)
     bench.ask(route(bob=None), m.PlayClip(leg="bob", token="hold", clip_id="music", loops=1))
     bench.tick(3)
-    assert (bench.told(m.RowAudioStarted), bob.read()) == ([], 0)
+    assert (bench.posted(m.RowAudioStarted), bob.read()) == ([], 0)
     bench.ask(bench.described("bob", bob))
     bench.tick(3)
-    assert [fact.token for fact in bench.told(m.RowAudioStarted)] == ["hold"]
+    assert [fact.token for fact in bench.posted(m.RowAudioStarted)] == ["hold"]
     assert heard(bob) == {bytes([0x60]) * 160}
 
 
 def test_an_incomplete_clip_of_a_disconnected_control_is_discarded(bench: Bench) -> None:
     def part(offset: int) -> m.Reply:
-        return bench.plane.handle(m.PutClip(number=4, clip_id="c", total=320, offset=offset), bytes(160), bench.now)
+        return bench.server.handle(m.PutClip(number=4, clip_id="c", total=320, offset=offset), bytes(160), bench.now)
 
     assert part(0) == m.Done(number=4)
-    bench.plane.greeting()
+    bench.server.greeting()
     assert isinstance(part(160), m.NotDone)
     assert [part(0), part(160)] == [m.Done(number=4)] * 2
 
@@ -204,7 +204,7 @@ def test_comfort_noise_and_digits_are_neither_audio_nor_missing(bench: Bench) ->
     bench.leg("bob", bob)
     bench.ask(route(bob=("alice",)))
     for _ in range(5):
-        alice.say(to_alice)
+        alice.send_audio(to_alice)
         bench.tick()
     for k in range(20):
         rest = (13, b"\x40") if k < 10 else (101, struct.pack("!BBH", 5, 10, 160 * (k - 9)))
@@ -214,7 +214,7 @@ def test_comfort_noise_and_digits_are_neither_audio_nor_missing(bench: Bench) ->
     bench.ask(m.CloseRow(leg="alice"))
     bench.tick()
     assert heard(bob) <= fades(alice.hum)
-    (last,) = [fact for fact in bench.told(m.Statistics) if fact.final]
+    (last,) = [fact for fact in bench.posted(m.Statistics) if fact.final]
     # Two ticks pass until the buffer would have played what came last; keys come ten to a press here.
     assert (last.packets_received, last.packets_refused) == (25, 0)
     assert last.frames_concealed <= MAX_CONCEALED - 1
@@ -223,19 +223,19 @@ def test_comfort_noise_and_digits_are_neither_audio_nor_missing(bench: Bench) ->
 def test_packets_that_are_too_long_or_not_agreed_are_refused(bench: Bench) -> None:
     alice, bob = bench.phone(0x21), bench.phone(0x31)
     to_alice, to_bob = bench.leg("alice", alice), bench.leg("bob", bob, receive=False)
-    alice.say(to_alice)
+    alice.send_audio(to_alice)
     bench.tick()
     alice.send(rtp(1, alice.hum[:1] * (MAX_AUDIO + 1)), to_alice)
-    bob.say(to_bob)
+    bob.send_audio(to_bob)
     bench.tick()
     for kind, payload in ((13, b"\x40"), (101, b"\x05\x80\0\xa0")):
         bob.send(rtp(1, payload, payload_type=kind, marker=True), to_bob)
         bench.tick()
     bench.ask(m.CloseRow(leg="alice"), m.CloseRow(leg="bob"))
     bench.tick()
-    final = [(fact.packets_received, fact.packets_refused) for fact in bench.told(m.Statistics) if fact.final]
+    final = [(fact.packets_received, fact.packets_refused) for fact in bench.posted(m.Statistics) if fact.final]
     assert final == [(1, 1), (0, 3)]
-    assert bench.told(m.RowDigitPressed) == []
+    assert bench.posted(m.RowDigitPressed) == []
 
 
 @pytest.mark.parametrize("events", [True, False])
@@ -247,18 +247,18 @@ def test_tones_in_the_audio_are_digits_where_there_are_no_events(events: bool, b
         alice.send(rtp(k, pressed[start : start + 160]), to_alice)
         bench.tick()
     bench.tick(3)
-    assert [fact.digit for fact in bench.told(m.RowDigitPressed)] == ([] if events else ["5"])
+    assert [fact.digit for fact in bench.posted(m.RowDigitPressed)] == ([] if events else ["5"])
 
 
 def test_rtcp_is_a_sign_of_life_and_silence_is_counted_from_the_last_report(bench: Bench) -> None:
     alice, bob = bench.phone(0x21), bench.phone(0x31)
     to_alice, to_bob = bench.leg("alice", alice), bench.leg("bob", bob)
-    alice.say(to_alice)
-    bob.say(to_bob)
+    alice.send_audio(to_alice)
+    bob.send_audio(to_bob)
     for _ in range(9):
         bob.send(struct.pack("!BBHI", 0x80, RECEIVER_REPORT, 1, 7), to_bob + 1)
         bench.tick(75)
-    silent = {leg: [f.silent_s for f in bench.told(m.RtpSilent) if f.leg == leg] for leg in ("alice", "bob")}
+    silent = {leg: [f.silent_s for f in bench.posted(m.RtpSilent) if f.leg == leg] for leg in ("alice", "bob")}
     assert silent["bob"] == []
     assert silent["alice"] == [pytest.approx(10.0, abs=0.5)]
 
@@ -266,31 +266,31 @@ def test_rtcp_is_a_sign_of_life_and_silence_is_counted_from_the_last_report(benc
 def test_a_party_silent_for_two_seconds_may_return_from_another_port(bench: Bench) -> None:
     alice, elsewhere = bench.phone(0x21), bench.phone(0x22)
     to_alice = bench.leg("alice", alice)
-    alice.say(to_alice, 3)
+    alice.send_audio(to_alice, 3)
     bench.tick()
 
     def moves(count: int) -> int:
         for _ in range(count):
-            elsewhere.say(to_alice)
+            elsewhere.send_audio(to_alice)
             bench.tick()
         return elsewhere.read()
 
     assert moves(5) == 0
     bench.tick(120)
     assert moves(5) > 0
-    assert [fact.source for fact in bench.told(m.FirstPacket)] == [alice.address, elsewhere.address]
+    assert [fact.source for fact in bench.posted(m.FirstPacket)] == [alice.address, elsewhere.address]
 
 
 def test_a_party_that_may_send_again_may_use_another_port_at_once(bench: Bench) -> None:
     alice, elsewhere = bench.phone(0x21), bench.phone(0x22)
     to_alice = bench.leg("alice", alice)
-    alice.say(to_alice, 3)
+    alice.send_audio(to_alice, 3)
     bench.tick()
     bench.ask(bench.described("alice", alice, receive=False))
     bench.tick()
     bench.ask(bench.described("alice", alice))
     for _ in range(5):
-        elsewhere.say(to_alice)
+        elsewhere.send_audio(to_alice)
         bench.tick()
     assert elsewhere.read() > 0
 
@@ -314,16 +314,16 @@ def test_recordings_of_a_disconnected_control_end_when_the_next_one_connects(ben
     voices: Voices = ((("alice", "says"),),)
     bench.ask(OpenTap(recording="RE1", path=str(tmp_path / "r.part"), voices=voices))
     bench.tick(2)
-    bench.plane.greeting()
+    bench.server.greeting()
     for _ in range(20_000):
         bench.tick()
-        if told := bench.told(TapClosed):
+        if posted := bench.posted(TapClosed):
             break
-    assert [(fact.frames, fact.error) for fact in told] == [(2, "")]
+    assert [(fact.frames, fact.error) for fact in posted] == [(2, "")]
 
 
 def test_the_number_of_an_encrypted_packet_is_used_up_though_it_could_not_be_sent(bench: Bench) -> None:
-    """To seal another packet with it would tell what is in both. Source: RFC 3711 §9.1."""
+    """Encrypting another packet with it would reveal the content of both. Source: RFC 3711 §9.1."""
     keys = m.SrtpParameters(send=bytes(30), receive=bytes(30), profile="AES_CM_128_HMAC_SHA1_80")
     bench.opened("alice")
     bench.ask(
@@ -338,4 +338,4 @@ def test_the_number_of_an_encrypted_packet_is_used_up_though_it_could_not_be_sen
         )
     )
     bench.tick(5)
-    assert [row.packets_sent for row in bench.plane.states()] == [5]
+    assert [row.packets_sent for row in bench.server.states()] == [5]

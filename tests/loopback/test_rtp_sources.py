@@ -57,9 +57,9 @@ async def described(
     media: Media, *, remote: m.Address, host: str = ROUTER, rtp_source: RtpSource = "signalling"
 ) -> int:
     """A leg of a phone that signals from this host; the port its packets go to."""
-    address = await media.plane.open_row("alice")
-    media.plane.describe_row("alice", remote=remote, signalled_from=host, rtp_source=rtp_source)
-    await media.plane.applied()
+    address = await media.client.open_row("alice")
+    media.client.describe_row("alice", remote=remote, signalled_from=host, rtp_source=rtp_source)
+    await media.client.applied()
     return address.port
 
 
@@ -69,7 +69,7 @@ async def flooding(stranger: Phone, port: int, *, packets: int) -> AsyncIterator
 
     async def flood() -> None:
         while True:
-            stranger.say(port, packets)
+            stranger.send_audio(port, packets)
             stranger.send(struct.pack("!BBHI", 0x80, RECEIVER_REPORT, 1, 7), port + 1)
             await asyncio.sleep(TICK_S)
 
@@ -92,18 +92,18 @@ async def test_a_stranger_who_floods_a_call_that_begins_is_neither_heard_nor_ans
     async with running(tmp_path) as media, at(ROUTER, STRANGER) as (alice, stranger), phones(0x61) as (bob,):
         remote = INSIDE if behind_router else alice.address
         port, to_bob = await described(media, remote=remote), await media.leg("bob", bob)
-        media.plane.route({"bob": ("alice",), "alice": ("bob",)})
+        media.client.route({"bob": ("alice",), "alice": ("bob",)})
         async with humming((bob, to_bob)), flooding(stranger, port, packets=packets):
             await bob.hears_more(late_ticks)
             async with humming((alice, port)):
-                await bob.hears_sound(alice.hum)
-                await alice.hears_sound(bob.hum)
+                await bob.hears_audio(alice.hum)
+                await alice.hears_audio(bob.hum)
                 await bob.hears_more(25)
-            told = await media.told(m.Statistics, lambda fact: fact.leg == "alice" and fact.strange > 0)
+            told = await media.wait_fact(m.Statistics, lambda fact: fact.leg == "alice" and fact.strange > 0)
         assert stranger.read() == 0
-        assert {each.payload for each in bob.got} <= fades(alice.hum)
-        assert stranger.hum not in {each.payload for each in bob.got}
-        assert_one_stream(alice.got)
+        assert {each.payload for each in bob.received} <= fades(alice.hum)
+        assert stranger.hum not in {each.payload for each in bob.received}
+        assert_one_stream(alice.received)
         assert (told.stranger, told.rtp_source) == (stranger.address, "signalling")
         assert told.packets_refused >= told.strange
         sources = [fact.source for fact in media.facts if isinstance(fact, m.FirstPacket) and fact.leg == "alice"]
@@ -114,34 +114,34 @@ async def test_a_router_that_gives_a_phone_another_port_in_mid_call_is_followed(
     async with running(tmp_path) as media, at(ROUTER, ROUTER, STRANGER, "127.0.0.1") as four:
         before, after, stranger, bob = four
         port, to_bob = await described(media, remote=INSIDE), await media.leg("bob", bob)
-        media.plane.route({"bob": ("alice",), "alice": ("bob",)})
+        media.client.route({"bob": ("alice",), "alice": ("bob",)})
         async with humming((bob, to_bob)):
             async with humming((before, port)):
-                await before.hears_sound(bob.hum)
-                await bob.hears_sound(before.hum)
+                await before.hears_audio(bob.hum)
+                await bob.hears_audio(before.hum)
             async with flooding(stranger, port, packets=6), humming((after, port)):
-                await after.hears_sound(bob.hum)
-                await bob.hears_sound(after.hum)
+                await after.hears_audio(bob.hum)
+                await bob.hears_audio(after.hum)
         assert stranger.read() == 0
-        assert {each.payload for each in bob.got} <= fades(before.hum) | fades(after.hum)
+        assert {each.payload for each in bob.received} <= fades(before.hum) | fades(after.hum)
 
 
 async def test_the_address_in_the_description_wins_at_any_time_in_the_call(tmp_path: Path) -> None:
     """Another phone behind the same router was first; the one that is named says so late."""
     async with running(tmp_path) as media, at("127.0.0.4", ROUTER) as (named, other), phones(0x61) as (bob,):
         port, to_bob = await described(media, remote=named.address), await media.leg("bob", bob)
-        media.plane.route({"bob": ("alice",), "alice": ("bob",)})
+        media.client.route({"bob": ("alice",), "alice": ("bob",)})
         async with humming((bob, to_bob), (other, port)):
-            await other.hears_sound(bob.hum)
+            await other.hears_audio(bob.hum)
             await bob.hears_more(10)
             async with humming((named, port)):
-                await named.hears_sound(bob.hum)
-                mark = await bob.hears_sound(named.hum)
+                await named.hears_audio(bob.hum)
+                mark = await bob.hears_audio(named.hum)
                 heard = other.read()
                 await bob.hears_more(20)
                 assert other.read() == heard
-        assert {each.payload for each in bob.got[mark + 10 :]} <= fades(named.hum)
-        assert_one_stream(sorted(other.got + named.got, key=lambda each: each.sequence))
+        assert {each.payload for each in bob.received[mark + 10 :]} <= fades(named.hum)
+        assert_one_stream(sorted(other.received + named.received, key=lambda each: each.sequence))
 
 
 @pytest.mark.parametrize("rtp_source", ["named", "any"])
@@ -149,15 +149,15 @@ async def test_who_else_is_believed_is_a_setting(tmp_path: Path, rtp_source: Rtp
     async with running(tmp_path) as media, at(ROUTER, STRANGER) as (router, elsewhere), phones(0x61) as (bob,):
         port = await described(media, remote=INSIDE, rtp_source=rtp_source)
         await media.leg("bob", bob)
-        media.plane.route({"bob": ("alice",)})
+        media.client.route({"bob": ("alice",)})
         speaks = router if rtp_source == "named" else elsewhere
         async with humming((speaks, port)):
             if rtp_source == "any":
                 await elsewhere.hears_more(1)
-                await bob.hears_sound(elsewhere.hum)
+                await bob.hears_audio(elsewhere.hum)
             else:
                 await bob.hears_more(20)
-                assert (router.read(), {each.payload for each in bob.got}) == (0, {SILENT})
+                assert (router.read(), {each.payload for each in bob.received}) == (0, {SILENT})
 
 
 async def test_reports_of_a_stranger_are_nobodys(tmp_path: Path) -> None:
@@ -166,12 +166,12 @@ async def test_reports_of_a_stranger_are_nobodys(tmp_path: Path) -> None:
     async with running(tmp_path) as media, at(ROUTER, STRANGER) as (alice, stranger):
         port = await described(media, remote=INSIDE)
         for spoken in (0, 5):
-            alice.say(port, spoken)
+            alice.send_audio(port, spoken)
             for _ in range(20):
                 stranger.send(report, port + 1)
                 await asyncio.sleep(TICK_S)
-        media.plane.close_row("alice")
-        told = await media.told(m.Statistics, lambda fact: fact.final)
+        media.client.close_row("alice")
+        told = await media.wait_fact(m.Statistics, lambda fact: fact.final)
         assert told.reported_lost is None
         assert stranger.read() == 0
 

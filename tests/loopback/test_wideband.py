@@ -75,49 +75,49 @@ async def test_a_tone_above_4_khz_gets_through_before_and_after_a_hold(tmp_path:
     async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
         to_alice = await media.leg("alice", alice, codec="G722")
         await media.leg("bob", bob, codec="G722")
-        await media.plane.put_clip("music", bytes([0x90, 0x10]) * 1600)
+        await media.client.put_clip("music", bytes([0x90, 0x10]) * 1600)
         said = frames(2 * PART)
         assert len(set(said)) == len(said), "each frame is known again"
         for part in (said[:PART], said[PART:]):
-            media.plane.route({"alice": ("bob",), "bob": ("alice",)})
-            await media.plane.applied()
+            media.client.route({"alice": ("bob",), "bob": ("alice",)})
+            await media.client.applied()
             mark = bob.read()
             async with talking(alice, to_alice, part), asyncio.timeout(WAIT_S):
-                while len(passed := untouched(bob.got[mark : bob.read()], part)) < IN_A_ROW:
+                while len(passed := untouched(bob.received[mark : bob.read()], part)) < IN_A_ROW:
                     await bob.hears_more(5)
             sound = decoded(passed)[10 * FRAME :]
             assert level(sound, HIGH_HZ) > 2000
             assert level(sound, LOW_HZ) > 3500
             # Held, it hears the music, which lies in the telephone's band alone.
-            media.plane.play("bob", "hold", "music", loops=0)
-            media.plane.route({"bob": None, "alice": ()})
-            await media.plane.applied()
+            media.client.play("bob", "hold", "music", loops=0)
+            media.client.route({"bob": None, "alice": ()})
+            await media.client.applied()
             mark = bob.read()
             await bob.hears_more(20)
-            held = bob.got[mark + 2 :]
+            held = bob.received[mark + 2 :]
             assert not {each.payload for each in held} & set(said)
             assert level(decoded(held)[5 * FRAME :], HIGH_HZ) < 200
-            media.plane.stop("bob", "hold")
-        assert {each.payload_type for each in bob.got} == {9}
-        assert {(after.sequence - before.sequence) % 2**16 for before, after in pairwise(bob.got)} == {1}
+            media.client.stop("bob", "hold")
+        assert {each.payload_type for each in bob.received} == {9}
+        assert {(after.sequence - before.sequence) % 2**16 for before, after in pairwise(bob.received)} == {1}
 
 
 async def test_to_a_phone_of_another_codec_the_telephones_band_goes(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
         to_alice = await media.leg("alice", alice, codec="G722")
         await media.leg("bob", bob, codec="PCMU")
-        media.plane.route({"alice": ("bob",), "bob": ("alice",)})
+        media.client.route({"alice": ("bob",), "bob": ("alice",)})
         said = frames(PART)
 
         def narrow() -> NDArray[np.int16]:
             """The latest ten frames, read as what was agreed."""
-            return decode(b"".join(each.payload for each in bob.got[-10:]))
+            return decode(b"".join(each.payload for each in bob.received[-10:]))
 
         async with talking(alice, to_alice, said), asyncio.timeout(WAIT_S):
             await bob.hears_more(10)
             while level(narrow(), LOW_HZ, rate_hz=8000) < 3500:
                 await bob.hears_more(1)
-        assert {each.payload_type for each in bob.got} == {0}
-        assert not {each.payload for each in bob.got} & set(said)
+        assert {each.payload_type for each in bob.received} == {0}
+        assert not {each.payload for each in bob.received} & set(said)
         # What lay above the band is not folded into it.
         assert level(narrow(), 8000 - HIGH_HZ, rate_hz=8000) < 200

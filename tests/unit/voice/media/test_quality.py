@@ -1,4 +1,4 @@
-"""The estimated score: what the standard's formula gives, and never out of its range."""
+"""The estimated score follows the formula of the standard and stays in its range."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deadlines: on the grid of the clock, whatever the ticks before took."""
+"""Deadlines stay on the grid of the clock, whatever the ticks before took."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""The head of a WAV file is read back by others and by ourselves."""
+"""The header of a WAV file is read by another library and by our own reader."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_another_reader_finds_the_samples(channels: int) -> None:
 
 @pytest.mark.parametrize("channels", [1, 2])
 def test_each_field_has_the_value_of_the_format(channels: int) -> None:
-    """Strict readers compare them with each other."""
+    """Strict readers compare the fields with each other."""
     made = wav_header(channels=channels, data_bytes=800)
     assert struct.unpack_from("<I", made, 4) == (len(made) + 800 - 8,)
     assert struct.unpack_from("<IHHIIHH", made, 16) == (16, 1, channels, 8000, 16_000 * channels, 2 * channels, 16)

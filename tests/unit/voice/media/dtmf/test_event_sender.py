@@ -1,4 +1,4 @@
-"""Keys we press: what goes out is what our own ears, and the standard, take for one press each."""
+"""Sent digits are received as one press each, by our own receiver and by the standard."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from holdfast.voice.media.dtmf.event_sender import (
 
 
 def heard(digits: str, *, lose: frozenset[int] = frozenset(), late: frozenset[int] = frozenset()) -> str:
-    """What a receiver makes of the packets, some of which are lost; before the late ones ticks were left out."""
-    told, last, timestamp, event_timestamp = "", None, 2**32 - 1000, 0
+    """Return the digits that a receiver finds when some packets are lost; ticks were left out before the late ones."""
+    digits_received, last, timestamp, event_timestamp = "", None, 2**32 - 1000, 0
     for tick, event in enumerate(plan(digits)):
         timestamp = (timestamp + 320 * (tick in late)) % 2**32
         if event is not None and event.first:
@@ -28,9 +28,9 @@ def heard(digits: str, *, lose: frozenset[int] = frozenset(), late: frozenset[in
             data = packet(event, payload_type=101, sequence=tick, event_timestamp=event_timestamp, ssrc=7)
             kind, named = data[1], struct.unpack_from("!I", data, 4)[0]
             last, digit = event_receiver.receive(last, data[12:], timestamp=named, marker=kind >= 128, ssrc=7)
-            told += digit or ""
+            digits_received += digit or ""
         timestamp = (timestamp + 160) % 2**32
-    return told
+    return digits_received
 
 
 @given(st.sets(st.integers(0, 40)))

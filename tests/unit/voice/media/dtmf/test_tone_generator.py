@@ -1,4 +1,4 @@
-"""Tones of keys: what is pressed for a leg is what an ear makes of its sound, and no other leg hears any of it."""
+"""The tones that are generated for a leg are detected in its audio, and in no other leg's."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ SILENT = np.array(SILENCE, dtype=np.uint8)[LAWS][:, None].repeat(160, axis=1)
 
 
 def heard(tones: ToneGenerator, *, ticks: int) -> list[str]:
-    """The keys each leg hears in the next ticks."""
-    ear, told = ToneDetector(3), ["", "", ""]
+    """Return the digits that each leg hears in the next ticks."""
+    detector, told = ToneDetector(3), ["", "", ""]
     for row in range(3):
-        ear.set_enabled(row, enabled=True)
+        detector.set_enabled(row, enabled=True)
     for _ in range(ticks):
         frames = SILENT.copy()
         laid = tones.write_to(frames, LAWS)
         assert set(np.flatnonzero((frames != SILENT).any(axis=1))) <= set(laid.tolist())
-        for row, digit in ear.detect(frames, LAWS):
+        for row, digit in detector.detect(frames, LAWS):
             told[row] += digit
     return told
 
@@ -35,9 +35,9 @@ def test_each_leg_hears_its_own_digits_in_order(pressed: list[tuple[int, str]]) 
     for row, digit in pressed:
         tones.add(row, digit)
 
-    said = ["".join(digit for row, digit in pressed if row == leg) for leg in range(3)]
+    rx = ["".join(digit for row, digit in pressed if row == leg) for leg in range(3)]
     most = MAX_WAITING // (ON_FRAMES + OFF_FRAMES)
-    assert heard(tones, ticks=10 * 20 + 5) == [each[:most] for each in said]
+    assert heard(tones, ticks=10 * 20 + 5) == [each[:most] for each in rx]
     assert tones.write_to(SILENT.copy(), LAWS).size == 0
 
 

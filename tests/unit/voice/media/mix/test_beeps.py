@@ -1,4 +1,4 @@
-"""Beeps: a tone is added to what a leg hears, once, whatever else it hears, and no other leg is touched."""
+"""Beeps add a tone to the audio of a leg, once, and change no other leg."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def silence() -> NDArray[np.uint8]:
     return np.array(SILENCE, dtype=np.uint8)[LAWS][:, None].repeat(160, axis=1)
 
 
-def heard(beeps: Beeps, said: NDArray[np.uint8] | None = None, *, ticks: int = FRAMES) -> NDArray[np.int32]:
-    """What each leg hears in the next ticks. Shape: `[leg, sample]`."""
+def heard(beeps: Beeps, rx: NDArray[np.uint8] | None = None, *, ticks: int = FRAMES) -> NDArray[np.int32]:
+    """Return the audio of each leg in the next ticks. Shape: `[leg, sample]`."""
     out = []
     for _ in range(ticks):
-        frames = silence() if said is None else said.copy()
+        frames = silence() if rx is None else rx.copy()
         beeps.add_to(frames, LAWS)
         out.append(DECODE[LAWS[:, None], frames].astype(np.int32))
     return np.concatenate(out, axis=1)
@@ -64,22 +64,22 @@ def test_entry_and_exit_tones_differ() -> None:
 
 
 def test_other_legs_hear_no_beep() -> None:
-    beeps, said = Beeps(3), np.random.default_rng(1).integers(0, 256, (3, 160)).astype(np.uint8)
+    beeps, rx = Beeps(3), np.random.default_rng(1).integers(0, 256, (3, 160)).astype(np.uint8)
     beeps.start([1], tone="entry")
-    got = heard(beeps, said)
-    plain = np.tile(DECODE[LAWS[:, None], said], (1, FRAMES))
-    assert np.array_equal(got[[0, 2]], plain[[0, 2]])
-    assert not np.array_equal(got[1], plain[1])
+    actual = heard(beeps, rx)
+    plain = np.tile(DECODE[LAWS[:, None], rx], (1, FRAMES))
+    assert np.array_equal(actual[[0, 2]], plain[[0, 2]])
+    assert not np.array_equal(actual[1], plain[1])
 
 
 def test_speech_goes_on_under_a_beep_and_the_sum_is_clipped() -> None:
     loud = np.full((3, 160), 20_000, dtype=np.intp)
-    said = ENCODE[LAWS[:, None], loud + 32768]
-    plain = DECODE[LAWS[:, None], said].astype(np.int32)
+    rx = ENCODE[LAWS[:, None], loud + 32768]
+    plain = DECODE[LAWS[:, None], rx].astype(np.int32)
     beeps = Beeps(3)
     beeps.start([0, 1], tone="entry")
-    got = heard(beeps, said)
-    assert np.abs(got[0] - wave("entry") - plain[0, 0]).max() <= 1024, "µ-law's step at that level"
+    actual = heard(beeps, rx)
+    assert np.abs(actual[0] - wave("entry") - plain[0, 0]).max() <= 1024, "µ-law's step at that level"
     beeps.start([0], tone="exit")
     peak = ENCODE[LAWS[:, None], np.full((3, 160), 65535)]
     assert heard(beeps, peak)[0].min() > 20_000
@@ -109,9 +109,9 @@ def test_a_closed_row_does_not_reopen_with_the_rest_of_a_tone() -> None:
     beeps.start([0, 1], tone="entry")
     heard(beeps, ticks=2)
     beeps.stop(0)
-    got = heard(beeps, ticks=2)
-    assert not got[0].any()
-    assert got[1].any()
+    actual = heard(beeps, ticks=2)
+    assert not actual[0].any()
+    assert actual[1].any()
 
 
 def test_a_beep_begins_and_ends_without_a_click() -> None:

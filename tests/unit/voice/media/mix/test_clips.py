@@ -1,4 +1,4 @@
-"""The clip bank and the players: every sound begins at its beginning and reports its end, once."""
+"""Every clip begins at its beginning and reports its end once."""
 
 from __future__ import annotations
 
@@ -136,8 +136,8 @@ def test_an_incomplete_clip_is_replaced() -> None:
 # --- the players ------------------------------------------------------------------------------------------------
 
 
-class Ears:
-    """What each leg's player plays in this tick."""
+class PlayerOutputs:
+    """The frames that each leg's player plays."""
 
     def __init__(self, frames: Bytes, players: Players) -> None:
         self._frames, self._players = frames, players
@@ -147,13 +147,13 @@ class Ears:
         return heard
 
 
-def players(**clips: bytes) -> tuple[ClipBank, Players, Ears]:
+def players(**clips: bytes) -> tuple[ClipBank, Players, PlayerOutputs]:
     layout = Layout(rows=3, clip_frames=100)
     frames = layout.matrix()
     bank, each = ClipBank(frames[layout.clips(ULAW) :]), Players(layout)
     for clip_id, audio in clips.items():
         put(bank, clip_id, audio)
-    return bank, each, Ears(frames, each)
+    return bank, each, PlayerOutputs(frames, each)
 
 
 def test_each_leg_plays_from_its_own_beginning() -> None:
@@ -169,11 +169,11 @@ def test_each_leg_plays_from_its_own_beginning() -> None:
 def test_the_end_is_reported_with_the_last_frame_and_silence_follows() -> None:
     bank, each, out = players(a=b"1" * 160 + b"2" * 160)
     each.start(1, found(bank, "a"), loops=2)
-    told, heard = [], b""
+    ended, heard = [], b""
     for _ in range(6):
-        told.append(each.advance().tolist())
+        ended.append(each.advance().tolist())
         heard += out[1][:1].tobytes()
-    assert told == [[], [], [], [1], [], []]
+    assert ended == [[], [], [], [1], [], []]
     assert heard == b"1212\xff\xff"
     assert each.in_play() == set()
 
@@ -199,7 +199,7 @@ def test_the_companding_changes_in_the_middle_of_a_clip() -> None:
 
 
 class Walk(RuleBasedStateMachine):
-    """Sounds started, stopped and ended at random, against one list of bytes per leg."""
+    """Clips are started, stopped and ended at random, against one list of bytes per leg."""
 
     def __init__(self) -> None:
         super().__init__()

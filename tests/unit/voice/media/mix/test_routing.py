@@ -1,4 +1,4 @@
-"""Who hears whom, as rows and as exact sums, against adding up one ear at a time."""
+"""Routing and mixing, against adding up one listener at a time."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ PLAYED = LAYOUT.clips(ULAW)
 """What each row's player plays."""
 
 
-def sound_of(hears: Mapping[int, Hears], compandings: list[int], frames: np.ndarray) -> list[bytes]:
-    """What each row is sent, by way of the routing."""
+def audio_of(hears: Mapping[int, Hears], compandings: list[int], frames: np.ndarray) -> list[bytes]:
+    """Return the audio of each row by way of the routing."""
     frames = frames.copy()
     routing = derive(hears, compandings=compandings, layout=LAYOUT, rows=ROWS)
-    ears = len(routing.mix.group_of_listener)
-    if ears:
-        Mixer().mix(frames, routing.mix, frames[LAYOUT.mixes : LAYOUT.mixes + ears])
+    listeners = len(routing.mix.group_of_listener)
+    if listeners:
+        Mixer().mix(frames, routing.mix, frames[LAYOUT.mixes : LAYOUT.mixes + listeners])
     source = routing.source.copy()
     source[routing.player_rows] = PLAYED + routing.player_rows
     heard = frames[source]
@@ -42,13 +42,13 @@ def sound_of(hears: Mapping[int, Hears], compandings: list[int], frames: np.ndar
 
 
 def naive(hears: Mapping[int, Hears], compandings: list[int], frames: np.ndarray) -> list[bytes]:
-    """What each row is sent, ear by ear, sample by sample in plain integers."""
+    """Return the audio of each row, listener by listener, sample by sample in plain integers."""
     sent = []
-    for ear in range(ROWS):
-        companding = compandings[ear]
-        heard = hears.get(ear, ())
+    for listener in range(ROWS):
+        companding = compandings[listener]
+        heard = hears.get(listener, ())
         if heard is None:
-            sent.append(frames[PLAYED + ear].tobytes())
+            sent.append(frames[PLAYED + listener].tobytes())
             continue
         speakers = [row for row in dict.fromkeys(heard) if row in hears]
         if not speakers:
@@ -68,10 +68,12 @@ hearing = st.none() | st.lists(st.integers(0, ROWS - 1), max_size=6).map(tuple)
 maps = st.dictionaries(st.integers(0, ROWS - 1), hearing, max_size=ROWS)
 rooms = st.sets(st.integers(0, ROWS - 1), min_size=2).flatmap(
     lambda room: st.sets(st.sampled_from(sorted(room))).map(
-        lambda muted: {ear: tuple(other for other in sorted(room - muted) if other != ear) for ear in room}
+        lambda silent: {
+            listener: tuple(other for other in sorted(room - silent) if other != listener) for listener in room
+        }
     )
 )
-law_lists = st.lists(st.sampled_from([ULAW, ALAW]), min_size=ROWS, max_size=ROWS)
+companding_lists = st.lists(st.sampled_from([ULAW, ALAW]), min_size=ROWS, max_size=ROWS)
 
 
 def noise(seed: int, compandings: list[int]) -> np.ndarray:
@@ -81,17 +83,17 @@ def noise(seed: int, compandings: list[int]) -> np.ndarray:
     return frames
 
 
-@given(maps | rooms, law_lists, st.integers(0, 2**32))
+@given(maps | rooms, companding_lists, st.integers(0, 2**32))
 def test_every_listener_gets_the_exact_sum_of_its_sources(
     hears: Mapping[int, Hears], compandings: list[int], seed: int
 ) -> None:
     frames = noise(seed, compandings)
-    assert sound_of(hears, compandings, frames) == naive(hears, compandings, frames)
+    assert audio_of(hears, compandings, frames) == naive(hears, compandings, frames)
 
 
 @given(rooms)
 def test_a_conference_is_added_up_once(hears: Mapping[int, Hears]) -> None:
-    """Who speaks and who only listens share one sum, unless two speak and so hear each other unmixed."""
+    """Speakers and silent listeners share one sum, unless two speak and so hear each other unmixed."""
     plan = derive(hears, compandings=[ULAW] * ROWS, layout=LAYOUT, rows=ROWS).mix
     assert len(plan.buckets) <= 1
     assert sum(bucket.groups for bucket in plan.buckets) <= 1
@@ -117,7 +119,7 @@ def test_a_coach_is_heard_by_the_coached_leg_alone() -> None:
         frames[row] = 0x40 + row
     agent, customer, coach = 0, 1, 2
     hears: dict[int, Hears] = {agent: (customer, coach), customer: (agent,), coach: (agent, customer)}
-    heard = sound_of(hears, [ULAW] * ROWS, frames)
+    heard = audio_of(hears, [ULAW] * ROWS, frames)
     assert heard[customer] == frames[agent].tobytes()
     assert heard == naive(hears, [ULAW] * ROWS, frames)
 
@@ -125,13 +127,15 @@ def test_a_coach_is_heard_by_the_coached_leg_alone() -> None:
 def test_a_sum_of_many_loud_legs_is_clipped() -> None:
     frames = LAYOUT.matrix()
     frames[:ROWS] = 0x80
-    everybody: dict[int, Hears] = {ear: tuple(row for row in range(ROWS) if row != ear) for ear in range(ROWS)}
-    assert set(sound_of(everybody, [ULAW] * ROWS, frames)) == {b"\x80" * 160}
+    all_legs: dict[int, Hears] = {
+        listener: tuple(row for row in range(ROWS) if row != listener) for listener in range(ROWS)
+    }
+    assert set(audio_of(all_legs, [ULAW] * ROWS, frames)) == {b"\x80" * 160}
 
 
 def test_a_leg_may_hear_itself() -> None:
     frames = noise(1, [ULAW] * ROWS)
     hears: dict[int, Hears] = {0: (0,), 1: (0, 1), 2: ()}
-    heard = sound_of(hears, [ULAW] * ROWS, frames)
+    heard = audio_of(hears, [ULAW] * ROWS, frames)
     assert heard[0] == frames[0].tobytes()
     assert heard == naive(hears, [ULAW] * ROWS, frames)

@@ -1,4 +1,4 @@
-"""Jitter buffers: frames come out in the order and at the distance their timestamps give them."""
+"""Jitter buffers give out frames in the order and at the distance of their timestamps."""
 
 from __future__ import annotations
 
@@ -63,15 +63,15 @@ class Bench:
         self.jitter.play(self.frames)
         return [frame.tobytes() for frame in self.frames]
 
-    def hear(self, *packets: Packet) -> bytes:
-        """One tick of row 0, with these packets before it."""
+    def tick(self, *packets: Packet) -> bytes:
+        """Put these packets, then play one tick of row 0."""
         for packet in packets:
             self.put({0: packet})
         return self.play()[0]
 
 
 def frame(k: int) -> bytes:
-    """A frame that is no other: loud, so that it is never taken for quiet."""
+    """Return a frame that differs from all others and is loud, so that it never counts as quiet."""
     return bytes([LOUD + k % 64]) * 80 + bytes([LOUD + k // 64 % 64]) * 80
 
 
@@ -81,27 +81,27 @@ def voice(k: int, *, origin: int = 5000, ssrc: int = 1, marker: bool = False) ->
 
 def test_the_first_frame_comes_two_ticks_later_and_the_others_follow() -> None:
     bench = Bench()
-    heard = [bench.hear(voice(k)) for k in range(50)]
+    heard = [bench.tick(voice(k)) for k in range(50)]
     assert heard == [SILENT] * START_DEPTH + [frame(k) for k in range(50 - START_DEPTH)]
 
 
 def test_timestamps_wrap() -> None:
     bench = Bench()
-    heard = [bench.hear(voice(k, origin=2**32 - 1000)) for k in range(20)]
+    heard = [bench.tick(voice(k, origin=2**32 - 1000)) for k in range(20)]
     assert heard[START_DEPTH:] == [frame(k) for k in range(20 - START_DEPTH)]
 
 
 @given(st.permutations(range(4)))
 def test_order_within_the_buffer_does_not_matter(order: list[int]) -> None:
     bench = Bench()
-    bench.hear(voice(0))
-    heard = [bench.hear(*(voice(1 + k) for k in order))] + [bench.hear() for _ in range(4)]
+    bench.tick(voice(0))
+    heard = [bench.tick(*(voice(1 + k) for k in order))] + [bench.tick() for _ in range(4)]
     assert heard == [SILENT, *(frame(k) for k in range(4))]
 
 
 def test_a_duplicate_is_heard_once() -> None:
     bench = Bench()
-    heard = [bench.hear(voice(k), voice(k)) for k in range(20)]
+    heard = [bench.tick(voice(k), voice(k)) for k in range(20)]
     assert heard[START_DEPTH:] == [frame(k) for k in range(18)]
 
 
@@ -121,7 +121,7 @@ def test_packets_of_any_length_give_the_same_frames(size: int, drop_first: int) 
 
 def test_a_header_with_options_gives_the_same_frame() -> None:
     bench = Bench()
-    heard = [bench.hear(Packet(timestamp=160 * k, payload=frame(k), start=HEADER + 4 * (k % 3))) for k in range(10)]
+    heard = [bench.tick(Packet(timestamp=160 * k, payload=frame(k), start=HEADER + 4 * (k % 3))) for k in range(10)]
     assert heard[START_DEPTH:] == [frame(k) for k in range(8)]
 
 
@@ -129,7 +129,7 @@ def test_half_a_frame_is_filled_up_with_silence() -> None:
     for coding in (ULAW, ALAW):
         bench = Bench(coding=coding)
         bench.put({0: Packet(timestamp=0, payload=bytes(80))})
-        heard = [bench.hear() for _ in range(3)]
+        heard = [bench.tick() for _ in range(3)]
         assert heard[-1] == bytes(80) + bytes([SILENCE[coding]]) * 80
 
 
@@ -150,10 +150,10 @@ def test_a_short_packet_is_not_extended_by_a_longer_one_of_another_row() -> None
 def test_missing_frames_are_silent_and_counted() -> None:
     bench = Bench()
     for k in range(3):
-        bench.hear(voice(k))
+        bench.tick(voice(k))
     heard, missed = [], []
     for _ in range(6):
-        heard.append(bench.hear())
+        heard.append(bench.tick())
         missed.append((int(bench.jitter.missed_before[0]), int(bench.jitter.missed[0])))
     assert heard == [frame(1), frame(2)] + [SILENT] * 4
     assert missed == [(0, 0), (0, 0), (0, 1), (1, 2), (2, 3), (3, 4)]
@@ -162,21 +162,21 @@ def test_missing_frames_are_silent_and_counted() -> None:
 def test_nothing_is_missing_while_dtmf_events_arrive() -> None:
     bench = Bench()
     for k in range(3):
-        bench.hear(voice(k))
+        bench.tick(voice(k))
     for _ in range(6):
         bench.jitter.pause(np.array([0]))
-        bench.hear()
+        bench.tick()
         assert bench.jitter.missed[0] == 0 or bench.jitter.missed[0] > SLOTS
 
 
 def test_a_telephone_event_leaves_no_hole() -> None:
-    """During an event no sound is sent; what follows lies where its timestamp says."""
+    """During an event no audio is sent; the audio after it lies where its timestamp says."""
     bench = Bench()
     for k in range(4):
-        bench.hear(voice(k))
+        bench.tick(voice(k))
     for _ in range(6):
-        bench.hear()
-    heard = [bench.hear(voice(k)) for k in range(10, 20)]
+        bench.tick()
+    heard = [bench.tick(voice(k)) for k in range(10, 20)]
     assert heard[START_DEPTH:] == [frame(k) for k in range(10, 18)]
 
 
@@ -187,34 +187,34 @@ def test_late_packets_increase_the_delay_up_to_six_frames() -> None:
         # One packet of twelve is overtaken by ten others, more than the buffer ever waits for.
         order = [first, *range(first + 2, first + 12)]
         for k in order:
-            bench.hear(voice(k))
-        bench.hear(voice(first + 1))
+            bench.tick(voice(k))
+        bench.tick(voice(first + 1))
         depths.append(int(bench.jitter.depth[0]))
     assert depths[: MAX_DEPTH - START_DEPTH] == list(range(START_DEPTH + 1, MAX_DEPTH + 1))
     assert set(depths[MAX_DEPTH - START_DEPTH :]) == {MAX_DEPTH}
     assert bench.jitter.late[0] == 10
-    heard = [bench.hear(voice(k)) for k in range(120, 140)]
+    heard = [bench.tick(voice(k)) for k in range(120, 140)]
     assert heard[-10:] == [frame(k) for k in range(130 - MAX_DEPTH, 140 - MAX_DEPTH)]
 
 
 def test_frames_that_wait_are_heard_though_an_earlier_one_comes_too_late() -> None:
     bench = Bench()
-    heard = [bench.hear(voice(k)) for k in range(10)]
-    heard += [bench.hear() for _ in range(3)]
-    heard += [bench.hear(voice(11), voice(12), voice(10))]
-    heard += [bench.hear(voice(k)) for k in range(13, 30)]
+    heard = [bench.tick(voice(k)) for k in range(10)]
+    heard += [bench.tick() for _ in range(3)]
+    heard += [bench.tick(voice(11), voice(12), voice(10))]
+    heard += [bench.tick(voice(k)) for k in range(13, 30)]
     assert bench.jitter.depth[0] == START_DEPTH + 1
-    assert [sound for sound in heard if sound != SILENT] == [frame(k) for k in (*range(10), *range(11, 28))]
+    assert [audio for audio in heard if audio != SILENT] == [frame(k) for k in (*range(10), *range(11, 28))]
 
 
 def deepened() -> Bench:
     """A buffer whose delay has grown, with frames 0 to 14 put."""
     bench = Bench()
     for k in range(10):
-        bench.hear(voice(k))
+        bench.tick(voice(k))
     for _ in range(4):
-        bench.hear()
-    bench.hear(*[voice(k) for k in range(10, 15)])
+        bench.tick()
+    bench.tick(*[voice(k) for k in range(10, 15)])
     assert bench.jitter.depth[0] > START_DEPTH
     return bench
 
@@ -224,23 +224,23 @@ def test_the_delay_shrinks_at_a_quiet_frame_when_all_packets_are_early() -> None
     heard = []
     for k in range(15, 15 + 4 * CALM_PACKETS):
         quiet = k % 20 == 0
-        heard.append(bench.hear(Packet(timestamp=voice(k).timestamp, payload=b"\xfe" * 160 if quiet else frame(k))))
+        heard.append(bench.tick(Packet(timestamp=voice(k).timestamp, payload=b"\xfe" * 160 if quiet else frame(k))))
     assert bench.jitter.depth[0] == START_DEPTH
     # Only quiet frames were left out: every loud one is heard, in order.
-    loud = [sound for sound in heard if sound[0] not in (0xFE, 0xFF)][10:]
+    loud = [audio for audio in heard if audio[0] not in (0xFE, 0xFF)][10:]
     first = next(k for k in range(60) if frame(k) == loud[0])
     assert loud == [frame(k) for k in range(first, first + 2 * len(loud)) if k % 20][: len(loud)]
     assert heard[-1] == frame(14 + 4 * CALM_PACKETS - START_DEPTH), "it is heard as soon as in the beginning"
 
 
 def test_a_frame_with_one_loud_sample_is_not_quiet() -> None:
-    """Each frame has its one at another place."""
+    """Each frame has its loud sample at another place."""
     bench = deepened()
     depth = int(bench.jitter.depth[0])
     for k in range(15, 15 + MAX_CUT_WAIT):
-        sound = bytearray(b"\xfe" * 160)
-        sound[k % 160] = 0x00
-        bench.hear(Packet(timestamp=voice(k).timestamp, payload=bytes(sound)))
+        audio = bytearray(b"\xfe" * 160)
+        audio[k % 160] = 0x00
+        bench.tick(Packet(timestamp=voice(k).timestamp, payload=bytes(audio)))
     assert bench.jitter.depth[0] == depth
 
 
@@ -261,24 +261,24 @@ def test_loud_frames_are_not_left_out_to_catch_up_when_nothing_waits_too_long() 
     bench.put({0: voice(1)})
     for k in range(2, 6):
         bench.put({0: voice(k)})
-    heard = [bench.hear(voice(k)) for k in range(6, 6 + 2 * CALM_PACKETS)]
+    heard = [bench.tick(voice(k)) for k in range(6, 6 + 2 * CALM_PACKETS)]
     assert heard[START_DEPTH:] == [frame(k) for k in range(len(heard) - START_DEPTH)]
 
 
 def test_a_new_source_is_heard_at_once() -> None:
     bench = Bench()
     for k in range(10):
-        bench.hear(voice(k))
-    heard = [bench.hear(voice(k, origin=77_000_000, ssrc=2)) for k in range(20, 30)]
+        bench.tick(voice(k))
+    heard = [bench.tick(voice(k, origin=77_000_000, ssrc=2)) for k in range(20, 30)]
     assert heard[START_DEPTH:] == [frame(k) for k in range(20, 28)]
 
 
 def test_one_wild_timestamp_changes_nothing() -> None:
     bench = Bench()
     for k in range(10):
-        bench.hear(voice(k))
-    heard = [bench.hear(voice(10), Packet(timestamp=2_000_000_000, payload=frame(63)))]
-    heard += [bench.hear(voice(k)) for k in range(11, 20)]
+        bench.tick(voice(k))
+    heard = [bench.tick(voice(10), Packet(timestamp=2_000_000_000, payload=frame(63)))]
+    heard += [bench.tick(voice(k)) for k in range(11, 20)]
     assert heard == [frame(k) for k in range(10 - START_DEPTH, 20 - START_DEPTH)]
 
 
@@ -286,10 +286,10 @@ def test_one_wild_timestamp_changes_nothing() -> None:
 def test_a_frame_is_kept_in_its_own_place_of_the_ring_or_dropped(ahead: int, is_kept: bool) -> None:
     bench = Bench()
     for k in range(10):
-        bench.hear(voice(k))
+        bench.tick(voice(k))
     far = 10 - START_DEPTH + ahead
     bench.put({0: voice(far)})
-    heard = [bench.hear(voice(k)) for k in range(10, far)] + [bench.hear() for _ in range(START_DEPTH + 1)]
+    heard = [bench.tick(voice(k)) for k in range(10, far)] + [bench.tick() for _ in range(START_DEPTH + 1)]
     assert heard[:-1] == [frame(k) for k in range(10 - START_DEPTH, far)]
     assert heard[-1] == (frame(far) if is_kept else SILENT)
 
@@ -298,19 +298,19 @@ def test_a_frame_is_kept_in_its_own_place_of_the_ring_or_dropped(ahead: int, is_
 def test_a_clock_jump_is_followed_at_its_second_packet(leap: int) -> None:
     bench = Bench()
     for k in range(10):
-        bench.hear(voice(k))
-    heard = [bench.hear(voice(k, origin=5000 + leap)) for k in range(10, 20)]
+        bench.tick(voice(k))
+    heard = [bench.tick(voice(k, origin=5000 + leap)) for k in range(10, 20)]
     assert heard[1 + START_DEPTH :] == [frame(k) for k in range(11, 18)]
 
 
 def test_a_clock_that_stood_still_is_followed_at_its_fourth_packet() -> None:
-    """A phone that paused for ten frames and went on where it stopped, in place of moving its timestamps on."""
+    """The phone paused for ten frames and continued its timestamps where it stopped."""
     bench = Bench()
     for k in range(10):
-        bench.hear(voice(k))
+        bench.tick(voice(k))
     for _ in range(10):
-        bench.hear()
-    heard = [bench.hear(voice(k)) for k in range(10, 30)]
+        bench.tick()
+    heard = [bench.tick(voice(k)) for k in range(10, 30)]
     assert heard[-5:] == [frame(k) for k in range(25 - START_DEPTH, 30 - START_DEPTH)]
 
 
@@ -318,10 +318,10 @@ def test_after_a_silence_any_timestamp_restarts_the_buffer() -> None:
     for quiet_ticks, marker in ((LONG_SILENCE, False), (4, True)):
         bench = Bench()
         for k in range(10):
-            bench.hear(voice(k))
+            bench.tick(voice(k))
         for _ in range(quiet_ticks):
-            bench.hear()
-        heard = [bench.hear(voice(k, origin=900_000, marker=marker)) for k in range(10, 20)]
+            bench.tick()
+        heard = [bench.tick(voice(k, origin=900_000, marker=marker)) for k in range(10, 20)]
         assert heard[START_DEPTH:] == [frame(k) for k in range(10, 18)]
 
 
@@ -336,23 +336,23 @@ def test_a_phone_that_suppresses_silence_is_heard_word_by_word(
 ) -> None:
     """Words and pauses of any length; the clock goes on in the pauses, or with a marker stands still in them."""
     clock_goes_on |= not marked
-    bench, heard, said, clock, told = Bench(), [], [], 0, 0
+    bench, heard, said, clock, number = Bench(), [], [], 0, 0
     for length, pause in words:
         for k in range(length):
-            packet = Packet(timestamp=160 * clock, payload=frame(told), marker=marked and not k)
-            heard.append(bench.hear(packet))
-            said.append(frame(told))
-            clock, told = clock + 1, told + 1
+            packet = Packet(timestamp=160 * clock, payload=frame(number), marker=marked and not k)
+            heard.append(bench.tick(packet))
+            said.append(frame(number))
+            clock, number = clock + 1, number + 1
         # While a word is still to be heard, the next one does not begin: its end would be lost with the silence.
-        heard += [bench.hear() for _ in range(pause)]
+        heard += [bench.tick() for _ in range(pause)]
         clock += pause if clock_goes_on else 0
-    assert [sound for sound in heard if sound != SILENT] == said
+    assert [audio for audio in heard if audio != SILENT] == said
 
 
 @settings(max_examples=20, deadline=None)
 @given(st.sampled_from([-300, -100, -20, 20, 100, 300]))
 def test_a_clock_that_runs_fast_or_slow_costs_a_frame_now_and_then(drift_ppm: int) -> None:
-    """A minute of a phone whose second is not ours: nothing is heard twice or out of order, and hardly a frame is lost.
+    """A minute of a phone whose clock differs: nothing is heard twice or out of order, and hardly a frame is lost.
 
     Units: parts per million; ordinary phones are within 50.
     """
@@ -361,11 +361,11 @@ def test_a_clock_that_runs_fast_or_slow_costs_a_frame_now_and_then(drift_ppm: in
     for tick in range(ticks):
         while sent <= tick * (1 + drift_ppm / 1e6):
             quiet = sent % 25 == 0
-            sound = bytes([0xFE]) * 160 if quiet else sent.to_bytes(2, "big") * 80
-            bench.put({0: Packet(timestamp=160 * sent, payload=sound)})
+            audio = bytes([0xFE]) * 160 if quiet else sent.to_bytes(2, "big") * 80
+            bench.put({0: Packet(timestamp=160 * sent, payload=audio)})
             sent += 1
         heard.append(bench.play()[0])
-    numbers = [int.from_bytes(sound[:2], "big") for sound in heard if sound[0] not in (0xFE, 0xFF)]
+    numbers = [int.from_bytes(audio[:2], "big") for audio in heard if audio[0] not in (0xFE, 0xFF)]
     assert numbers == sorted(set(numbers))
     spoken = sum(1 for k in range(sent - MAX_DEPTH) if k % 25)
     assert len(numbers) >= spoken - 3
@@ -373,30 +373,30 @@ def test_a_clock_that_runs_fast_or_slow_costs_a_frame_now_and_then(drift_ppm: in
 
 def test_a_phone_that_marks_every_packet_is_heard() -> None:
     bench = Bench()
-    heard = [bench.hear(voice(k, marker=True)) for k in range(10)]
+    heard = [bench.tick(voice(k, marker=True)) for k in range(10)]
     assert heard[START_DEPTH:] == [frame(k) for k in range(8)]
 
 
 def test_a_reset_drops_the_frames_that_wait() -> None:
     bench = Bench()
     for k in range(10):
-        bench.hear(voice(k))
+        bench.tick(voice(k))
     bench.jitter.reset(0, coding=ALAW)
-    assert {bench.hear() for _ in range(20)} == {bytes([SILENCE[ALAW]]) * 160}
+    assert {bench.tick() for _ in range(20)} == {bytes([SILENCE[ALAW]]) * 160}
 
 
 @given(st.integers(1, 40))
 def test_frames_of_skipped_ticks_are_dropped_and_later_ones_not_delayed(skipped: int) -> None:
     bench = Bench()
     for k in range(10):
-        bench.hear(voice(k))
+        bench.tick(voice(k))
     for k in range(10, 10 + min(skipped, 8) + 1):
         bench.put({0: voice(k)})
     bench.jitter.skip(1, frames=skipped)
     first = bench.play()[0]
     if skipped <= 8:
         assert first == frame(10 + skipped - START_DEPTH)
-    heard = [bench.hear(voice(k)) for k in range(11 + skipped, 60)]
+    heard = [bench.tick(voice(k)) for k in range(11 + skipped, 60)]
     assert heard[3:] == [frame(k) for k in range(14 + skipped - START_DEPTH, 60 - START_DEPTH)]
 
 
@@ -420,27 +420,27 @@ moments = st.lists(
 @settings(max_examples=60)
 @given(moments)
 def test_no_leg_touches_another(walk: list[tuple[int, Packet] | str]) -> None:
-    """Whoever else's packets are taken in with its own."""
+    """Packets of other rows that arrive at the same time change nothing."""
     together, apart = Bench(3), [Bench() for _ in range(3)]
     waiting: dict[int, Packet] = {}
 
-    def take() -> None:
+    def put_packets() -> None:
         together.put(waiting)
         waiting.clear()
 
     for moment in walk:
         if moment == "tick":
-            take()
+            put_packets()
             assert together.play() == [bench.play()[0] for bench in apart]
         elif moment == "skip":
-            take()
+            put_packets()
             together.jitter.skip(3, frames=2)
             for bench in apart:
                 bench.jitter.skip(1, frames=2)
         elif not isinstance(moment, str):
             row, packet = moment
             if row in waiting:
-                take()
+                put_packets()
             waiting[row] = packet
             apart[row].put({0: packet})
 

@@ -1,4 +1,4 @@
-"""Whom a leg listens to, and where its packets go."""
+"""A latch selects the source of a leg and the address its packets go to."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,11 +20,11 @@ from holdfast.voice.media.rtp.latch import (
     unlock,
 )
 
-SDP, ROUTER, STRANGER = ("10.0.0.5", 4000), ("192.0.2.1", 61000), ("203.0.113.9", 5)
+SDP, ROUTER, FOREIGN = ("10.0.0.5", 4000), ("192.0.2.1", 61000), ("203.0.113.9", 5)
 SIGNALLING = ROUTER[0]
 LATCH = Latch(sdp_address=SDP, signalling_host=SIGNALLING)
 NUMBERS: Iterator[int] = count()
-"""Sequence numbers that rise, whoever sends: packets of one source agree."""
+"""Rising sequence numbers for any sender: packets of one source agree."""
 
 
 def packet(source: tuple[str, int], *, ssrc: int | None = None, sequence: int | None = None) -> PacketIdentity:
@@ -91,8 +91,8 @@ def test_a_third_address_is_never_latched() -> None:
         Latch(signalling_host=SIGNALLING),
         unlock(heard(LATCH, SDP), peer_lost=True),
     ):
-        assert heard(latch, *[STRANGER] * 10_000) == latch
-        assert heard(latch, *[STRANGER] * 1000, authenticated=True) == latch, "a key says who made it, not who sent it"
+        assert heard(latch, *[FOREIGN] * 10_000) == latch
+        assert heard(latch, *[FOREIGN] * 1000, authenticated=True) == latch, "a key says who made it, not who sent it"
 
 
 def test_another_port_of_the_host_in_the_sdp_is_a_third_address_unless_signalling_comes_from_there() -> None:
@@ -109,16 +109,16 @@ def test_the_sdp_address_alone_is_latched_where_that_is_set() -> None:
 
 def test_any_source_is_latched_where_that_is_set() -> None:
     latch = Latch(sdp_address=SDP, signalling_host=SIGNALLING, rtp_source="any")
-    assert heard(latch, *[STRANGER] * MIN_PACKETS).latched == STRANGER
+    assert heard(latch, *[FOREIGN] * MIN_PACKETS).latched == FOREIGN
     muted = unlock(heard(latch, *[SDP] * MIN_PACKETS))
-    assert heard(muted, *[STRANGER] * 10_000).latched is None, "it may be merely muted"
-    assert heard(muted, *[STRANGER] * MIN_PACKETS, authenticated=True).latched == STRANGER
+    assert heard(muted, *[FOREIGN] * 10_000).latched is None, "it may be merely muted"
+    assert heard(muted, *[FOREIGN] * MIN_PACKETS, authenticated=True).latched == FOREIGN
 
 
 def test_a_lost_party_may_return_from_any_source_where_that_is_set() -> None:
     latch = unlock(heard(Latch(sdp_address=SDP, rtp_source="any"), SDP), peer_lost=True)
-    assert heard(latch, *[STRANGER] * (TAKEOVER_PACKETS - 1)).latched is None
-    assert heard(latch, *[STRANGER] * TAKEOVER_PACKETS).latched == STRANGER
+    assert heard(latch, *[FOREIGN] * (TAKEOVER_PACKETS - 1)).latched is None
+    assert heard(latch, *[FOREIGN] * TAKEOVER_PACKETS).latched == FOREIGN
 
 
 @pytest.mark.parametrize("latch", [LATCH, replace(LATCH, rtp_source="any")], ids=["signalling", "any"])
@@ -160,9 +160,9 @@ def test_audio_goes_to_the_sdp_address_then_to_the_source_even_while_it_is_silen
 
 def test_a_router_may_give_a_phone_another_port() -> None:
     latch, other = unlock(heard(LATCH, *[ROUTER] * MIN_PACKETS)), (SIGNALLING, 62000)
-    assert heard(latch, *[STRANGER] * 10_000) == latch
-    assert heard(latch, other, STRANGER, other, STRANGER, other).latched == other
-    assert heard(latch, STRANGER, ROUTER).latched == ROUTER
+    assert heard(latch, *[FOREIGN] * 10_000) == latch
+    assert heard(latch, other, FOREIGN, other, FOREIGN, other).latched == other
+    assert heard(latch, FOREIGN, ROUTER).latched == ROUTER
 
 
 def test_a_party_held_by_the_address_0_0_0_0_returns_to_its_old_address() -> None:
@@ -191,9 +191,9 @@ def test_late_packets_of_the_old_address_move_no_leg_and_block_no_router() -> No
 
 def test_another_address_forgets_the_old_one() -> None:
     latch = apply_sdp(
-        heard(LATCH, *[SDP] * MIN_PACKETS), sdp_address=STRANGER, receives_again=False, signalling_host=SIGNALLING
+        heard(LATCH, *[SDP] * MIN_PACKETS), sdp_address=FOREIGN, receives_again=False, signalling_host=SIGNALLING
     )
-    assert (latch.latched, latch.remote) == (None, STRANGER)
+    assert (latch.latched, latch.remote) == (None, FOREIGN)
     assert heard(latch, *[SDP] * 1000).latched is None
 
 
@@ -210,7 +210,7 @@ def test_a_phone_may_send_from_its_new_signalling_host() -> None:
     assert heard(roamed, *[moved] * MIN_PACKETS).latched == moved
 
 
-@given(st.lists(st.sampled_from([SDP, ROUTER, (SIGNALLING, 61002), STRANGER]), max_size=90))
+@given(st.lists(st.sampled_from([SDP, ROUTER, (SIGNALLING, 61002), FOREIGN]), max_size=90))
 def test_only_an_admitted_address_is_latched_and_the_sdp_address_as_soon_as_it_agrees(
     sources: list[tuple[str, int]],
 ) -> None:
@@ -218,7 +218,7 @@ def test_only_an_admitted_address_is_latched_and_the_sdp_address_as_soon_as_it_a
     for k, source in enumerate(sources):
         latch = receive(latch, packet(source))
         sdp_address += source == SDP
-        assert latch.latched != STRANGER
+        assert latch.latched != FOREIGN
         assert latch.latched is None or latch.latched in sources[: k + 1]
         if latch.latched == ROUTER:
             assert sources[: k + 1].count(ROUTER) >= MIN_PACKETS
@@ -226,13 +226,13 @@ def test_only_an_admitted_address_is_latched_and_the_sdp_address_as_soon_as_it_a
             assert (latch.latched, latch.final) == (SDP, True)
 
 
-@given(st.lists(st.sampled_from([SDP, ROUTER, STRANGER]), max_size=60))
+@given(st.lists(st.sampled_from([SDP, ROUTER, FOREIGN]), max_size=60))
 def test_unauthenticated_packets_change_no_latch(sources: list[tuple[str, int]]) -> None:
-    """However many come between those of the party."""
+    """They change nothing, however many arrive between those of the party."""
     with_him, without = LATCH, LATCH
     for source in sources:
         each = packet(source)
         with_him = receive(with_him, each)
-        if source != STRANGER:
+        if source != FOREIGN:
             without = receive(without, each)
     assert with_him == without

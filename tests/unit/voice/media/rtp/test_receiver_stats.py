@@ -1,4 +1,4 @@
-"""Reception statistics, counted for many legs at once, against RFC 3550 appendix A done for one."""
+"""Receiver statistics count many legs at once, against RFC 3550 appendix A done for one."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""RTCP written and read; whatever comes is read without an error."""
+"""RTCP is built and parsed; no input raises an error."""
 
 import struct
 
@@ -38,7 +38,7 @@ def written(
 
 
 def packets(data: bytes) -> list[tuple[int, int, bytes]]:
-    """Count field, type and body of each packet; the whole is used up."""
+    """Return count field, type and body of each packet; they fill the whole datagram."""
     found = []
     while data:
         flags, kind, words = struct.unpack_from("!BBH", data)
@@ -85,8 +85,8 @@ def test_a_party_without_reports_gets_no_lsr() -> None:
 
 
 def test_a_bye_follows_an_empty_report() -> None:
-    told = [(count, kind, body[:4]) for count, kind, body in packets(build_bye(ssrc=0xBEEF, name="x"))]
-    assert told == [(count, kind, struct.pack("!I", 0xBEEF)) for count, kind in ((0, 201), (1, 202), (1, 203))]
+    age = [(count, kind, body[:4]) for count, kind, body in packets(build_bye(ssrc=0xBEEF, name="x"))]
+    assert age == [(count, kind, struct.pack("!I", 0xBEEF)) for count, kind in ((0, 201), (1, 202), (1, 203))]
 
 
 def test_the_peers_report_about_our_stream_is_parsed() -> None:
@@ -153,9 +153,9 @@ def test_a_party_that_saw_no_report_of_ours_sends_no_lsr() -> None:
     assert view.lsr is None
 
 
-@pytest.mark.parametrize(("ago_s", "told"), [(-0.01, 0), (0.0, 0), (1.5, 98304), (1e9, 0xFFFFFFFF)])
-def test_the_age_of_a_report_always_fits(ago_s: float, told: int) -> None:
-    """One that came within the tick that answers it is younger than the tick."""
+@pytest.mark.parametrize(("ago_s", "age"), [(-0.01, 0), (0.0, 0), (1.5, 98304), (1e9, 0xFFFFFFFF)])
+def test_the_age_of_a_report_always_fits(ago_s: float, age: int) -> None:
+    """A report that arrived within the tick that answers it is younger than the tick."""
     data = build_report(
         ssrc=1,
         now=0.0,
@@ -168,4 +168,4 @@ def test_the_age_of_a_report_always_fits(ago_s: float, told: int) -> None:
         last_report_ago_s=ago_s,
     )
     (_, _, body), _ = packets(data)
-    assert struct.unpack("!IIIIII", body[24:])[5] == told
+    assert struct.unpack("!IIIIII", body[24:])[5] == age

@@ -1,4 +1,4 @@
-"""SRTP: sealed packets come through once, and nothing else does."""
+"""Encrypted packets are accepted once, and nothing else is."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ REPORT = struct.pack("!BBHI", 0x80, 201, 1, 9)
 @pytest.mark.parametrize("profile", list(KEY_BYTES))
 def test_a_packet_encrypted_by_one_side_is_decrypted_once_by_the_other(profile: Profile) -> None:
     ours, theirs = pair(profile)
-    sealed = ours.protect(rtp(1))
-    assert sealed[:12] == rtp(1)[:12]
-    assert b"\x55" * 8 not in sealed
-    assert theirs.unprotect(sealed) == rtp(1)
-    assert theirs.unprotect(sealed) is None, "a replay"
+    encrypted = ours.protect(rtp(1))
+    assert encrypted[:12] == rtp(1)[:12]
+    assert b"\x55" * 8 not in encrypted
+    assert theirs.unprotect(encrypted) == rtp(1)
+    assert theirs.unprotect(encrypted) is None, "a replay"
     report = ours.protect_rtcp(REPORT)
     assert report != REPORT
     assert theirs.unprotect_rtcp(report) == REPORT
@@ -65,11 +65,11 @@ def test_packets_are_encrypted_and_decrypted_the_same_in_place(profile: Profile)
     lines.protect([1], [ours])
     size = int(lines.sizes[1])
     assert packets[1, :size].tobytes() == again.protect(rtp(1))
-    sealed = packets[1].copy()
+    encrypted = packets[1].copy()
     lines.unprotect([1], [theirs])
     assert lines.sizes.tolist() == [0, PACKET, 0]
     assert packets[1, :PACKET].tobytes() == rtp(1)
-    packets[1], lines.sizes[1] = sealed, size
+    packets[1], lines.sizes[1] = encrypted, size
     lines.unprotect([1], [theirs])
     assert lines.sizes[1] == 0, "a replay"
     write(1)
@@ -83,9 +83,9 @@ def test_a_packet_that_fails_does_not_stop_the_others() -> None:
     packets = np.zeros((4, 512), dtype=np.uint8)
     lines = SrtpLegs(packets)
     for line, (ours, _) in enumerate(legs):
-        sealed = ours.protect(rtp(line))
-        packets[line, : len(sealed)] = np.frombuffer(sealed, dtype=np.uint8)
-        lines.sizes[line] = len(sealed)
+        encrypted = ours.protect(rtp(line))
+        packets[line, : len(encrypted)] = np.frombuffer(encrypted, dtype=np.uint8)
+        lines.sizes[line] = len(encrypted)
     packets[1, 20] ^= 1
     lines.sizes[2] = 11
     lines.unprotect(range(4), [theirs for _, theirs in legs])
@@ -108,9 +108,9 @@ def test_a_packet_matches_the_example_of_the_rfc() -> None:
     key = bytes.fromhex("e1f97a0d3e018be0d64fa32c06de4139" + "0ec675ad498afeebb6960b3aabe6")
     plain = bytes.fromhex("800f1234decafbadcafebabe" + "ab" * 16)
     ours = SrtpSession(SrtpKeys(send=key, receive=key))
-    sealed = bytes.fromhex("800f1234decafbadcafebabe4e55dc4ce79978d88ca4d215949d2402b78d6acc99ea179b8dbb")
-    assert ours.protect(plain) == sealed
-    assert SrtpSession(SrtpKeys(send=key, receive=key)).unprotect(sealed) == plain
+    encrypted = bytes.fromhex("800f1234decafbadcafebabe4e55dc4ce79978d88ca4d215949d2402b78d6acc99ea179b8dbb")
+    assert ours.protect(plain) == encrypted
+    assert SrtpSession(SrtpKeys(send=key, receive=key)).unprotect(encrypted) == plain
 
 
 def test_the_rollover_counter_continues_over_the_sequence_wrap() -> None:
@@ -141,9 +141,9 @@ def test_no_unauthenticated_packet_is_decrypted(data: bytes) -> None:
 @given(st.integers(min_value=0, max_value=181), st.integers(min_value=1, max_value=255))
 def test_one_changed_byte_is_a_forgery(at: int, change: int) -> None:
     ours, theirs = pair()
-    sealed = bytearray(ours.protect(rtp(1)))
-    sealed[at] ^= change
-    assert theirs.unprotect(bytes(sealed)) is None
+    encrypted = bytearray(ours.protect(rtp(1)))
+    encrypted[at] ^= change
+    assert theirs.unprotect(bytes(encrypted)) is None
 
 
 def test_keys_have_the_length_of_their_profile_and_are_never_printed() -> None:

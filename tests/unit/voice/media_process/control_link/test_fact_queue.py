@@ -1,4 +1,4 @@
-"""Facts that wait for a reader: in order, and the least needed go first when there are too many."""
+"""Facts wait in order for a reader, and the least needed are dropped first when there are too many."""
 
 from holdfast.voice.media_process.control_link import protocol as m
 from holdfast.voice.media_process.control_link.fact_queue import FactQueue

@@ -1,4 +1,4 @@
-"""Messages between control and the media process: what is sent is read, whatever pieces it comes in."""
+"""Messages between control and the media process are parsed as they were packed, whatever pieces they arrive in."""
 
 from __future__ import annotations
 
@@ -94,10 +94,10 @@ def unpacked(data: bytes, cuts: list[int]) -> list[tuple[bytes, bytes]]:
 
 
 @given(st.lists(st.integers(0, 10**6), max_size=20), st.binary(max_size=50))
-def test_requests_are_parsed_as_they_were_packed(cuts: list[int], sound: bytes) -> None:
-    data = b"".join(m.pack(request, sound) for request in REQUESTS)
+def test_requests_are_parsed_as_they_were_packed(cuts: list[int], audio: bytes) -> None:
+    data = b"".join(m.pack(request, audio) for request in REQUESTS)
     assert [(m.parse_request(text), heard) for text, heard in unpacked(data, cuts)] == [
-        (request, sound) for request in REQUESTS
+        (request, audio) for request in REQUESTS
     ]
 
 

@@ -1,4 +1,4 @@
-"""Addresses sound may be sent to."""
+"""The check of the addresses to which audio may be sent."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Recordings on their way to files: what control asks at any moment, and what a disk does."""
+"""Recordings on their way to files: commands of control at any moment, and failures of a disk."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Bench:
             self.recorders.tick(frames, frames, LAW, skipped=0)
 
     def close(self) -> TapClosed:
-        """Close, and tick until that is told."""
+        """Close, and tick until the end is reported."""
         self.recorders.handle(CloseTap(recording=NAME), self.rows)
         return self.closed()
 
