@@ -77,9 +77,13 @@ def _view(call: CallSnapshot, by_sid: Mapping[CallSid, CallSnapshot], data: Over
     hold = data.holds.get(call.sid)
     queue = data.queues.get(call.sid)
     held = (participant is not None and participant.hold) or (pair is not None and pair.party(call.sid).held)
-    ends = _dialled_peers(call, by_sid) if room is None and pair is None and queue is None else ()
-    peer = pair.other(call.sid).call if pair is not None else (ends[0].sid if len(ends) == 1 else None)
-    why_not, fix = _why_not(call, held=held, in_room=participant is not None, pair=pair, ends=ends, data=data)
+    dialled_peers = _dialled_peers(call, by_sid) if room is None and pair is None and queue is None else ()
+    peer = (
+        pair.other(call.sid).call if pair is not None else (dialled_peers[0].sid if len(dialled_peers) == 1 else None)
+    )
+    why_not, fix = _why_not(
+        call, held=held, in_room=participant is not None, pair=pair, dialled_peers=dialled_peers, data=data
+    )
     by_phone = data.phone_holds.get(call.sid)
     shown_hold = (
         hold if hold is not None and hold.status in (Status.HELD, Status.RESUMING, Status.HOLDING) else by_phone
@@ -102,7 +106,7 @@ def _view(call: CallSnapshot, by_sid: Mapping[CallSid, CallSnapshot], data: Over
         by=None if shown_hold is None else shown_hold.by,
         since=None if shown_hold is None else shown_hold.held_at,
         music=None if shown_hold is None else shown_hold.music,
-        hears=_hears(call, room, pair, queue, ends, held=held, phones=data.phone_holds),
+        hears=_hears(call, room, pair, queue, dialled_peers, held=held, phones=data.phone_holds),
         can_hold=why_not is None,
         why_not=why_not,
         fix=fix,
@@ -112,9 +116,9 @@ def _view(call: CallSnapshot, by_sid: Mapping[CallSid, CallSnapshot], data: Over
 
 def _dialled_peers(call: CallSnapshot, by_sid: Mapping[CallSid, CallSnapshot]) -> tuple[CallSnapshot, ...]:
     """Return the live calls at the other end of this one's plain Dial."""
-    above = by_sid.get(call.parent) if call.parent is not None else None
-    if above is not None:
-        return (above,)
+    parent = by_sid.get(call.parent) if call.parent is not None else None
+    if parent is not None:
+        return (parent,)
     return tuple(other for other in by_sid.values() if other.parent == call.sid)
 
 
@@ -123,7 +127,7 @@ def _hears(
     room: RoomSnapshot | None,
     pair: Pair | None,
     queue: str | None,
-    ends: tuple[CallSnapshot, ...],
+    dialled_peers: tuple[CallSnapshot, ...],
     *,
     held: bool,
     phones: Mapping[CallSid, Hold],
@@ -140,7 +144,7 @@ def _hears(
         if any(not (other.hold or other.muted or other.call in phones) for other in others):
             return OTHER
         return MUSIC if any(other.call in phones for other in others) else SILENCE
-    if any(end.sid in phones for end in ends) or (pair is not None and pair.other(call.sid).call in phones):
+    if any(end.sid in phones for end in dialled_peers) or (pair is not None and pair.other(call.sid).call in phones):
         return MUSIC
     if pair is not None:
         return SILENCE if pair.party(call.sid).state is LegState.PARKED else OTHER
@@ -148,9 +152,9 @@ def _hears(
         return MUSIC
     if not call.talking:
         return None
-    if any(other.talking for other in ends):
+    if any(other.talking for other in dialled_peers):
         return OTHER
-    return RINGING if ends else None
+    return RINGING if dialled_peers else None
 
 
 def _why_not(
@@ -159,7 +163,7 @@ def _why_not(
     held: bool,
     in_room: bool,
     pair: Pair | None,
-    ends: tuple[CallSnapshot, ...],
+    dialled_peers: tuple[CallSnapshot, ...],
     data: OverviewInput,
 ) -> tuple[str | None, str | None]:
     if held:
@@ -168,7 +172,7 @@ def _why_not(
         return f"it has not been answered yet (it is {call.status})", None
     if in_room or pair is not None:
         return None, None
-    if ends:
+    if dialled_peers:
         refusal = legs_planner.unknown_continuation(data.continue_url)
         return refusal.why, refusal.fix
     return "it is in no conference and talks to no other party", conference_planner.HOW_TO_JOIN

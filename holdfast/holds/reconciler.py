@@ -63,10 +63,10 @@ class Reconciler:
                     await self._check_hold(current, rooms)
                 except HoldsError as error:
                     _log.warning("hold=%s call=%s fact=NotLookedAfter why=%s", hold.id, hold.call, error.message)
-        going_on = {hold.id for hold in self._hold_log.active()}
-        for memory in (self._unexpected, self._alone_since):
-            for id in memory.keys() - going_on:
-                memory.pop(id, None)
+        active_ids = {hold.id for hold in self._hold_log.active()}
+        for remembered in (self._unexpected, self._alone_since):
+            for id in remembered.keys() - active_ids:
+                remembered.pop(id, None)
         if self._executor.legs is not None:
             try:
                 await self._executor.legs.clean_up()
@@ -98,13 +98,15 @@ class Reconciler:
                 )
             return
         self._unexpected.pop(hold.id, None)
-        company = len(others(hold.call, room))
+        others_count = len(others(hold.call, room))
         now = self._clock.now()
-        alone_since = None if company else self._alone_since.setdefault(hold.id, now)
-        if company:
+        alone_since = None if others_count else self._alone_since.setdefault(hold.id, now)
+        if others_count:
             self._alone_since.pop(hold.id, None)
         owner_left = hold.owner_call is not None and room.participant(hold.owner_call) is None
-        await self._apply_policy(hold, HoldSituation(others=company, alone_since=alone_since, owner_left=owner_left))
+        await self._apply_policy(
+            hold, HoldSituation(others=others_count, alone_since=alone_since, owner_left=owner_left)
+        )
 
     def _confirm_unexpected(self, hold: Hold) -> bool:
         """Count an unexpected read, and return whether there were enough in a row."""

@@ -168,7 +168,7 @@ async def test_a_failing_store_keeps_its_late_writes(
     assert await kept(database) == ["before", "big", "small"]
 
 
-async def test_a_locked_store_logs_at_its_close_what_is_lost(
+async def test_a_locked_store_logs_its_losses_at_its_close(
     path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(database_module, "CLOSE_S", 0.1)
