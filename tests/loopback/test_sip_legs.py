@@ -324,7 +324,7 @@ async def test_what_the_engine_never_hears_of_is_refused_all_the_same(
     caplog.set_level(logging.INFO)
     async with Phone("carol", server=bench.legs.address) as carol:
         assert await (await carol.call("+19995550123")).over() == 404
-        assert "turned away: 404 for '+19995550123', dialled by 'carol' at 127.0.0.1: no voice URL" in caplog.text
+        assert "rejected: 404 for '+19995550123', dialled by 'carol' at 127.0.0.1: no voice URL" in caplog.text
         assert bench.rows.opened == 0
         bench.rows.full = True
         assert await (await carol.call("+15550123")).over() == 503

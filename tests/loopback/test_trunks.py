@@ -324,7 +324,7 @@ async def test_nobody_is_called_where_a_trunk_has_no_business_to_send_us(
         refused = await bench.fact(LegRefused)
         assert isinstance(refused, LegRefused)
         assert refused.sip_code == 302
-        assert "only a trunk may send us on" in refused.reason
+        assert "only a trunk may redirect a call" in refused.reason
         assert stranger.calls == []
 
 

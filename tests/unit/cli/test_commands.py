@@ -331,7 +331,7 @@ def test_an_expired_certificate_is_taken_with_a_warning(caplog: pytest.LogCaptur
     for name in ("localhost.pem", "expired.pem"):
         warn_certificate(read({"sip_tls_certificate": loopback / name}))
     (message,) = caplog.messages
-    assert message.startswith("sip_tls_certificate: phones will not believe")
+    assert message.startswith("sip_tls_certificate: phones will reject")
     assert message.endswith("expired.pem: certificate has expired")
 
 

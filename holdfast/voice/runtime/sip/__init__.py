@@ -1,1 +1,1 @@
-"""The SIP shell: legs in and out, dial plan, trunks, registrations."""
+"""The SIP shell: inbound and outbound legs, dial plan, trunks, registrations."""

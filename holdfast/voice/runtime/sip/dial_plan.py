@@ -1,4 +1,4 @@
-"""Where a target leads: the contacts of a line, a trunk, or a SIP URI elsewhere."""
+"""Turn the target of a call into destinations: the contacts of a line, a trunk, or another SIP URI."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from holdfast.voice.sip.message.uri import (
 )
 
 MAX_REPORTED_HEADERS = 20
-"""Header fields of an answer that an application is told of."""
+"""How many header fields of an answer are reported to the application."""
 WITHHELD = ("anonymous", "restricted", "unavailable", "unknown")
-"""How a number that is not to be shown is called. Source: Twilio docs, "From" of calls without a number."""
+"""The names that stand in place of a withheld number. Source: Twilio docs, "From" of calls without a number."""
 MAX_CONTACTS = 5
-"""Contacts of a redirection that are looked at."""
+"""How many contacts of a redirection are read."""
 NOT_REGISTERED = 32009
 """Source: Twilio error dictionary, "user you tried to dial is not registered"."""
 NUMBER_UNREACHABLE = 13224
@@ -45,56 +45,56 @@ HOST_UNRESOLVED = 13254
 
 
 class LineLookup(Protocol):
-    """The lines of the directory, and the trunks behind it."""
+    """A directory that finds the line or the trunk for a target."""
 
     def line(self, name: str) -> LineRecord | None:
-        """The line of that name."""
+        """Return the line of that name."""
         ...
 
     def route_for(self, number: str) -> RouteRecord | None:
-        """The trunk by which a number leaves."""
+        """Return the trunk by which a number leaves."""
         ...
 
     def unreachable_reason(self, number: str) -> str:
-        """Why neither a line nor a trunk takes a call to a number."""
+        """Return why neither a line nor a trunk takes a call to a number."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DialDestination:
-    """One INVITE to send: its Request-URI, and where the datagram goes (None: where the URI says)."""
+    """An INVITE to send: its Request-URI, and the address the request is sent to (None: the one in the URI)."""
 
     uri: str
     next_hop: Address | None
     headers: Headers
     caller: str | None = None
-    """Who is said to call, when it is not the call's own caller."""
+    """The caller to show, if it is not the call's own caller."""
     credentials: DigestCredentials | None = None
-    """With what a challenge is answered there."""
+    """What a digest challenge is answered with there."""
     domain: str | None = None
-    """The host in From, when it is not ours; it is the one in the Request-URI too."""
+    """The host in From and in the Request-URI, if it is not ours."""
     fallback: DialDestination | None = None
-    """What is tried when nobody answers there, or it has no service."""
+    """The destination to try if this one does not answer or has no service."""
     trunk: RouteRecord | None = None
-    """The trunk it goes by, which may want to be told who calls."""
+    """The trunk that the call leaves by, which may ask for an asserted identity."""
     was_redirected: bool = False
-    """Whether the trunk sent us on to there."""
+    """Whether the trunk redirected the call to this destination."""
     is_loopback: bool = False
-    """Whether it is a call of ours to ourselves."""
+    """Whether it is a call of the engine to itself."""
     rtp_source: RtpSource | None = None
-    """From where sound of there is believed; None: as the settings say."""
+    """Where RTP from there is accepted from; None: as the settings say."""
 
     def from_uri(self, caller: str) -> str:
-        """What stands in From: a user of ours, or a whole SIP URI."""
+        """Return the value of From: a user of ours, or a whole SIP URI."""
         shown = self.caller or caller
         if self.domain is None or shown.startswith(("sip:", "sips:")):
             return shown
         return f"sip:{quote(shown, safe='+')}@{self.domain}"
 
     def identity_headers(self, caller: str) -> Headers:
-        """Who we vouch for as the caller, where the trunk takes the number from there. Source: RFC 3325 §9.1, §9.3.
+        """Return the header fields that assert the caller's number to a trunk that asks for it.
 
-        One who withholds his number is vouched for, if at all, with the wish that it is not shown.
+        For a caller that withholds its number they also ask the trunk not to show it. Source: RFC 3325 §9.1, §9.3.
         """
         identity = None if self.trunk is None else self.trunk.identity
         number = caller if identity == "caller" else identity
@@ -107,12 +107,12 @@ class DialDestination:
 
     @property
     def transport(self) -> Transport:
-        """How it travels."""
+        """Return the transport that the INVITE is sent by."""
         return self.next_hop.transport if self.next_hop else transport_of(parse_uri(self.uri)) or "UDP"
 
 
 class Unreachable(AskedWrong):
-    """The target leads nowhere. `sip_code` is what a network would have answered."""
+    """An error for a target that leads nowhere. `sip_code` is what a network would have answered."""
 
     def __init__(self, message: str, *, sip_code: int, twilio_code: int) -> None:
         super().__init__(message)
@@ -127,7 +127,7 @@ def destinations_of(
     contacts: Callable[[str], tuple[tuple[str, Address], ...]],
     is_ours: Callable[[Uri], bool],
 ) -> tuple[DialDestination, ...]:
-    """Every way to reach the target, to be tried at once.
+    """Return every destination of a target; all of them are tried at once.
 
     Raises: Unreachable.
     """
@@ -148,20 +148,20 @@ def destinations_of(
     if is_ours(uri):
         return _line_destinations(uri.user, lines, contacts, headers)
     if transport_of(uri) is None:
-        raise Unreachable("SIP is spoken over UDP, TCP and TLS", sip_code=400, twilio_code=URI_INVALID)
+        raise Unreachable("the transport of the SIP URI is not UDP, TCP or TLS", sip_code=400, twilio_code=URI_INVALID)
     if address_of(uri) is None:
         raise Unreachable("the host of the SIP URI is not numeric", sip_code=404, twilio_code=HOST_UNRESOLVED)
     return (DialDestination(uri=bare, next_hop=None, headers=(*headers, *_settable(_query(query)))),)
 
 
 def line_named(number: str, lines: LineLookup) -> str | None:
-    """The name of the line that is rung for a number, which may be written in several ways, or for its own name."""
+    """Return the name of the line that is rung for a number, in whatever form it is written, or for its own name."""
     names = (number, number.removeprefix("+"), normalize_number(number))
     return next((name for name in names if lines.line(name) is not None), None)
 
 
 def _routed_destination(number: str, lines: LineLookup, headers: Headers) -> DialDestination:
-    """No route, no call. Source: Twilio, error 13224 for a number that cannot be called."""
+    """Return the destination of a number by its route. Source: Twilio, error 13224 (number that cannot be called)."""
     route = lines.route_for(number)
     if route is None:
         raise Unreachable(lines.unreachable_reason(number), sip_code=404, twilio_code=NUMBER_UNREACHABLE)
@@ -174,7 +174,7 @@ def _trunk_destination(number: str, route: RouteRecord, headers: Headers) -> Dia
         credentials = DigestCredentials(user=route.user, password=route.password, realms=route.realms)
     uri = contact_at(normalize_number(number), route.address)
     if route.domain is not None:
-        # Many trunks find their customer by the host in the Request-URI, and know themselves by name alone.
+        # Many trunks identify their customer by the host in the Request-URI, and know only their own host name.
         host, _, _ = uri.partition("@")[2].partition(";")
         uri = uri.replace(f"@{host}", f"@{route.domain}", 1)
     return DialDestination(
@@ -191,17 +191,17 @@ def _trunk_destination(number: str, route: RouteRecord, headers: Headers) -> Dia
 
 
 def is_redirect(status: int) -> bool:
-    """Whether a refusal says where else to ask. Source: RFC 3261 §21.3."""
+    """Return whether a refusal names another address to try. Source: RFC 3261 §21.3."""
     return 300 <= status < 400
 
 
 def redirect_destination(destination: DialDestination, status: int, headers: Headers) -> DialDestination | None:
-    """Where a call goes that was redirected (300, 301, 302), or None when it goes nowhere else.
+    """Return where a redirected call (300, 301, 302) is sent, or None if the redirection is not followed.
 
-    A trunk may send us on to another address of its own, for the same number, and once. Nobody else may: whoever is
-    called could have us call a number that costs, in the name of who dialled another.
-    Deviation: RFC 3261 §8.1.3.4 lets a user be asked; here a document asks again, which is told the status. 305 would
-    have whoever answers choose our proxy, and is never followed.
+    A trunk may redirect once, to another address of its own, for the same number. A callee may not: it could make the
+    engine call an expensive number in the name of the caller.
+    Deviation: RFC 3261 §8.1.3.4 lets a user be asked; here the document receives the status and may dial again. 305
+    would let the callee choose our proxy, and is never followed.
     Source: RFC 3261 §26.1, §8.1.3.4, §21.3.
     """
     if destination.trunk is None or destination.was_redirected or status not in (300, 301, 302):
@@ -214,7 +214,7 @@ def redirect_destination(destination: DialDestination, status: int, headers: Hea
 
 
 def _redirect_within_trunk(destination: DialDestination, trunk: RouteRecord, contact: str) -> DialDestination | None:
-    """A contact as the next goal, if it is an address of the trunk and the number that was dialled."""
+    """Return the next destination for a contact, if it is an address of the trunk and has the dialled number."""
     try:
         uri = parse_uri(parse_name_addr(contact).uri.partition("?")[0])
     except UriUnreadable:
@@ -246,9 +246,9 @@ def _line_destinations(
 
 
 def _headers(target: Target) -> Headers:
-    """The header fields a target carries along; parameters of a client travel as headers of their own.
+    """Return the header fields that a target adds; parameters of a client become header fields of their own.
 
-    Whatever led to the target, none stands for one that we set: the first of two is the one that is read.
+    A field that the engine sets itself is left out: of two fields with one name, peers read the first.
     """
     return (*_settable(target.headers), *((f"X-Holdfast-{name}", value) for name, value in target.parameters))
 
@@ -258,18 +258,18 @@ def _settable(headers: Headers) -> Headers:
 
 
 def _query(text: str) -> Headers:
-    """Header fields written behind a SIP URI. Source: TwiML <Sip>, custom headers (names x-…)."""
+    """Return the header fields in the query of a SIP URI. Source: TwiML <Sip>, custom headers (names x-…)."""
     pairs = (part.partition("=") for part in text.split("&") if part)
     return tuple((unquote(name), unquote(value)) for name, _, value in pairs)
 
 
 def call_headers(call: CallSid, account: AccountSid) -> Headers:
-    """The header fields by which a phone can tell an application which call it is in. Source: TwiML <Sip>."""
+    """Return the header fields by which a phone can name its call to an application. Source: TwiML <Sip>."""
     return (("X-Twilio-CallSid", call), ("X-Twilio-AccountSid", account), ("X-Twilio-ApiVersion", "2010-04-01"))
 
 
 def answer_headers(headers: Headers) -> tuple[tuple[str, str], ...]:
-    """What an application is told of an answer: its Call-ID, and header fields of its own, which begin with X-.
+    """Return what an application receives about an answer: its Call-ID, and its own header fields that begin with X-.
 
     Source: TwiML <Sip>, DialSipCallId and DialSipHeader_.
     """
@@ -279,5 +279,5 @@ def answer_headers(headers: Headers) -> tuple[tuple[str, str], ...]:
 
 
 def from_user(from_uri: str) -> str:
-    """What stands in From: the user part, or a whole SIP URI. A client is known by its bare name."""
+    """Return the value of From: a user, or a whole SIP URI. A client is known by its bare name."""
     return from_uri[7:] if from_uri.lower().startswith("client:") else from_uri

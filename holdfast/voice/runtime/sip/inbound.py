@@ -1,4 +1,4 @@
-"""Calls in: where they are awaited, who is let in, and what the engine hears of them."""
+"""Admit inbound calls, and turn them into commands for the engine."""
 
 from __future__ import annotations
 
@@ -25,46 +25,46 @@ from holdfast.voice.sip.message.uri import (
 
 
 class LineRegistered(Protocol):
-    """With which trunks we register."""
+    """A directory that knows the trunks the engine registers with."""
 
     def is_registered_as(self, user: str, host: str) -> bool:
-        """Whether we register as this user with a trunk whose calls come in from this numeric host."""
+        """Return whether the engine registers as this user with a trunk that calls from this numeric host."""
         ...
 
 
 class DirectoryPort(LineLookup, LineRegistered, Protocol):
-    """What a SIP leg asks of the directory."""
+    """What SIP legs read from the directory."""
 
     def trusts(self, host: str) -> bool:
-        """Whether calls from this numeric host come in without a password, as those of a trunk."""
+        """Return whether calls from this numeric host need no password, as those of a trunk."""
         ...
 
     def trunks(self) -> tuple[RouteRecord, ...]:
-        """Every trunk."""
+        """Return every trunk."""
         ...
 
     def tls_name(self, to: Address) -> str | None:
-        """The name in the certificate of a trunk, when it has one of its own."""
+        """Return the name in the certificate of a trunk, if it differs from its host."""
         ...
 
     def answer_for(self, dialled: str, *, host: str = "") -> AnsweringDocument | None:
-        """What answers a call to this user or number at this host."""
+        """Return what answers a call to this user or number at this host."""
         ...
 
     def answer_of_number(self, number: str) -> AnsweringDocument | None:
-        """What answers a call to a number of ours; None of any other."""
+        """Return what answers a call to a number of the engine; None if it is another number."""
         ...
 
     def answer_of_application(self, sid: str) -> AnsweringDocument | None:
-        """What answers a call to the application with that SID."""
+        """Return what answers a call to the application with this SID."""
         ...
 
 
 class InboundAdmission:
-    """Who may call: authenticated lines, trunks, while we listen on loopback anybody on loopback, and we ourselves.
+    """The rules of who may call: authenticated lines, trunks, the engine itself, and on loopback every client.
 
-    Calls from ourselves are to applications and numbers of ours; who only pretends to be us does not know the word that
-    goes with one.
+    Clients on loopback may call only while we listen there. Calls of the engine to itself reach its applications and
+    numbers; a peer that only pretends to be the engine does not know the token of such a call.
     """
 
     def __init__(
@@ -76,44 +76,44 @@ class InboundAdmission:
         self._local = trust_loopback and ip_address(listening.host).is_loopback
 
     def ha1_of(self, user: str) -> Ha1 | None:
-        """Source: sip.settings.Policy."""
+        """Return the HA1 of a line. Source: sip.settings.AdmissionPolicy."""
         line = self._directory.line(user)
         return None if line is None else line.ha1
 
     def may_call_unauthenticated(self, source: Address) -> bool:
-        """Source: sip.settings.Policy."""
+        """Return whether a call from this address needs no password. Source: sip.settings.AdmissionPolicy."""
         local = self._local and ip_address(source.host).is_loopback
         return local or source == self._own_address or self._directory.trusts(source.host)
 
     def is_registrar(self) -> bool:
-        """Source: sip.settings.Policy."""
+        """Return True: lines register here. Source: sip.settings.AdmissionPolicy."""
         return True
 
     def is_trusted_proxy(self, host: str) -> bool:
-        """Source: sip.settings.Policy."""
+        """Return whether a host may forward requests of others. Source: sip.settings.AdmissionPolicy."""
         return is_proxy_or_trunk(host, self._trusted_proxies, self._directory)
 
 
 def is_proxy_or_trunk(host: str, proxies: Iterable[str], lines: DirectoryPort) -> bool:
-    """Whether a host is believed when it says whose signalling it passes on: proxies of ours, and trunks."""
+    """Return whether a host may name the host whose requests it forwards: a trusted proxy, or a trunk."""
     address = ip_address(host)
     return any(address in ip_network(network) for network in proxies) or lines.trusts(host)
 
 
 def rtp_source_of(invited: Invited, line: LineRecord | None, trunks: Iterable[RouteRecord]) -> RtpSource | None:
-    """From where the sound of a phone that calls is believed, as its line says, or the trunk it comes from."""
+    """Return where the RTP of a calling phone is accepted from, as its line says, or its trunk."""
     if line is not None:
         return line.rtp_source
     return next((trunk.rtp_source for trunk in trunks if trunk.trusts(invited.source.host)), None)
 
 
 def may_call(line: LineRecord, called: str) -> bool:
-    """Whether a line may call this number or name."""
+    """Return whether a line may call this number or name."""
     return any(form.startswith(prefix) for form in (called, normalize_number(called)) for prefix in line.may_call)
 
 
 def dialled_number(invited: Invited, trunks: LineRegistered) -> str:
-    """Whom a call in is for: the Request-URI's user; of a trunk that calls us by our registration, the To's.
+    """Return the called number or name: the Request-URI's user, or the To's for a trunk that calls our registration.
 
     Source: RFC 3261 §16.5 (the Request-URI becomes the registered contact, To stays).
     """
@@ -127,7 +127,7 @@ def dialled_number(invited: Invited, trunks: LineRegistered) -> str:
 
 
 def no_answer_reason(invited: Invited, lines: LineLookup) -> str:
-    """Why nothing answers a call in, for the log."""
+    """Return why nothing answers an inbound call, for the log."""
     called = invited.called[:64]
     why = "no voice URL answers it"
     if lines.line(called) is not None:
@@ -138,8 +138,9 @@ def no_answer_reason(invited: Invited, lines: LineLookup) -> str:
 def receive_call(
     call: CallSid, account: AccountSid, invited: Invited, answer: AnsweringDocument, ours: Address
 ) -> ReceiveCall:
-    """What the engine hears of a call in. Numbers stay numbers; any other name becomes a SIP URI, as on the cloud.
+    """Return the command that reports an inbound call to the engine.
 
+    Numbers stay numbers; any other name becomes a SIP URI, as on Twilio.
     Source: Twilio docs, SIP interface, parameters of its webhooks.
     """
     target = parse_uri(invited.target)
@@ -167,7 +168,7 @@ def receive_call(
 
 
 def forwarded_from(headers: Headers) -> str | None:
-    """The number or user a call was for before it was forwarded to us: the newest diversion. Source: RFC 5806 §4."""
+    """Return the number or user that a forwarded call was for at first: the newest diversion. Source: RFC 5806 §4."""
     newest = next((value for name, value in headers if name.lower() == "diversion"), None)
     if newest is None:
         return None

@@ -1,7 +1,7 @@
-"""Calls to ourselves: to an application of ours, or to a number of ours that a document answers.
+"""Calls of the engine to itself: to an application, or to a number that a document answers.
 
-So both ends are legs like any other, with sound and keys in both directions. What is told of the call does not travel:
-the INVITE carries a word nobody can guess, and what it stands for is kept here until it comes back.
+Both ends are legs like any other, with audio and digits in both directions. The parameters of the call do not travel:
+the INVITE carries a random token, and the parameters are kept here until the INVITE arrives.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ HEADER = "X-Holdfast-Word"
 APPLICATION_INVALID = 21218
 """Source: Twilio error dictionary, "invalid ApplicationSid"."""
 MAX_PENDING = 1000
-"""Calls to ourselves whose INVITE has not come back; the oldest are forgotten."""
+"""The most loopback calls whose INVITE has not arrived yet; the oldest are discarded."""
 MAX_HOPS = 10
-"""How often a call may come back to us: a number whose document dials that number would take every row there is."""
+"""How often a call may come back to the engine: a number whose document dials that number would take every row."""
 TOO_MANY_HOPS = 483
 
 
@@ -45,7 +45,7 @@ class _PendingCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopbackArrival:
-    """A call to ourselves that came back: what the engine hears of it, and how many such calls led to it."""
+    """A loopback call whose INVITE has arrived: the command for the engine, and how many loopback calls led to it."""
 
     command: ReceiveCall
     hops: int
@@ -53,16 +53,16 @@ class LoopbackArrival:
 
 @dataclass(slots=True)
 class LoopbackCalls:
-    """The calls that are under way to ourselves."""
+    """The loopback calls whose INVITE is on its way."""
 
     directory: DirectoryPort
     account: AccountSid
     _pending: dict[str, _PendingCall] = field(default_factory=dict)
 
     def destination(self, effect: PlaceLeg, own_address: Address, *, hops: int = 0) -> DialDestination | None:
-        """The call to ourselves that reaches an application or a number of ours; None when the target is neither.
+        """Return the destination of a call to an application or a number of the engine, or None for any other target.
 
-        `hops` are the calls to ourselves that led to the one that calls. Raises: Unreachable.
+        `hops` is how many loopback calls led to the calling leg. Raises: Unreachable.
         """
         target = effect.target
         if target.to.startswith(SCHEME):
@@ -88,7 +88,7 @@ class LoopbackCalls:
         )
 
     def _application(self, effect: PlaceLeg, hops: int) -> tuple[str, _PendingCall]:
-        """The SID of an application, and its call.
+        """Return the SID of an application, and the pending call to it.
 
         Shape: the target's `parameters` may hold `To` and `customerId`; all others are the caller's own.
         Source: TwiML <Application>. Raises: Unreachable.
@@ -105,14 +105,14 @@ class LoopbackCalls:
         return sid, _PendingCall(from_=effect.from_, to=to, answer=answer, hops=hops, extra=extra)
 
     def _number(self, target: Target) -> AnsweringDocument | None:
-        """What answers a number of ours; None of anything else, and where a line of that name is rung instead."""
+        """Return what answers a number of the engine; None if it is another number, or a line of that name is rung."""
         to = target.to.strip()
         if to[:1] not in "+0123456789" or line_named(to, self.directory) is not None:
             return None
         return self.directory.answer_of_number(to)
 
     def claim(self, call: CallSid, invited: Invited) -> LoopbackArrival | None:
-        """What becomes of a call of ours to ourselves that came back; None of any other call."""
+        """Return the loopback call that an INVITE belongs to, or None if it is another call."""
         token = next((value for name, value in invited.headers if name.lower() == HEADER.lower()), "")
         found = self._pending.pop(token, None)
         if found is None:

@@ -1,4 +1,4 @@
-"""What a leg agrees with its phone after the first description: changes, refreshes, and the phone's own hold."""
+"""Negotiate changes of a leg after its first description: re-INVITE, UPDATE, refreshes, and the phone's own hold."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ log = logging.getLogger(__name__)
 
 
 class LegNegotiation:
-    """Offers and answers of the legs, told to the media plane and to the engine."""
+    """Offer and answer of all legs; results go to the media process and to the engine."""
 
     def __init__(self, context: SipContext) -> None:
         self._context = context
 
     def handle_offer(self, leg: SipLeg, event: s.Reoffered) -> None:
-        """A phone changes the call: hold, resume, another address, another codec; one that is called may do so too."""
+        """Answer an offer that changes the call: hold, resume, another address or codec. It may be an early one."""
         context = self._context
         try:
             if leg.negotiation is None:
@@ -43,13 +43,13 @@ class LegNegotiation:
             context.carry_out(context.agent.refuse_reoffer(event.session, wrong.sip, now=context.now()))
             return
         if event.sdp is not None and leg.negotiation is not None and leg.negotiation.agreed is not None:
-            self.agreed(leg, leg.negotiation.agreed)
+            self.apply(leg, leg.negotiation.agreed)
         context.carry_out(context.agent.answer_reoffer(event.session, ours, now=context.now()))
 
     def refresh(self, leg: SipLeg) -> None:
-        """A re-INVITE is due, by the session timer or after one that met the phone's: offer what we wish.
+        """Send the re-INVITE that is due, by the session timer or after glare: offer our direction again.
 
-        A phone that holds answers so again; one that took its sound away is not asked for it.
+        A phone that holds answers the same way again; one that removed its audio is not asked for it.
         """
         context = self._context
         if leg.session is not None and leg.negotiation is not None and not leg.negotiation.offered:
@@ -57,19 +57,19 @@ class LegNegotiation:
             context.carry_out(context.agent.reoffer(leg.session, offer, now=context.now()))
 
     def handle_ack(self, leg: SipLeg, event: s.Confirmed) -> None:
-        """An ACK. One that owes us an answer and has none ends a call that begins, and leaves a running one alone."""
+        """Handle an ACK. If it lacks the answer it owes, a new call ends, and an established one is left alone."""
         if leg.negotiation is None or not event.offered:
             return
         if event.sdp is None and leg.negotiation.agreed is not None:
             leg.negotiation = withdraw_offer(leg.negotiation)
         else:
-            self.take_answer(leg, event.sdp or b"")
+            self.handle_answer(leg, event.sdp or b"")
 
-    def take_answer(self, leg: SipLeg, sdp: bytes) -> None:
-        """The phone answered an offer of ours. An answer that cannot be used ends a call in which nothing is agreed.
+    def handle_answer(self, leg: SipLeg, sdp: bytes) -> None:
+        """Handle the phone's answer to our offer. An unusable answer ends a call in which nothing is agreed yet.
 
-        Deviation: a call that runs goes on as it was, where RFC 3261 §13.2.2.4 has one that begins end in BYE: a
-        refresh that was answered carelessly must not cost a conversation.
+        Deviation: an established call goes on as it was, where RFC 3261 §13.2.2.4 ends a new one with BYE: a faulty
+        answer to a refresh must not cost a conversation.
         """
         context = self._context
         if leg.negotiation is None or leg.session is None:
@@ -87,15 +87,15 @@ class LegNegotiation:
             context.carry_out(context.agent.bye(session, now=context.now()))
             return
         if leg.negotiation.agreed is not None:
-            self.agreed(leg, leg.negotiation.agreed)
+            self.apply(leg, leg.negotiation.agreed)
 
-    def agreed(self, leg: SipLeg, agreed: Agreed) -> None:
-        """Tell the media plane, and the engine if the phone's own hold began or ended."""
+    def apply(self, leg: SipLeg, agreed: Agreed) -> None:
+        """Describe the leg to the media process, and post the begin or the end of the phone's own hold."""
         self._context.describe(leg, agreed)
         self.update_hold(leg, agreed)
 
-    def repeat(self) -> None:
-        """Tell the media plane again what holds for every answered leg."""
+    def repeat_descriptions(self) -> None:
+        """Describe every answered leg to the media process again."""
         for leg in self._context.legs.values():
             if leg.answered and leg.negotiation is not None and leg.negotiation.agreed is not None:
                 self._context.describe(leg, leg.negotiation.agreed)

@@ -34,12 +34,12 @@ from holdfast.voice.sip.sdp.offer import AnyDestination, Codec, make_offer
 log = logging.getLogger(__name__)
 
 MAX_UDP_BYTES = 1300
-"""A larger request may be cut in parts on its way. Source: RFC 3261 §18.1.1."""
-REDIRECT_NOT_FOLLOWED = "only a trunk may send us on, and to its own addresses"
+"""A larger request may be fragmented on its way. Source: RFC 3261 §18.1.1."""
+REDIRECT_NOT_FOLLOWED = "only a trunk may redirect a call, and only to its own addresses"
 
 
 class OutboundCalls:
-    """What becomes of the legs the engine places, until they are answered or refused."""
+    """The legs that the engine places, until they are answered or refused."""
 
     def __init__(
         self, context: SipContext, directory: DirectoryPort, loopback_calls: LoopbackCalls, negotiation: LegNegotiation
@@ -50,7 +50,7 @@ class OutboundCalls:
         self._negotiation = negotiation
 
     async def place(self, leg: SipLeg, effect: PlaceLeg) -> None:
-        """Open a row and call every contact of the target at once."""
+        """Open a row and call every destination of the target at once."""
         try:
             found = self._destinations(effect)
             row = await self._context.rows.open(leg)
@@ -70,7 +70,7 @@ class OutboundCalls:
             self._post_refused(leg, *leg.best_refusal())
 
     def _invite(self, leg: SipLeg, destination: DialDestination, effect: PlaceLeg) -> None:
-        """Call one contact."""
+        """Call one destination."""
         context = self._context
         assert leg.row is not None
         session = SessionId(f"{leg.call}/{len(leg.forks)}")
@@ -109,7 +109,7 @@ class OutboundCalls:
         largest = max((len(effect.data) for effect in effects if isinstance(effect, s.SendMessage)), default=0)
         if destination.transport == "UDP" and largest > MAX_UDP_BYTES:
             log.warning(
-                "call=%s fact=LargeInvite bytes=%d: one part lost on the way loses all; use tcp", leg.call, largest
+                "call=%s fact=LargeInvite bytes=%d: a lost fragment loses the whole request; use tcp", leg.call, largest
             )
         context.carry_out(effects)
         if destination.fallback is not None:
@@ -118,7 +118,7 @@ class OutboundCalls:
             )
 
     def _give_up_silent_trunk(self, leg: SipLeg, session: SessionId) -> None:
-        """A trunk that says nothing at all is given up long before its transaction is, where there is another.
+        """Give up a trunk that sends no response, long before its transaction times out, if there is another.
 
         Deviation: RFC 3263 §4.3 waits for the transaction to fail, which takes 32 s over UDP.
         """
@@ -128,7 +128,7 @@ class OutboundCalls:
             self._try_next_trunk(leg, session, 408)
 
     def _try_next_trunk(self, leg: SipLeg, session: SessionId, status: int) -> None:
-        """Try the next trunk in place of one that fails us."""
+        """Try the next trunk in place of one that fails."""
         fork = leg.forks[session]
         if fork.given_up or fork.destination.fallback is None:
             return
@@ -137,7 +137,7 @@ class OutboundCalls:
         self._replace_fork(leg, session, fork.destination.fallback)
 
     def _replace_fork(self, leg: SipLeg, session: SessionId, destination: DialDestination) -> None:
-        """Call this in place of what was called; its refusal is nobody's."""
+        """Replace this fork by another destination; the old fork's refusal is ignored."""
         fork = leg.forks[session]
         fork.given_up = True
         if leg.early is not None and leg.early[0] == session:
@@ -145,7 +145,7 @@ class OutboundCalls:
         self._invite(leg, destination, fork.effect)
 
     def _destinations(self, effect: PlaceLeg) -> tuple[DialDestination, ...]:
-        """Every way to reach whom a leg is for. Raises: Unreachable."""
+        """Return every destination of a leg. Raises: Unreachable."""
         beside_leg = None if effect.peer is None else self._context.legs.get(effect.peer)
         loopback = self._loopback_calls.destination(
             effect, self._context.endpoint.advertised[0], hops=0 if beside_leg is None else beside_leg.hops
@@ -155,13 +155,13 @@ class OutboundCalls:
         return destinations_of(effect.target, lines=self._directory, contacts=self._contacts, is_ours=self._is_own_uri)
 
     def _codec_of(self, call: CallSid | None) -> Codec | None:
-        """The codec agreed with a call's phone, if any is."""
+        """Return the codec agreed with a call's phone, if any."""
         leg = None if call is None else self._context.legs.get(call)
         agreed = None if leg is None or leg.negotiation is None else leg.negotiation.agreed
         return None if agreed is None else agreed.codec
 
     def handle_progress(self, leg: SipLeg, event: s.Progressed) -> None:
-        """A called phone rings; its sound before the answer is heard if its description can be agreed with."""
+        """Handle a ringing phone; its early media is heard if its description is acceptable."""
         early = None
         if event.sdp is not None and leg.session is None:
             try:
@@ -179,7 +179,7 @@ class OutboundCalls:
             self._context.post(LegRinging(call=leg.call, early_media=early is not None))
 
     def handle_accepted(self, leg: SipLeg, event: s.Accepted) -> None:
-        """A phone answered. The first of several wins; the others are told that it is over."""
+        """Handle a phone that answers. The first one wins; the other forks are cancelled."""
         context = self._context
         if leg.session is not None:
             context.carry_out(context.agent.bye(event.session, now=context.now()))
@@ -200,12 +200,12 @@ class OutboundCalls:
         if leg.negotiation.agreed is not None:
             leg.agreed_at = context.now()
             context.describe(leg, leg.negotiation.agreed)
-            # A phone may answer and hold at once: then nobody hears it preferred.
+            # A phone may answer and hold at once: the hold is posted before the answer, so that it is not heard.
             self._negotiation.update_hold(leg, leg.negotiation.agreed)
             context.post(LegAnswered(call=leg.call, sip_params=answer_headers(event.headers)))
 
     def handle_refused(self, leg: SipLeg, event: s.Refused) -> None:
-        """One of whom is called for a leg refuses, which ends the leg when nobody is left."""
+        """Handle the refusal of one fork, which ends the leg if no other fork is left."""
         fork = leg.forks[event.session]
         redirected = redirect_destination(fork.destination, event.status, event.headers)
         reason = f"{event.reason} ({REDIRECT_NOT_FOLLOWED})" if is_redirect(event.status) else event.reason
@@ -227,7 +227,7 @@ class OutboundCalls:
         return self._context.agent.contacts(line, self._context.now())
 
     def _is_own_uri(self, uri: Uri) -> bool:
-        """Whether a SIP URI names one of our lines rather than a phone elsewhere."""
+        """Return whether a SIP URI names a line of the engine rather than a phone elsewhere."""
         if uri.host == self._context.settings.domain.lower():
             return True
         return address_of(uri) in (*self._context.endpoint.addresses, *self._context.endpoint.advertised)

@@ -1,6 +1,6 @@
-"""The ports of ours, to which no phone's description may send what we send it: media rows, SIP, HTTP.
+"""Refuse descriptions that would make the engine send RTP to its own ports, or to many hosts at once.
 
-A stranger who names one has us send a call's sound into another call, or into our own signalling.
+A peer that names such a port would have the audio of a call sent into another call, or into our signalling.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from ipaddress import IPv4Address, IPv4Interface, ip_address
 from holdfast.voice.runtime.interface_addresses import interface_addresses
 
 ADDRESS_CACHE_S = 5.0
-"""For how long the addresses of this machine are taken to be the same."""
+"""How long the addresses of this machine are cached."""
 LIMITED_BROADCAST = IPv4Address("255.255.255.255")
 
 
 class OwnPorts:
-    """Which destinations are ours, at every address that leads to us, or are many hosts at once.
+    """The engine's own ports, at every address that leads to it, and the addresses of groups of hosts.
 
-    Shape: `shown_ip` is what peers are told in place of our address: whatever comes in there, comes to us. `rows` are
-    the ports media rows may have at `rtp_ip`, the even ones for sound, `open_rows` the even ones of those in use.
+    Shape: `advertised_ip` is what peers receive in place of our address: packets sent there reach us. `rows` are the
+    ports that media rows may have at `rtp_ip`, the even ones for RTP; `open_rows` are the even ones of those in use.
     Units: `now` seconds, of any clock.
     """
 
@@ -46,11 +46,14 @@ class OwnPorts:
         self._cached_until = float("-inf")
 
     def add_listener(self, host: str, port: int) -> None:
-        """A socket of ours listens there."""
+        """Add the address of a listening socket."""
         self._listening.append((host, port))
 
     def refusal(self, host: str, port: int) -> str | None:
-        """Source: sip.offer.Destinations. RTCP goes to the port above the one that is named."""
+        """Return why RTP may not be sent there, or None if it may. Source: sip.offer.Destinations.
+
+        RTCP is sent to the port above.
+        """
         address = _ipv4(host)
         if address is None:
             return None
@@ -60,7 +63,7 @@ class OwnPorts:
             if its_port in (port, port + 1) and self._reaches(address, listening):
                 return f"{host} port {port} is a port of this server"
         if self._reaches(address, self._rtp_ip) and self._is_row(address, port):
-            return f"{host} port {port} is a port of this server, where it awaits sound"
+            return f"{host} port {port} is a port of this server, where it receives RTP"
         return None
 
     def _is_row(self, address: IPv4Address, port: int) -> bool:
@@ -77,7 +80,7 @@ class OwnPorts:
         return any(not _is_bound(str(address), each) for each in reached)
 
     def _reaches(self, address: IPv4Address, listening: str | None) -> bool:
-        """Whether what is sent to an address comes to who listens at another."""
+        """Return whether packets sent to an address reach a socket that listens at another."""
         if str(address) == self._advertised_ip:
             return True
         ours = None if listening is None else ip_address(listening)
@@ -86,7 +89,10 @@ class OwnPorts:
         return address == ours
 
     def _is_group(self, address: IPv4Address) -> bool:
-        """Multicast, and broadcast in a network of this machine, by its first address too as of old."""
+        """Return whether an address is multicast, or the broadcast address of a network of this machine.
+
+        The first address of a network is the old form of its broadcast address.
+        """
         if address.is_multicast or address == LIMITED_BROADCAST:
             return True
         networks = (known.network for known in self._addresses() if known.network.prefixlen < 31)
@@ -99,13 +105,13 @@ class OwnPorts:
 
 
 def _ipv4(host: str) -> IPv4Address | None:
-    """The address, from IPv6's form of it too; None of any other."""
+    """Return the IPv4 address, also from its IPv6 form; None for any other."""
     address = ip_address(host)
     return address if isinstance(address, IPv4Address) else address.ipv4_mapped
 
 
 def _is_bound(host: str, port: int) -> bool:
-    """Whether a program of this machine has the port."""
+    """Return whether a program of this machine has bound the port."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.bind((host, port))

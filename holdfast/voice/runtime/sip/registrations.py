@@ -1,6 +1,7 @@
-"""Where phones have registered, kept over a restart: else nobody could call one before it registers anew, in an hour.
+"""Store the contacts of registered phones, so that lines can be called after a restart of the engine.
 
-Those that registered over a connection are not kept: they notice its end, and come by a new one.
+Without this a phone could not be called until its next registration, up to an hour later. Contacts that registered
+over a connection are not stored: those phones notice the end of the connection and register again.
 """
 
 from __future__ import annotations
@@ -24,34 +25,34 @@ log = logging.getLogger(__name__)
 
 _KIND = "registration"
 RETRY_S = 5.0
-"""After this long a store that failed is tried again."""
+"""How long after a failure the store is tried again."""
 
 
 class StoredRegistrations:
-    """Writes down what changes, as far as `run` came to do it. Without a `store` nothing is kept."""
+    """The contacts of all lines, written to the store by `run`. Without a `store` nothing is kept."""
 
     def __init__(self, store: KeyValues | None = None) -> None:
         self._store = store
         self._pending: dict[str, str] = {}
-        """What is to be written for a line; "" when it has no contact any more."""
+        """The text to write for each line; "" if it has no contact any more."""
         self._changed = asyncio.Event()
         self._failed = False
 
     def update(self, line: str, contacts: Bindings) -> None:
-        """These are the contacts of a line from now on."""
+        """Replace the contacts of a line."""
         if self._store is not None:
             stored = [[*key, asdict(binding)] for key, binding in contacts.items()]
             self._pending[line] = json.dumps(stored) if stored else ""
             self._changed.set()
 
     async def load(self) -> Mapping[str, Bindings]:
-        """What an earlier run has written. A line that cannot be read is left out. Raises: StoreFailed."""
+        """Return what an earlier run has written. A line that cannot be read is left out. Raises: StoreFailed."""
         if self._store is None:
             return {}
         return {line: _read(line, text) for line, text in (await self._store.get_all(_KIND)).items()}
 
     async def run(self) -> None:
-        """Write what is new, until cancelled. A store that fails is tried again."""
+        """Write changes until cancelled. If the store fails, it is tried again."""
         while True:
             await self._changed.wait()
             self._changed.clear()
@@ -60,7 +61,7 @@ class StoredRegistrations:
                 self._changed.set()
 
     async def write(self) -> bool:
-        """Write all that is due; whether the store took it."""
+        """Write all pending changes, and return whether the store accepted them."""
         while self._store is not None and self._pending:
             line, text = self._pending.popitem()
             try:
@@ -71,7 +72,7 @@ class StoredRegistrations:
             except StoreFailed as error:
                 if not self._failed:
                     log.error("line=%s: its contacts could not be kept yet: %s", line, error.message)
-                self._pending.setdefault(line, text)  # else the phone has registered anew meanwhile
+                self._pending.setdefault(line, text)  # unless the phone has registered again meanwhile
                 self._failed = True
                 return False
             self._failed = False
@@ -79,7 +80,7 @@ class StoredRegistrations:
 
 
 def read_contacts(text: str) -> Bindings:
-    """The contacts that were written. Raises: KeyError, TypeError, ValueError, UriUnreadable."""
+    """Parse stored contacts. Raises: KeyError, TypeError, ValueError, UriUnreadable."""
     stored = json.loads(text)
     if not isinstance(stored, list):
         raise TypeError(f"a {type(stored).__name__} is no list of contacts")
@@ -95,7 +96,7 @@ def _read(line: str, text: str) -> Bindings:
 
 
 def _binding(stored: Mapping[str, Any]) -> Binding:
-    """Raises: KeyError, TypeError, ValueError."""
+    """Parse one stored contact. Raises: KeyError, TypeError, ValueError."""
     host, port, _ = stored["to"]
     instance, flow = stored["instance"] or ("", "")
     return Binding(

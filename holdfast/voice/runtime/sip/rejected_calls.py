@@ -1,4 +1,4 @@
-"""The log of calls in that the engine never hears of."""
+"""Log inbound calls that are rejected and never reported to the engine."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from holdfast.voice.model.ids import CallSid
 
 MAX_LINES = 10
 LOG_INTERVAL_S = 10.0
-"""No more than `MOST_TOLD` lines in this time: whoever dials at random dials much."""
+"""At most `MAX_LINES` calls are logged in this time: a peer that dials at random dials often."""
 
 log = logging.getLogger(__name__)
 
 
 class RejectedCalls:
-    """Tells of each call that was turned away, and of many at once only how many there were."""
+    """A log of rejected calls; of many at once it reports only the number."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
@@ -23,11 +23,11 @@ class RejectedCalls:
         self._until = 0.0
 
     def log_rejection(self, call: CallSid, why: str) -> None:
-        """One more."""
+        """Log one rejected call."""
         if self._now() >= self._until:
             if self._count > MAX_LINES:
-                log.info("%d more calls were turned away", self._count - MAX_LINES)
+                log.info("%d more calls were rejected", self._count - MAX_LINES)
             self._count, self._until = 0, self._now() + LOG_INTERVAL_S
         self._count += 1
         if self._count <= MAX_LINES:
-            log.info("call=%s turned away: %s", call, why)
+            log.info("call=%s rejected: %s", call, why)

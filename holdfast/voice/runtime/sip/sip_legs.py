@@ -1,8 +1,8 @@
-"""SIP legs: what the engine asks of a leg becomes SIP and a row of the media plane; what phones do becomes facts.
+"""Carry calls by SIP: the engine's effects become SIP and media rows; what phones do becomes facts.
 
-A thin shell: the one SIP agent decides what is said, offer and answer decide what is agreed, and this file moves
-bytes, timers and rows. Point of view: *in* is a phone that calls us, *out* a phone that we call.
-Length: one case for each effect of the engine and each event of the agent; what is done is in the modules beside it.
+This is a thin shell: the SIP agent decides which messages are sent, offer and answer decide what is agreed, and this
+module moves bytes, timers and rows. Point of view: *in* is a phone that calls us, *out* a phone that we call.
+Length: one case for each effect of the engine and each event of the agent; the work is done in the modules beside it.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ BYE_TIMEOUT_S = 1.0
 class SipLegs:
     """Every SIP leg of the engine, on one endpoint.
 
-    Invariant: `rows` are the calls that have a row in the media plane, and each leg that is gone has none.
+    Invariant: `rows` are the calls that have a row in the media process; a leg that has ended has none.
     """
 
     def __init__(
@@ -119,10 +119,10 @@ class SipLegs:
         self.trunks = Trunks()
         self.registrations = registrations or StoredRegistrations()
 
-    # --- life
+    # --- lifetime
 
     async def open(self) -> Address:
-        """Listen; the address that was taken. Raises: OSError."""
+        """Listen, and return the address. Raises: OSError, StoreFailed."""
         context = self._context
         known = await self.registrations.load()
         context.endpoint = await open_endpoint(
@@ -150,35 +150,35 @@ class SipLegs:
 
     @property
     def address(self) -> Address:
-        """Where phones reach us."""
+        """Return the UDP address the engine listens at."""
         return self._context.endpoint.address
 
     @property
     def addresses(self) -> tuple[Address, ...]:
-        """Where phones reach us, by each transport."""
+        """Return the addresses the engine listens at, one per transport."""
         return self._context.endpoint.addresses
 
     @property
     def rows(self) -> KeysView[CallSid]:
-        """The calls that have a row in the media plane."""
+        """Return the calls that have a row in the media process."""
         return self._context.rows.calls()
 
     async def drained(self, *, timeout_s: float) -> None:
-        """Return once every phone has answered our goodbye, or the time is over."""
+        """Wait until every phone has answered our BYE, or the time is over."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._context.endpoint.wait_idle()
                 await self.trunks.wait_unregistered()
         except TimeoutError:
-            log.info("some phones or trunks did not answer our goodbye")
+            log.info("some phones or trunks did not answer our BYE or unregistration")
 
     def refuse_new_calls(self) -> None:
-        """From now on no call begins by a phone's INVITE. Calls that are on go on until they are hung up."""
+        """Refuse new calls from now on. Established calls go on until they are hung up."""
         self._is_stopping = True
         self._context.agent.begin_shutdown()
 
     async def close(self) -> None:
-        """Say goodbye to every phone that is left, wait a moment for their answers, and give the port back."""
+        """Hang up every leg, wait a moment for the responses, and give the port back."""
         context = self._context
         for call in tuple(context.legs):
             self.carry_out(HangUpLeg(call=call))
@@ -187,24 +187,24 @@ class SipLegs:
         context.endpoint.close()
 
     def follow_trunks(self) -> None:
-        """Register with the trunks where the directory wants it now, and no other."""
+        """Register with the trunks that the directory lists now, and with no other."""
         context = self._context
         context.carry_out(self.trunks.update(self._directory.trunks(), context.agent, context.now()))
 
     def trunk_status(self, trunk: RouteRecord) -> TrunkStatus | None:
-        """How we stand with a trunk; None when we do not register there."""
+        """Return the status of the registration with a trunk; None if the engine does not register there."""
         return self.trunks.status_of(trunk)
 
     def is_registered(self, line: str) -> bool:
-        """Whether a line can be reached now."""
+        """Return whether a line can be reached now."""
         return bool(self._context.agent.contacts(line, self._context.now()))
 
     def repeat_descriptions(self) -> None:
-        """Tell the media process, to which nothing could be told for a while, what was agreed with each phone."""
-        self._negotiation.repeat()
+        """Describe every answered leg to the media process again, after it could not be reached."""
+        self._negotiation.repeat_descriptions()
 
     def handle_silence(self, call: CallSid, silent_s: float) -> None:
-        """Nothing was heard of a leg for so long: one that should have been heard is lost, and hung up on."""
+        """Handle a leg that has received no RTP for `silent_s` seconds: hang up if it should have sent."""
         context = self._context
         leg = context.legs.get(call)
         if leg is None or leg.session is None or not leg.answered:
@@ -219,7 +219,7 @@ class SipLegs:
             context.carry_out(context.agent.bye(leg.session, now=context.now()))
 
     def handle_packets(self, call: CallSid, packets: int) -> None:
-        """So many packets of a leg's sound have come in all: if that is news, its phone is there."""
+        """Handle a count of received packets: if it has grown, the phone is alive."""
         context = self._context
         leg = context.legs.get(call)
         if leg is not None and leg.session is not None and packets != leg.packets:
@@ -227,9 +227,9 @@ class SipLegs:
             context.agent.record_audio(leg.session, now=context.now())
 
     def handle_digit(self, call: CallSid, digit: str) -> bool:
-        """A key was heard in the sound of a leg: whether it counts, or INFO told of it before and it did already.
+        """Return whether a digit detected in a leg's RTP counts, or was already reported by INFO.
 
-        What INFO tells of it afterwards counts no more.
+        A later INFO for a digit that counts is ignored.
         """
         leg = self._context.legs.get(call)
         return leg is None or leg.digits.handle_audio_digit(digit, self._context.now())
@@ -237,7 +237,7 @@ class SipLegs:
     # --- the engine's effects
 
     def carry_out(self, effect: LegEffect) -> None:
-        """Begin what is asked; outcomes come as facts. A leg that is gone is asked in vain."""
+        """Carry out an effect; outcomes become facts. An effect for a leg that has ended does nothing."""
         context = self._context
         if isinstance(effect, PlaceLeg):
             placed = SipLeg(call=effect.call, direction="out", is_posted=True)
@@ -269,9 +269,10 @@ class SipLegs:
                 assert_never(effect)
 
     def _ring(self, leg: SipLeg, effect: RingLeg) -> None:
-        """180, or 183 with our description from which on the caller hears us.
+        """Send 180, or 183 with our description, from which on the caller hears us.
 
-        A caller that made no offer had ours in the 180 if it acknowledges that, and else hears nothing before the 200.
+        A caller that made no offer received ours in the 180 if it acknowledges that, and hears nothing before the 200
+        otherwise.
         Source: RFC 3960 §3; RFC 6337 §3.1.
         """
         context = self._context
@@ -283,7 +284,7 @@ class SipLegs:
             context.carry_out(
                 context.agent.ring(leg.session, now=context.now(), status=SESSION_PROGRESS, sdp=leg.answer_sdp)
             )
-            self._negotiation.agreed(leg, leg.negotiation.agreed)
+            self._negotiation.apply(leg, leg.negotiation.agreed)
             if leg.acknowledges_provisional:
                 leg.answer_sdp = b""
 
@@ -294,7 +295,7 @@ class SipLegs:
         leg.answered, leg.agreed_at = True, context.now()
         context.carry_out(context.agent.accept(leg.session, leg.answer_sdp or None, now=context.now()))
         if leg.negotiation is not None and leg.negotiation.agreed is not None:
-            self._negotiation.agreed(leg, leg.negotiation.agreed)
+            self._negotiation.apply(leg, leg.negotiation.agreed)
 
     def _hang_up(self, leg: SipLeg) -> None:
         context = self._context
@@ -308,7 +309,7 @@ class SipLegs:
                 context.carry_out(context.agent.cancel(session, now=context.now()))
 
     def _refer(self, leg: SipLeg, target: str) -> None:
-        """Ask the phone to call somebody else; one whose call is not answered cannot be asked."""
+        """Ask the phone to call another target; before its call is answered it cannot be asked."""
         context = self._context
         if leg.session is None or not leg.answered:
             context.post(LegReferred(call=leg.call, sip_code=481))
@@ -342,9 +343,9 @@ class SipLegs:
         self._tasks.create_task(job, name=f"sip-{name}")
 
     async def _handle_invite(self, leg: SipLeg, invited: s.Invited) -> None:
-        """Judge a phone's call and open a row for it, before the engine hears of it.
+        """Check an inbound call and open a row for it, before it is reported to the engine.
 
-        Whatever can be refused is refused before a row is taken: a row that is given back rests, and calls that never
+        All reasons to refuse are checked before a row is taken: a row that is given back rests, and calls that never
         begin would leave none for others.
         """
         context = self._context
@@ -355,7 +356,7 @@ class SipLegs:
             return
         arrival = self._loopback_calls.claim(leg.call, invited)
         if arrival is None and invited.source == context.endpoint.self_address:
-            self._reject(leg, invited.session, 403, "a call from ourselves that we did not make")
+            self._reject(leg, invited.session, 403, "a call from our own address that we did not make")
             return
         destinations = context.own_ports if arrival is None else AnyDestination()
         leg.rtp_source = rtp_source_of(invited, line, self._directory.trunks())
@@ -414,7 +415,7 @@ class SipLegs:
         with_reason: bool = False,
         headers: s.Headers = (),
     ) -> None:
-        """Refuse a call the engine never hears of; the caller is told why with `tells`. Source: RFC 3261 §20.43."""
+        """Refuse a call that is not reported to the engine; `with_reason` adds a Warning. Source: RFC 3261 §20.43."""
         context = self._context
         context.discard(leg)
         self._rejected_calls.log_rejection(leg.call, why)
@@ -422,7 +423,7 @@ class SipLegs:
         context.carry_out(context.agent.refuse(session, status, now=context.now(), headers=headers))
 
     def _handle_leg_event(self, leg: SipLeg, event: s.Event) -> None:
-        """News of a leg that lives."""
+        """Handle an event of a leg that has not ended."""
         context = self._context
         match event:
             case s.Progressed():
@@ -436,13 +437,13 @@ class SipLegs:
             case s.Reoffered():
                 self._negotiation.handle_offer(leg, event)
             case s.ReofferAnswered(sdp=sdp) if sdp is not None:
-                self._negotiation.take_answer(leg, sdp)
+                self._negotiation.handle_answer(leg, sdp)
             case s.ReofferAnswered() | s.ReofferRefused() | s.ReofferPostponed() | s.ReofferWithdrawn():
                 if leg.negotiation is not None:
                     leg.negotiation = withdraw_offer(leg.negotiation)
             case s.ProvisionalAcknowledged():
                 leg.answer_sdp = b""
-                self._negotiation.take_answer(leg, event.sdp or b"")
+                self._negotiation.handle_answer(leg, event.sdp or b"")
             case s.RefreshDue() | s.ReofferDue():
                 self._negotiation.refresh(leg)
             case s.DigitSignalled():
@@ -464,10 +465,10 @@ class SipLegs:
                 pass
 
     def _handle_info_digit(self, leg: SipLeg, event: s.DigitSignalled) -> None:
-        """A key told by INFO.
+        """Handle a digit reported by INFO.
 
-        Where telephone events are agreed it counts once its event has not come for a while; of a phone whose last keys
-        came without, at once.
+        If telephone events are agreed, it counts once its event has not arrived within a short time; if the phone's
+        last digits arrived without events, at once.
         """
         command = leg.digits.handle_info_digit(event.digit, self._context.now(), lasted_s=event.duration_ms / 1000)
         agreed = None if leg.negotiation is None else leg.negotiation.agreed

@@ -1,4 +1,4 @@
-"""Our registrations with trunks: what the directory wants, what the agent was asked for, and how each stands."""
+"""Keep the engine registered with the trunks that the directory lists, and remember the status of each."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from holdfast.voice.sip.message.digest import DigestCredentials
 log = logging.getLogger(__name__)
 
 EXPIRES_S = 600
-"""For how long we ask to be registered each time."""
+"""The time for which each registration is requested."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrunkStatus:
-    """How we stand with one trunk. Units: `until` and `again_at` seconds since the Unix epoch."""
+    """The status of the registration with one trunk. Units: `until` and `again_at` seconds since the Unix epoch."""
 
     host: str
     port: int
     user: str
     state: Literal["trying", "registered", "failed"] = "trying"
     until: float | None = None
-    """Until when the trunk sends us calls: a refresh that fails does not end what was granted before."""
+    """When the registration ends. A refresh that fails does not shorten what was granted before."""
     status: int | None = None
     reason: str = ""
     again_at: float | None = None
 
 
 class Trunks:
-    """The trunks we register with. Invariant: the agent was asked for exactly those in `_asked`."""
+    """The registrations with trunks. Invariant: the agent registers with exactly the trunks in `_requested`."""
 
     def __init__(self) -> None:
         self._unregistering: set[str] = set()
@@ -44,7 +44,7 @@ class Trunks:
         self._states: dict[str, TrunkStatus] = {}
 
     def update(self, wanted: Iterable[RouteRecord], agent: Agent, now: float) -> list[Effect]:
-        """Register where that is wanted now and was not, and take back what is not wanted any more."""
+        """Register with the trunks that are wanted now, and unregister from those that are not wanted any more."""
         wanted_by_name = {_registration_name(trunk): replace(trunk, backup=None) for trunk in wanted if trunk.register}
         effects: list[Effect] = []
         for name, trunk in list(self._requested.items()):
@@ -70,13 +70,13 @@ class Trunks:
         return effects
 
     async def wait_unregistered(self) -> None:
-        """Return once every trunk has answered that we are not registered there any more."""
+        """Wait until every trunk has confirmed that the engine is no longer registered."""
         self._all_unregistered.clear()
         if self._unregistering:
             await self._all_unregistered.wait()
 
     def handle_event(self, event: Registered | RegistrationFailed | Unregistered, now: float) -> None:
-        """News of a registration; of one that was taken back they are nobody's."""
+        """Handle the outcome of a registration; that of one no longer wanted is ignored."""
         self._unregistering.discard(event.registration)
         if not self._unregistering:
             self._all_unregistered.set()
@@ -96,14 +96,14 @@ class Trunks:
         self._states[event.registration] = failed
 
     def status_of(self, trunk: RouteRecord) -> TrunkStatus | None:
-        """How we stand with one trunk; None when we do not register there."""
+        """Return the status of the registration with one trunk; None if the engine does not register there."""
         return self._states.get(_registration_name(trunk))
 
     def statuses(self) -> tuple[TrunkStatus, ...]:
-        """How we stand with all of them."""
+        """Return the status of every registration."""
         return tuple(self._states.values())
 
 
 def _registration_name(trunk: RouteRecord) -> str:
-    """One registration for each user at each address, whatever prefixes leave there."""
+    """Return the name of a registration: one for each user at each address, for all prefixes that leave there."""
     return f"{trunk.user}@{trunk.host}:{trunk.port}/{trunk.transport}"

@@ -1,1 +1,1 @@
-"""Configuration of the SIP shell: settings, TLS files, how dead peers are found."""
+"""Configuration of the SIP shell: settings, TLS files, and how dead peers are found."""

@@ -24,62 +24,62 @@ _ON_TLS: dict[SrtpSetting, SrtpPolicy] = {"accept": "accepted", "offer": "offere
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SipSettings:
-    """Where SIP is spoken, and as whom.
+    """The addresses at which SIP is spoken, and the identity it is spoken with.
 
-    `domain` is the realm of our challenges, and a name under which phones know us too. With `trust_loopback` anybody
-    on loopback may call without being a line, while we listen on loopback ourselves. With `tls` SIP is spoken over
-    TLS too, at `tls_port` (0: any that is free).
+    `domain` is the realm of our challenges, and a host name that phones may use for us. With `trust_loopback` clients
+    on loopback may call without a password, while we listen on loopback ourselves. With `tls` SIP is spoken over TLS
+    too, at `tls_port` (0: any free port).
     """
 
     address: tuple[str, int]
     advertised_ip: str | None = None
-    """The numeric address that phones are told to reach us at; None: the one they find us at. The ports are ours."""
+    """The numeric address that phones are given; None: the one they reach us at. The ports are ours."""
     rtp_ip: str | None = None
-    """Where media rows await sound; None: where SIP listens, which may be everywhere."""
+    """The address at which media rows receive RTP; None: the one SIP listens at, which may be every address."""
     rtp_ports: range = range(0)
     """All ports that media rows may have."""
     http: tuple[str, int] | None = None
-    """Where our web server listens."""
+    """The address our web server listens at."""
     trust_loopback: bool = False
     tls: Tls | None = None
     tls_port: int = DEFAULT_PORTS["TLS"]
     srtp: SrtpSetting = "accept"
-    """What we think of SRTP on TLS lines: take it, ask for it, or do nothing without it."""
+    """How TLS lines use SRTP: it is accepted, offered, or required."""
     quiet: bool = False
-    """Whether scanners, and strangers that do not register, get no answer at all."""
+    """Whether scanners, and unauthenticated peers that do not register, get no response at all."""
     rtp_source: RtpSource = "signalling"
-    """From where a phone's sound is believed, where neither its line nor its trunk says so."""
+    """Where a phone's RTP is accepted from, if neither its line nor its trunk says so."""
     trusted_proxies: tuple[str, ...] = ()
-    """Networks of proxies whose word is taken for whose signalling they pass on."""
+    """Networks of the proxies that may name the host whose requests they forward."""
     srtp_without_tls: bool = False
-    """Whether keys may be taken over UDP and TCP, where everybody on the way can read them."""
+    """Whether SRTP keys are accepted over UDP and TCP, where every host on the way can read them."""
     liveness: Liveness = DEFAULT_LIVENESS
     trunk_timeout_s: float = 4.0
-    """How long a trunk may say nothing before its backup is tried."""
+    """How long a trunk may send no response before its backup is tried."""
     domain: str = REALM
     user_agent: str = "Holdfast"
     sha256: bool = False
     """Whether our digest challenges offer SHA-256, before MD5.
 
-    Deviation: RFC 8760 §2.4 wants it always. Phones on libre before 2.0 (baresip 1.0 of Debian 12) give a registration
-    up when any challenge in the list has an algorithm they do not know. A phone that proves itself by SHA-256 unasked
-    is let in.
+    Deviation: RFC 8760 §2.4 requires it always. Phones on libre before 2.0 (baresip 1.0 of Debian 12) abandon a
+    registration if any challenge in the list has an algorithm they do not know. A phone that uses SHA-256 unasked is
+    accepted.
     """
 
     @property
     def algorithms(self) -> tuple[str, ...]:
-        """What our digest challenges offer, most wanted first."""
+        """Return the algorithms of our digest challenges, the preferred one first."""
         return ("SHA-256", "MD5") if self.sha256 else ("MD5",)
 
     def srtp_policy(self, transport: Transport) -> SrtpPolicy:
-        """What we think of SRTP in a session that is signalled so."""
+        """Return how SRTP is used in a session that is signalled by this transport."""
         if transport == "TLS":
             return _ON_TLS[self.srtp]
         return "accepted" if self.srtp_without_tls else "refused"
 
 
 def loopback_form(listening: Address) -> Address:
-    """Whence and where what we send to ourselves comes in: by loopback, when we listen everywhere."""
+    """Return the address at which we receive our own messages: on loopback, if we listen at every address."""
     host = ip_address(listening.host)
     if not host.is_unspecified:
         return listening

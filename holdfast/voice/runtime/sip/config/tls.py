@@ -1,7 +1,7 @@
-"""TLS for SIP: the certificate we show, and whose we believe.
+"""TLS for SIP: the certificate we show, and the authorities we accept.
 
 Deviation: `sips:` promises TLS on every hop to the callee (RFC 5630 §3.1.1); we promise it for our own hop alone.
-Source: RFC 3261 §26.3; RFC 5922 §7 for whose name a certificate must have.
+Source: RFC 3261 §26.3; RFC 5922 §7 for the name that a certificate must have.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from holdfast.voice.model.errors import AskedWrong
 
 
 class CertificateUnusable(AskedWrong):
-    """A file that was named for TLS cannot be used. `setting` names which."""
+    """An error for a TLS file that cannot be used. `setting` names the setting."""
 
     def __init__(self, setting: str, message: str) -> None:
         super().__init__(message)
@@ -23,8 +23,7 @@ class CertificateUnusable(AskedWrong):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlsFiles:
-    """PEM files: our certificate with its chain, its key (None: in the same file), and authorities we believe
-    beside the system's own."""
+    """PEM files: our certificate with its chain, its key (None: in the same file), and additional authorities."""
 
     certificate: Path
     key: Path | None = None
@@ -33,14 +32,14 @@ class TlsFiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
-    """What TLS connections are made with: those of peers, and our own. Both from TLS 1.2 on."""
+    """The TLS contexts of inbound and outbound connections, both from TLS 1.2 on."""
 
     server: ssl.SSLContext
     client: ssl.SSLContext
 
 
 def load_tls(files: TlsFiles) -> Tls:
-    """Read the files.
+    """Load the files.
 
     Raises: CertificateUnusable.
     """
@@ -49,7 +48,7 @@ def load_tls(files: TlsFiles) -> Tls:
     for context in (server, client):
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         _load_certificate(context, files)
-    server.options |= ssl.OP_NO_RENEGOTIATION  # costs us much and a peer nothing, and no phone asks for it
+    server.options |= ssl.OP_NO_RENEGOTIATION  # costs us much and a peer nothing, and no phone needs it
     if files.authorities is not None:
         try:
             client.load_verify_locations(files.authorities)
@@ -65,9 +64,9 @@ def load_tls(files: TlsFiles) -> Tls:
 
 
 def certificate_problem(tls: Tls, certificate: Path) -> str:
-    """Why no phone will believe our certificate, though it was given as its authority; "" when it will.
+    """Return why phones that have our certificate as an authority will still reject it; "" if they will not.
 
-    Found by a handshake with ourselves in memory: an expired certificate loads as any other.
+    It runs a handshake with itself in memory, since an expired certificate loads like any other.
     """
     phone = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     phone.check_hostname = False
@@ -78,15 +77,15 @@ def certificate_problem(tls: Tls, certificate: Path) -> str:
         phone.wrap_bio(to_phone, to_us),
         tls.server.wrap_bio(to_us, to_phone, server_side=True),
     )
-    for end in ends * 2:  # the phone judges after its hello and our answer
+    for end in ends * 2:  # the phone verifies after its hello and our response
         try:
             end.do_handshake()
         except ssl.SSLWantReadError:
-            continue  # for the other end
+            continue  # until the other end has sent its part
         except ssl.SSLCertVerificationError as wrong:
-            return f"phones will not believe {certificate}: {wrong.verify_message}"
+            return f"phones will reject {certificate}: {wrong.verify_message}"
         except ssl.SSLError as wrong:
-            return f"no handshake comes about with {certificate}: {wrong.reason}"
+            return f"no TLS handshake succeeds with {certificate}: {wrong.reason}"
     return ""
 
 
@@ -105,5 +104,5 @@ def _load_certificate(context: ssl.SSLContext, files: TlsFiles) -> None:
         # Without a password of ours, OpenSSL would ask for one at the terminal.
         context.load_cert_chain(files.certificate, key, password="")
     except (ssl.SSLError, ValueError) as error:
-        why = f"the key in {key} does not fit the certificate in {files.certificate}, or is encrypted"
+        why = f"the key in {key} does not match the certificate in {files.certificate}, or is encrypted"
         raise CertificateUnusable("sip_tls_key", why) from error

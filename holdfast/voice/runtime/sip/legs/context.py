@@ -1,4 +1,4 @@
-"""The workbench the parts of the SIP legs share: the legs, their rows, the agent, and whom to tell."""
+"""The state that the parts of the SIP shell share: settings, legs, rows, the agent, and the mailbox of the engine."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from holdfast.voice.sip.sdp.offer import Agreed
 
 
 class SipContext:
-    """What the parts have in common.
+    """The shared state of the SIP shell.
 
-    Invariant: a leg that is forgotten has no row, and nothing of it is told any more. `sip` is there once SIP is open.
+    Invariant: a discarded leg has no row, and nothing more is posted about it. `endpoint` exists once SIP is open.
     """
 
     def __init__(
@@ -52,24 +52,25 @@ class SipContext:
         self.trace = SipTrace(on_trace)
         self.now = now
         self.is_trusted_proxy = is_trusted_proxy
-        """Whether a numeric host is a proxy whose word is taken for whose signalling it passes on."""
+        """Whether a numeric host is a proxy that may name the host whose requests it forwards."""
         self.legs: dict[CallSid, SipLeg] = {}
         self.endpoint: SipEndpoint
 
     @property
     def agent(self) -> Agent:
-        """What speaks SIP; what it returns goes to `do`."""
+        """Return the SIP agent; the effects it returns go to `carry_out`."""
         return self.endpoint.agent
 
     def carry_out(self, effects: list[Effect]) -> None:
-        """Carry out what the agent asks for."""
+        """Carry out the agent's effects."""
         self.endpoint.carry_out(effects)
 
     def describe(self, leg: SipLeg, agreed: Agreed, *, session: SessionId | None = None, fork: str = "") -> None:
-        """Tell the media plane what was agreed with a leg's phone; before it answered, in this session with this fork.
+        """Describe to the media process what was agreed with a leg's phone, or early with one fork of a session.
 
-        Beside the address in its description its sound is believed from the host that its own signalling comes from: of
-        a call in its request, of a call out its answer, or its registration where that answer came by a trusted proxy.
+        RTP is accepted from the address in the description and from the host that the phone's signalling comes from:
+        for an inbound call that of its request, for an outbound one that of its response, or of its registration if the
+        response came through a trusted proxy.
         """
         session = session or leg.session
         asked = None if session is None else leg.forks.get(session)
@@ -80,7 +81,7 @@ class SipContext:
         self.rows.describe(leg, agreed, signalled_from=origin, rtp_source=rtp_source or self.settings.rtp_source)
 
     def discard(self, leg: SipLeg) -> None:
-        """The engine hears no more of this leg, and its row goes."""
+        """Discard a leg: post nothing more about it, and close its row."""
         leg.is_discarded = True
         self.legs.pop(leg.call, None)
         self.rows.close(leg)

@@ -1,6 +1,6 @@
-"""Keys that a phone tells of both by telephone event and by INFO, which count once.
+"""Count each digit once when a phone reports it both by telephone event and by INFO.
 
-Source: RFC 4733; RFC 6086. Nothing ties the two together but the key and the time.
+Source: RFC 4733; RFC 6086. Only the digit and the time connect the two reports.
 """
 
 from __future__ import annotations
@@ -8,17 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 PAIRING_WINDOW_S = 0.5
-"""How far apart the two may come. An INFO may also wait for the end of the press."""
+"""How far apart the two reports may be. An INFO may also wait for the end of the press."""
 LONGEST_PRESS_S = 5.0
-"""The longest press that an INFO is believed to tell of."""
+"""The longest duration of a press that an INFO may report."""
 
 MAX_REMEMBERED = 50
-"""Nobody presses more in that time; more are a machine's."""
+"""How many digits are remembered; no person presses more in that time."""
 
 
 @dataclass(slots=True, eq=False)
 class ReportedDigit:
-    """A key told by INFO, whose telephone event may still come."""
+    """A digit reported by INFO, whose telephone event may still arrive."""
 
     digit: str
     at_s: float
@@ -26,21 +26,21 @@ class ReportedDigit:
 
 @dataclass(slots=True)
 class DtmfDedup:
-    """The keys of one leg that may yet come the other way.
+    """The digits of one leg that may be reported a second time.
 
-    Invariant: each press makes one INFO of the same key nothing, and each INFO that counted one press, whichever comes
-    first; no INFO two presses, and no press two INFOs.
+    Invariant: each press cancels one INFO of the same digit, and each INFO that counted cancels one press, in either
+    order; no report cancels two.
     """
 
     info_only: bool = False
-    """Whether this phone's last key came by INFO alone: then nothing is waited for, until it is heard to press one."""
+    """Whether the phone's last digit came by INFO alone: then the next is not delayed, until one is detected in RTP."""
     _audio_digits: list[tuple[str, float]] = field(default_factory=list)
     _waiting: list[ReportedDigit] = field(default_factory=list)
     _reported: list[ReportedDigit] = field(default_factory=list)
-    """Told keys that counted, a short time ago."""
+    """The digits by INFO that counted a short time ago."""
 
     def handle_audio_digit(self, digit: str, now: float) -> bool:
-        """A key came as sound: whether it counts. If it does, an INFO of it does not."""
+        """Return whether a digit detected in RTP counts. If it does, an INFO for it does not."""
         self.info_only = False
         self._reported = self._reported_since(now - PAIRING_WINDOW_S)
         counted = next((told for told in self._reported if told.digit == digit), None)
@@ -54,7 +54,7 @@ class DtmfDedup:
         return counted is None
 
     def handle_info_digit(self, digit: str, now: float, *, lasted_s: float) -> ReportedDigit | None:
-        """A key came by INFO: None when it is one that came as sound, else what `settle` is to be asked about."""
+        """Handle a digit reported by INFO; return it for `stop_waiting`, or None if it was detected in RTP."""
         self._audio_digits = self._recent(now)
         since_s = now - PAIRING_WINDOW_S - min(lasted_s, LONGEST_PRESS_S)
         same = next(((known, at_s) for known, at_s in self._audio_digits if known == digit and at_s >= since_s), None)
@@ -66,10 +66,10 @@ class DtmfDedup:
         return told
 
     def stop_waiting(self, reported: ReportedDigit) -> tuple[str, ...]:
-        """Nothing more is waited for: the keys that came by INFO alone and count now, in the order they came.
+        """Return the digits that came by INFO alone and count now, in order of arrival.
 
-        One that came as sound meanwhile does not. Those told after it are not waited for either: what this phone does
-        is known now.
+        A digit detected in RTP meanwhile is not among them. Digits reported after this one are not waited for either:
+        by now it is known what this phone does.
         """
         if reported not in self._waiting:
             return ()

@@ -1,4 +1,4 @@
-"""What is remembered of one SIP leg while it lives."""
+"""The state of one SIP leg: its session, its forks, and what is agreed."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ REQUEST_TIMEOUT, SERVICE_UNAVAILABLE = 408, 503
 
 @dataclass(slots=True, kw_only=True)
 class Fork:
-    """One contact that is called for a leg. All of them were made the same offer.
+    """One destination that is called for a leg. All forks of a leg receive the same offer.
 
-    Behind a contact several phones may ring (forks); each that describes itself before it answers has a negotiation
-    of its own in `early`, by the name the agent gives it, and is in `changed` once it has described itself anew.
+    Several phones may ring behind one destination; each that sends a description before it answers has a negotiation of
+    its own in `early`, by the name that the agent gives it, and is in `changed` once it has sent another description.
     """
 
     negotiation: Negotiation
@@ -44,22 +44,22 @@ class Fork:
     effect: PlaceLeg
     rang: bool = False
     given_up: bool = False
-    """Whether another trunk was tried in its place."""
+    """Whether another destination was tried in its place."""
     early: dict[str, Negotiation] = field(default_factory=dict)
     changed: set[str] = field(default_factory=set)
     refused: tuple[int, str] | None = None
 
     def is_trunk_failure(self, status: int) -> bool:
-        """Whether a refusal is the trunk's rather than the called party's, so that another trunk may do better.
+        """Return whether a refusal is the trunk's own rather than the callee's, so that another trunk may succeed.
 
         Source: RFC 3261 §21.5.4; RFC 3263 §4.3.
         """
         return status == SERVICE_UNAVAILABLE or (status == REQUEST_TIMEOUT and not self.rang)
 
     def take_early_answer(self, fork: str, sdp: bytes) -> Agreed | None:
-        """A phone describes itself before it answers: what is agreed then, if that is new.
+        """Take a phone's description before the answer, and return what is agreed, if that is new.
 
-        Its first description counts; what it repeats changes nothing. Source: RFC 3261 §13.2.1.
+        Its first description counts; a repeated one changes nothing. Source: RFC 3261 §13.2.1.
         Raises: SdpUnreadable, NotAcceptableHere.
         """
         if fork in self.early or len(self.early) >= MAX_EARLY:
@@ -68,7 +68,7 @@ class Fork:
         return self.early[fork].agreed
 
     def take_early_offer(self, fork: str, sdp: bytes) -> tuple[Agreed | None, bytes]:
-        """A phone describes itself anew before it answers: what is agreed then, and our answer.
+        """Take a phone's offer before the answer, and return what is agreed and our answer.
 
         Raises: SdpUnreadable, NotAcceptableHere, WrongMoment.
         """
@@ -80,7 +80,7 @@ class Fork:
         return self.early[fork].agreed, ours
 
     def take_final_answer(self, fork: str, sdp: bytes | None) -> Negotiation:
-        """The negotiation when this phone answers the call.
+        """Return the negotiation of the phone that answers the call.
 
         Raises: SdpUnreadable, NotAcceptableHere.
         """
@@ -92,10 +92,10 @@ class Fork:
 
 @dataclass(slots=True, kw_only=True)
 class SipLeg:
-    """A leg.
+    """The state of one leg.
 
-    Invariant: `session` is the phone that called, or the one that answered; none before that. After `gone` nothing
-    of it is told any more.
+    Invariant: `session` is the phone that called, or the one that answered; none before that. After `is_discarded`
+    nothing more is posted about the leg.
     """
 
     call: CallSid
@@ -103,11 +103,11 @@ class SipLeg:
     session: SessionId | None = None
     negotiation: Negotiation | None = None
     answer_sdp: bytes | None = None
-    """Description of ours for the 200 of a call in; empty when the caller acknowledged it before."""
+    """Our description for the 200 of an inbound call; empty if the caller has acknowledged it before."""
     acknowledges_provisional: bool = False
-    """Whether the caller acknowledges our provisional responses."""
+    """Whether the caller acknowledges our provisional responses (100rel)."""
     provisional_sdp: bytes | None = None
-    """Description of ours that a provisional response must hold."""
+    """Our description that a provisional response must carry."""
     row: RowAddress | None = None
     forks: dict[SessionId, Fork] = field(default_factory=dict)
     rang: bool = False
@@ -115,26 +115,26 @@ class SipLeg:
     """The called phone that is heard before it answers: its session and its name there."""
     answered: bool = False
     agreed_at: float = 0.0
-    """Since when, after the answer, its sound has had the direction it has; a refresh changes nothing."""
+    """Since when, after the answer, the audio has its present direction; a refresh changes nothing."""
     may_send: bool = False
-    """Whether its phone may send sound, as agreed."""
+    """Whether the phone may send audio, as agreed."""
     hops: int = 0
-    """How many calls of ours to ourselves led to it."""
+    """How many loopback calls led to this leg."""
     packets: int = 0
-    """How many packets of its sound had come when that was last told."""
+    """How many of the phone's packets had arrived at the last report."""
     held: bool = False
     """Whether the phone holds us by itself."""
     is_posted: bool = False
-    """Whether the engine has heard of the call: one in that ends before is nobody's business."""
+    """Whether the call was reported to the engine: the end of an earlier inbound call is not."""
     is_discarded: bool = False
     digits: DtmfDedup = field(default_factory=DtmfDedup)
     rtp_source: RtpSource | None = None
-    """From where the sound of a phone that called is believed; None: as the settings say."""
+    """Where the RTP of a calling phone is accepted from; None: as the settings say."""
 
     def begin_negotiation(
         self, local: RtpAddress, srtp_policy: SrtpPolicy, *, destinations: Destinations, preferred: Codec | None = None
     ) -> Negotiation:
-        """Start a negotiation about RTP at this address, in which `first` is preferred to the other codecs."""
+        """Start a negotiation about RTP at this address, in which `preferred` is listed before the other codecs."""
         return Negotiation(
             local=local,
             session_id=int(self.call[2:14], 16),
@@ -145,7 +145,7 @@ class SipLeg:
         )
 
     def update_hold(self, agreed: Agreed, now: float) -> bool:
-        """Note what was agreed; whether the phone's own hold began or ended with it."""
+        """Store what was agreed, and return whether the phone's own hold began or ended with it."""
         began_or_ended = agreed.peer_holds != self.held
         if began_or_ended or agreed.receive != self.may_send:
             self.agreed_at = now
@@ -153,18 +153,18 @@ class SipLeg:
         return began_or_ended
 
     def all_refused(self) -> bool:
-        """Whether nobody is left who could answer."""
+        """Return whether no fork is left that could answer."""
         return all(fork.refused is not None or fork.given_up for fork in self.forks.values())
 
     def best_refusal(self) -> tuple[int, str]:
-        """The refusal to report of several: 6xx, else busy, else the lowest. Source: RFC 3261 §16.7, step 6."""
+        """Return the refusal to report: 6xx, else busy, else the lowest. Source: RFC 3261 §16.7, step 6."""
         forks = [fork for fork in self.forks.values() if not fork.given_up]
         refusals = [fork.refused for fork in forks if fork.refused is not None]
         return min(refusals, key=lambda r: (r[0] < 600, r[0] != 486, r[0]))
 
 
 def leg_end_cause(cause: EndCause) -> Literal["hangup", "canceled", "lost"]:
-    """How the engine calls the end of a session."""
+    """Return the engine's word for the end of a session."""
     match cause:
         case EndCause.HUNG_UP | EndCause.WE_HUNG_UP | EndCause.WE_REFUSED:
             return "hangup"

@@ -1,4 +1,4 @@
-"""The rows that SIP legs have in the media plane."""
+"""The rows that SIP legs have in the media process."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from holdfast.voice.runtime.sip.legs.leg import SipLeg
 from holdfast.voice.sip.sdp.offer import Agreed, Codec, RtpAddress
 
 DISCARD_PORT = 9
-"""A port at which nothing is awaited. Source: RFC 863."""
+"""A port at which nothing listens. Source: RFC 863."""
 
 
 class RowsPort(Protocol):
-    """What a SIP leg asks of the media plane."""
+    """What SIP legs use of the media process."""
 
     async def open_row(self, leg: str) -> RowAddress:
         """Bind ports for a leg."""
@@ -40,44 +40,44 @@ class RowsPort(Protocol):
         signalled_from: str | None,
         rtp_source: RtpSource,
     ) -> None:
-        """What was agreed."""
+        """Describe what was agreed for a leg."""
         ...
 
     def relay_digit(self, leg: str, digit: str) -> None:
-        """A key that the party told of by signalling."""
+        """Send a digit that the party reported by signalling to its peer."""
         ...
 
     def close_row(self, leg: str) -> None:
-        """The leg is over."""
+        """Close the row of a leg."""
         ...
 
 
 class RowRegistry:
-    """Which calls have a row, and where peers are told to send. Invariant: each row that was opened is closed once."""
+    """The open rows by call, and the addresses that peers send to. Invariant: each opened row is closed once."""
 
     def __init__(self, media: RowsPort, *, advertised_ip: str | None = None) -> None:
         self._media = media
         self._advertised_ip = advertised_ip
         self._open: dict[CallSid, RowAddress] = {}
         self._local_ips: dict[int, str] = {}
-        """Where rows are by their ports, whatever peers are told."""
+        """The local address of each row, by its port, whatever address peers receive."""
         self.placeholder: RtpAddress = (advertised_ip or "0.0.0.0", DISCARD_PORT)
-        """An address of the rows' family, with which an offer is judged before a row is opened for it."""
+        """An address of the rows' family, with which an offer is checked before a row is opened for it."""
 
     def calls(self) -> KeysView[CallSid]:
-        """The calls that have a row."""
+        """Return the calls that have a row."""
         return self._open.keys()
 
     def ports(self) -> KeysView[int]:
-        """The ports at which the rows await sound."""
+        """Return the RTP ports of the open rows."""
         return self._local_ips.keys()
 
     async def open(self, leg: SipLeg) -> RowAddress | None:
-        """A row for a leg; None when the leg went while we waited. Raises: RowsFull, MediaAway."""
+        """Open a row for a leg; return None if the leg has ended meanwhile. Raises: RowsFull, MediaUnavailable."""
         try:
             row = await self._media.open_row(leg.call)
         except (MediaUnavailable, asyncio.CancelledError):
-            # It may be opened yet, when the media process was only slow.
+            # The row may still be opened, if the media process was only slow.
             self._media.close_row(leg.call)
             raise
         if leg.is_discarded:
@@ -89,7 +89,7 @@ class RowRegistry:
         return shown
 
     def describe(self, leg: SipLeg, agreed: Agreed, *, signalled_from: str | None, rtp_source: RtpSource) -> None:
-        """What was agreed for a leg, and from where its packets are believed beside the address in its description."""
+        """Describe what was agreed for a leg, and which hosts its RTP is accepted from."""
         keys = agreed.srtp
         self._media.describe_row(
             leg.call,
@@ -105,19 +105,23 @@ class RowRegistry:
         )
 
     def relay_digit(self, leg: SipLeg, digit: str) -> None:
-        """Press a key of this party's for its peer. Source: RFC 6086."""
+        """Send a digit of this party to its peer. Source: RFC 6086."""
         if leg.call in self._open:
             self._media.relay_digit(leg.call, digit)
 
     def close(self, leg: SipLeg) -> None:
-        """The leg is over; its row, if it has one, goes."""
+        """Close the row of a leg, if it has one."""
         row = self._open.pop(leg.call, None)
         if row is not None:
             self._local_ips.pop(row.port, None)
             self._media.close_row(leg.call)
 
     def _remote_address(self, remote: RtpAddress | None) -> RtpAddress | None:
-        """Where a peer awaits sound. When that is a row of ours, a router need not lead what we send back in."""
+        """Return where a peer receives RTP.
+
+        If that is one of our own rows, use its local address: a router may not send back what is addressed to its outer
+        one.
+        """
         if remote is None or remote[0] != self._advertised_ip:
             return remote
         return (self._local_ips.get(remote[1], remote[0]), remote[1])

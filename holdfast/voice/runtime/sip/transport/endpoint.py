@@ -1,4 +1,4 @@
-"""The shell around the SIP agent: its sockets and connections, its timers, and events handed on in order."""
+"""Run the SIP agent: own its sockets, connections and timers, and pass its events on in order."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 class SipEndpoint:
-    """A SIP address of ours. Made by `open_endpoint`; `agent` is asked, and what it returns goes to `do`."""
+    """An address at which the engine speaks SIP, made by `open_endpoint`. `carry_out` takes what `agent` returns."""
 
     def __init__(self, *, on_event: Callable[[Event], None], now: Callable[[], float]) -> None:
         self._on_event = on_event
@@ -48,36 +48,36 @@ class SipEndpoint:
         self.socket: SipSocket
         self.streams: Streams
         self.addresses: tuple[Address, ...] = ()
-        """Where SIP is awaited, by each transport."""
+        """The addresses the endpoint listens at, one per transport."""
         self.advertised: tuple[Address, ...] = ()
-        """Where peers are told to reach us, by each; over UDP first."""
+        """The addresses that peers are given, one per transport, UDP first."""
         self.self_address: Address
-        """Whence and where what we send to ourselves comes in."""
+        """The address at which the endpoint receives its own messages, and which they come from."""
         self.agent: Agent
 
     @property
     def address(self) -> Address:
-        """Where phones reach us."""
+        """Return the UDP address the endpoint listens at."""
         return self.socket.address
 
     def handle_message(self, data: bytes, source: Address) -> None:
-        """One message came in."""
+        """Handle one received message."""
         self.carry_out(self.agent.receive(data, source, self._now()))
 
     def handle_broken_framing(self, broken: FramingBroken, source: Address) -> None:
-        """Source: streams.Owner."""
+        """Handle a stream that can no longer be read. Source: streams.ConnectionOwner."""
         self.carry_out(self.agent.receive_unframed(broken.head, source, broken.status, broken.reason, self._now()))
 
     def handle_disconnect(self, gone: Address) -> None:
-        """Source: streams.Owner."""
+        """Handle the end of a connection. Source: streams.ConnectionOwner."""
         self.carry_out(self.agent.handle_disconnect(gone, self._now()))
 
     def needs_connection(self, address: Address) -> bool:
-        """Source: streams.Owner."""
+        """Return whether a silent connection must stay open. Source: streams.ConnectionOwner."""
         return self.agent.needs_connection(address, self._now())
 
     def carry_out(self, effects: Iterable[Effect]) -> None:
-        """Carry out what the agent asks for, in order."""
+        """Carry out the agent's effects, in order."""
         for effect in effects:
             match effect:
                 case SendMessage():
@@ -104,11 +104,14 @@ class SipEndpoint:
             self._idle.set()
 
     def _datagram_target(self, to: Address) -> Address:
-        """Where a datagram goes. A router need not lead back in what is sent to its outer address, nor 0.0.0.0."""
+        """Return where a datagram is sent.
+
+        A router may not send back what is addressed to its outer address, and 0.0.0.0 is no destination.
+        """
         return self.self_address if to == self.advertised[0] else to
 
     def _log_dropped(self, dropped: MessageDropped) -> None:
-        """Warn of what nobody can be answered about, and not at every one: whoever sends garbage sends much of it."""
+        """Warn of messages that cannot be answered, rate-limited to one line per `WARNING_INTERVAL_S`."""
         self._dropped += 1
         if self._now() >= self._next_warning_at:
             host, port, transport = dropped.source
@@ -117,7 +120,7 @@ class SipEndpoint:
             self._next_warning_at, self._dropped = self._now() + WARNING_INTERVAL_S, 0
 
     async def wait_idle(self) -> None:
-        """Return once no session lives any more."""
+        """Wait until no session is left."""
         self._idle.clear()
         if not self.agent.is_idle():
             await self._idle.wait()
@@ -155,7 +158,7 @@ async def open_endpoint(
     tasks: asyncio.TaskGroup,
     tls_name: Callable[[Address], str | None] = lambda _: None,
 ) -> SipEndpoint:
-    """Listen for SIP over UDP and TCP, at the same port, and over TLS. Raises: OSError when a port cannot be had."""
+    """Listen for SIP over UDP and TCP, at the same port, and over TLS. Raises: OSError if a port is not free."""
     endpoint = SipEndpoint(on_event=on_event, now=now)
     tls = settings.tls
     client_tls = None if tls is None else tls.client
@@ -187,7 +190,7 @@ async def open_endpoint(
 
 
 async def _listen(endpoint: SipEndpoint, address: tuple[str, int]) -> Address:
-    """The same port for datagrams and for connections; where connections are awaited.
+    """Listen for datagrams and connections at the same port, and return the TCP address.
 
     Port 0 takes one that is free for both.
     """

@@ -1,8 +1,8 @@
-"""The connections SIP is spoken over, by TCP and TLS: those that peers open, and our own.
+"""Keep the TCP and TLS connections of an SIP endpoint: inbound ones from peers, and outbound ones of our own.
 
-One connection per far end, whichever side opened it, used for everything said to that end. Nothing a peer sends, and
-nothing it leaves unread, keeps a connection open for ever or fills our memory. Connections that come in are counted by
-host; ours are counted apart, so that no crowd at the door keeps us from calling out.
+Each far end has one connection, whichever side opened it, and all messages to that end use it. No peer can keep a
+connection open for ever or fill our memory, by what it sends or by what it leaves unread. Inbound connections are
+counted per host; outbound ones are counted apart, so that a flood of inbound ones does not stop calls out.
 Source: RFC 3261 §18; RFC 5626 §3.5.1 for keep-alives.
 """
 
@@ -35,43 +35,43 @@ log = logging.getLogger(__name__)
 
 CONNECT_S = 5.0
 IDLE_S = 60.0
-"""A connection that was silent this long is closed, unless something of ours needs it."""
+"""A connection that was silent this long is closed, unless the agent needs it."""
 MAX_UNREAD_BYTES = 1 << 20
-"""What we keep for a peer that does not read, before it is cut off."""
+"""How much is buffered for a peer that does not read before it is disconnected."""
 MAX_CONNECTIONS = 4000
 MAX_CONNECTIONS_OF_ONE_HOST = 1000
 MAX_UNPROVEN = 256
-"""TLS connections that have not said one whole message, with 100 kB each at the worst."""
+"""The most TLS connections without one whole message; each may cost 100 kB."""
 MAX_UNPROVEN_OF_ONE_HOST = 64
 TOO_MANY_SLOW = "there are too many, and they are slow"
 SLOW_TIMEOUT_S = 1.0
-"""How long a connection may take when its own host has more at the door."""
+"""How long a slow connection may take while other connections of its host wait."""
 
 
 class ConnectionOwner(Protocol):
-    """Who hears what comes over connections."""
+    """An object that receives what arrives over connections."""
 
     def handle_message(self, data: bytes, source: Address) -> None:
-        """One whole message."""
+        """Handle one whole message."""
         ...
 
     def handle_broken_framing(self, broken: FramingBroken, source: Address) -> None:
-        """The stream cannot be read on; it is closed next."""
+        """Handle a stream that can no longer be read; it is closed next."""
         ...
 
     def handle_disconnect(self, gone: Address) -> None:
-        """A connection ended, or could not be had."""
+        """Handle the end of a connection, or a connection that could not be made."""
         ...
 
     def needs_connection(self, address: Address) -> bool:
-        """Whether the connection must stay though it is silent."""
+        """Return whether the connection must stay open though it is silent."""
         ...
 
 
 class Connection(asyncio.Protocol):
-    """One connection. `address` is that of its far end.
+    """A connection to one far end, at `address`.
 
-    `handshake`: what it came of, which counts until the first whole message. `ours`: it is one that we opened.
+    `handshake` is its TLS handshake, which counts until the first whole message. `outbound`: we opened the connection.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Connection(asyncio.Protocol):
         self._handshake = handshake
         self.outbound = outbound
         self._has_sent_message = False
-        """Whether it has said one whole message; pings are none."""
+        """Whether the peer has sent one whole message; a ping is none."""
         self._transport_kind = transport
         self._framer = Framer(streams.now(), within_s=streams.message_s)
         self._timer: asyncio.TimerHandle | None = None
@@ -90,7 +90,7 @@ class Connection(asyncio.Protocol):
         self.address: Address
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Source: asyncio.Protocol."""
+        """Take the connection in, or abort it if there are too many. Source: asyncio.Protocol."""
         self._transport = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
         if peer is None:
@@ -106,24 +106,24 @@ class Connection(asyncio.Protocol):
         self._schedule_check()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Source: asyncio.Protocol."""
+        """Forget the connection. Source: asyncio.Protocol."""
         if self._timer is not None:
             self._timer.cancel()
         self._end_handshake()
         self._streams.remove(self)
 
     def evict(self) -> None:
-        """End at once. Source: crowd.Member."""
+        """End the connection at once, to make room. Source: connection_limits.Member."""
         self._streams.rejections.report(host_of(self.address.host), TOO_MANY_SLOW, self._now())
         self._transport.abort()
 
     def pause_writing(self) -> None:
-        """The peer does not read what we send."""
+        """End the connection of a peer that does not read."""
         self._streams.rejections.report(host_of(self.address.host), "it does not read", self._now())
         self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Source: asyncio.Protocol."""
+        """Split received bytes into messages. Source: asyncio.Protocol."""
         now = self._received_at = self._streams.now()
         for item in self._framer.feed(data, now):
             match item:
@@ -138,15 +138,15 @@ class Connection(asyncio.Protocol):
         self._schedule_check()
 
     def write(self, data: bytes) -> None:
-        """Send, if the connection still stands."""
+        """Send bytes, if the connection is still open."""
         if not self._transport.is_closing():
             self._transport.write(data)
 
     def close(self) -> None:
-        """Send what is due and a goodbye, and end; the peer's goodbye is not awaited.
+        """Send what is buffered and a closing alert, and end; the peer's alert is not awaited.
 
-        asyncio would await it for 30 s, by TLS, and leave the socket open when its loop ends before. Limit: of what
-        is due by TLS, only what the system takes at once is sent.
+        By TLS, asyncio would await it for 30 s, and leave the socket open if its loop ends before. Limit: by TLS, only
+        what the system accepts at once is sent.
         Source: RFC 8446 §6.1.
         """
         self._transport.close()
@@ -154,14 +154,14 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def abort(self) -> None:
-        """End at once; what is due is lost."""
+        """End the connection at once; buffered bytes are lost."""
         self._transport.abort()
 
     def _now(self) -> float:
         return self._streams.now()
 
     def _end_handshake(self) -> None:
-        """It said something, or is over: it is no newcomer any more."""
+        """Stop counting the handshake: the peer sent a message, or the connection ended."""
         if self._handshake is not None:
             self._streams.release(self._handshake)
             self._handshake = None
@@ -171,7 +171,7 @@ class Connection(asyncio.Protocol):
         self._transport.close()
 
     def _schedule_check(self) -> None:
-        """Look again when the message under way is late, or the connection has been silent for long."""
+        """Schedule the next check: when the current message is late, or the connection has been silent too long."""
         if self._timer is not None:
             self._timer.cancel()
         now = self._streams.now()
@@ -196,7 +196,7 @@ class Connection(asyncio.Protocol):
 
 
 class Streams:
-    """Every connection of one SIP endpoint. `client_tls` is with what our own TLS connections are made."""
+    """All connections of one SIP endpoint. `client_tls` is the TLS context of outbound connections."""
 
     def __init__(
         self,
@@ -243,7 +243,7 @@ class Streams:
         self._closed = False
 
     async def listen(self, host: str, port: int, *, tls: ssl.SSLContext | None = None) -> Address:
-        """Await connections; port 0 takes a free one. Raises: OSError."""
+        """Listen for connections; port 0 takes a free one. Raises: OSError."""
         kind: Transport = "TCP" if tls is None else "TLS"
 
         def make_protocol() -> asyncio.Protocol:
@@ -258,11 +258,11 @@ class Streams:
 
     @property
     def open(self) -> int:
-        """How many connections there are, ours too."""
+        """Return how many connections are open, in both directions."""
         return len(self._open)
 
     def send(self, data: bytes, to: Address) -> None:
-        """Send over the connection to that end, or open one first."""
+        """Send over the connection to that end; open one first if there is none."""
         connection = self._open.get(to)
         if connection is not None:
             connection.write(data)
@@ -274,7 +274,7 @@ class Streams:
             self._tasks.create_task(self._connect(to), name=f"sip-connect {to.host}:{to.port}")
 
     def close(self) -> None:
-        """End every connection, and await none."""
+        """End every connection without waiting."""
         self._closed = True
         for server in self._servers:
             server.close()
@@ -284,14 +284,14 @@ class Streams:
             connection.close()
 
     def abort_all(self) -> None:
-        """Break every connection at once, as a network does that fails."""
+        """Break every connection at once, as a failing network does."""
         for connection in tuple(self._open.values()):
             connection.abort()
 
     # --- for connections
 
     def add(self, connection: Connection) -> bool:
-        """Take a connection in; False when there are too many, or one to the same end."""
+        """Add a connection; return False if there are too many, or there is one to the same end."""
         address = connection.address
         host, now = host_of(address.host), self.now()
         crowd = self._outbound if connection.outbound else self._inbound
@@ -302,12 +302,12 @@ class Streams:
             return False
         self._open[address] = connection
         for data in self._opening.pop(address, ()):
-            # Before anything that is sent from now on.
+            # These precede all messages that are sent from now on.
             connection.write(data)
         return True
 
     def remove(self, connection: Connection) -> None:
-        """A connection ended."""
+        """Remove a connection that ended."""
         self._inbound.remove(connection)
         self._outbound.remove(connection)
         address = connection.address
@@ -318,7 +318,7 @@ class Streams:
             self.owner.handle_disconnect(address)
 
     def note_received(self, connection: Connection, *, is_waiting: bool) -> None:
-        """A connection said something, and the rest of its message is awaited, or it is not."""
+        """Note that a connection received bytes, and whether the rest of a message is awaited."""
         if connection.outbound:
             return
         if is_waiting:
@@ -329,7 +329,7 @@ class Streams:
     # --- for handshakes
 
     def admit(self, handshake: Handshake, host: str) -> bool:
-        """Source: handshakes.Gate."""
+        """Count a handshake, unless there are too many. Source: tls_handshakes.HandshakeGate."""
         now = self.now()
         if self._closed:
             return False
@@ -339,15 +339,15 @@ class Streams:
         return True
 
     def log_displaced(self, host: str) -> None:
-        """Source: handshakes.Gate."""
+        """Log that a slow connection was ended. Source: tls_handshakes.HandshakeGate."""
         self.rejections.report(host, TOO_MANY_SLOW, self.now())
 
     def release(self, handshake: Handshake) -> None:
-        """Source: handshakes.Gate."""
+        """Stop counting a handshake. Source: tls_handshakes.HandshakeGate."""
         self.handshakes.remove(handshake)
 
     def connection_for(self, handshake: Handshake) -> Connection:
-        """Source: handshakes.Gate."""
+        """Return the protocol of a connection after its handshake. Source: tls_handshakes.HandshakeGate."""
         return Connection(self, "TLS", handshake=handshake)
 
     async def _connect(self, to: Address) -> None:

@@ -1,8 +1,8 @@
-"""TLS of connections that come in: the handshake, counted from its first packet, and what is encrypted after it.
+"""Run TLS on inbound connections: the handshake, counted from its first packet, and the encrypted stream after it.
 
-asyncio's own TLS server takes 300 kB for each connection before it has said anything, in a cycle of references that
-only a collection ends; half-open connections would fill the memory for good. This takes nothing before the first
-bytes, 70 kB then, and gives it back at once.
+asyncio's own TLS server takes 300 kB for each connection before the peer has sent anything, in a cycle of references
+that only a garbage collection ends; half-open connections would fill the memory for good. This module takes nothing
+before the first bytes, 70 kB then, and frees it at once.
 """
 
 from __future__ import annotations
@@ -16,33 +16,33 @@ from holdfast.voice.runtime.connection_limits import host_of
 
 HANDSHAKE_S = 10.0
 MAX_HELLO_BYTES = 32_768
-"""The longest a peer's part of a handshake may be. OpenSSL alone would keep 128 kB for each."""
+"""The most bytes of a peer's part of a handshake. OpenSSL alone would keep 128 kB for each."""
 RECORD_BYTES = 16_384
 """The longest TLS record. Source: RFC 8446 §5.1."""
 
 
 class HandshakeGate(Protocol):
-    """Who counts connections, and takes those whose handshake is done."""
+    """An object that counts connections, and provides the protocol of those whose handshake is done."""
 
     def admit(self, handshake: Handshake, host: str) -> bool:
-        """Count a handshake from this host; False when there are too many connections already."""
+        """Count a handshake from this host; return False if there are too many connections already."""
         ...
 
     def log_displaced(self, host: str) -> None:
-        """One of this host was cut off, to make room for another."""
+        """Log that a connection of this host was ended to make room for another."""
         ...
 
     def release(self, handshake: Handshake) -> None:
-        """That handshake came to nothing."""
+        """Stop counting a handshake that failed."""
         ...
 
     def connection_for(self, handshake: Handshake) -> asyncio.Protocol:
-        """Who takes a connection whose handshake is done."""
+        """Return the protocol of a connection whose handshake is done."""
         ...
 
 
 class Handshake(asyncio.Protocol):
-    """One handshake. Invariant: one that was admitted is released, or its connection is taken over."""
+    """The handshake of one connection. Invariant: an admitted one is released, or its connection is taken over."""
 
     def __init__(self, gate: HandshakeGate, tls: ssl.SSLContext, *, within_s: float) -> None:
         self._gate = gate
@@ -55,7 +55,7 @@ class Handshake(asyncio.Protocol):
         self._host = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Source: asyncio.Protocol."""
+        """Start the handshake, or abort if there are too many. Source: asyncio.Protocol."""
         self._raw = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
         self._host = "" if peer is None else host_of(str(peer[0]))
@@ -65,7 +65,7 @@ class Handshake(asyncio.Protocol):
         self._timeout = asyncio.get_running_loop().call_later(self._within_s, self.abort)
 
     def data_received(self, data: bytes) -> None:
-        """Source: asyncio.Protocol."""
+        """Continue the handshake with received bytes. Source: asyncio.Protocol."""
         raw = self._raw
         if raw is None or raw.is_closing():
             return
@@ -79,7 +79,7 @@ class Handshake(asyncio.Protocol):
             if self._received > MAX_HELLO_BYTES:
                 raw.abort()
         except ssl.SSLError:
-            # It spoke no TLS, or none we speak; it is answered why.
+            # It is no TLS, or a version we refuse; the alert says why.
             tls.flush(raw)
             raw.close()
         else:
@@ -87,14 +87,17 @@ class Handshake(asyncio.Protocol):
             self._take_over(raw, tls)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Source: asyncio.Protocol. After the handshake the raw connection has another protocol."""
+        """Release the handshake. Source: asyncio.Protocol.
+
+        After the handshake the raw connection has another protocol.
+        """
         self._stop()
         self._tls = None
         self._raw = None
         self._gate.release(self)
 
     def evict(self) -> None:
-        """End at once, in the handshake or after it. Source: crowd.Member."""
+        """End the connection at once, during the handshake or after it. Source: connection_limits.Member."""
         self._gate.log_displaced(self._host)
         self.abort()
 
@@ -126,7 +129,7 @@ class _Tls:
         self.object = context.wrap_bio(self.incoming, self.outgoing, server_side=True)
 
     def flush(self, raw: asyncio.Transport) -> None:
-        """Send what TLS has to say."""
+        """Send the bytes that TLS has produced."""
         if self.outgoing.pending:
             raw.write(self.outgoing.read())
 
@@ -134,7 +137,7 @@ class _Tls:
 class Encrypted(asyncio.Transport, asyncio.Protocol):
     """A connection after its handshake: the transport of `protocol`, and the protocol of the raw connection.
 
-    Invariant: `protocol` hears of its end once, and refers to nothing of ours after that.
+    Invariant: `protocol` is notified of the end once, and refers to nothing of ours after that.
     """
 
     def __init__(self, raw: asyncio.Transport, tls: _Tls, protocol: asyncio.Protocol) -> None:
@@ -145,21 +148,21 @@ class Encrypted(asyncio.Transport, asyncio.Protocol):
         self._closing = False
 
     def begin(self) -> None:
-        """Hand the connection on, with what came right behind the handshake."""
+        """Pass the connection on, with the bytes that followed the handshake."""
         if self._protocol is not None:
             self._protocol.connection_made(self)
         self._read()
 
-    # --- what the raw connection says
+    # --- called by the raw connection
 
     def data_received(self, data: bytes) -> None:
-        """Source: asyncio.Protocol."""
+        """Decrypt received bytes. Source: asyncio.Protocol."""
         if self._tls is not None:
             self._tls.incoming.write(data)
             self._read()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Source: asyncio.Protocol."""
+        """Notify the protocol of the end. Source: asyncio.Protocol."""
         self._closing = True
         self._tls = None
         protocol, self._protocol = self._protocol, None
@@ -167,31 +170,31 @@ class Encrypted(asyncio.Transport, asyncio.Protocol):
             protocol.connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """Source: asyncio.Protocol."""
+        """Ask the protocol to stop writing. Source: asyncio.Protocol."""
         if self._protocol is not None:
             self._protocol.pause_writing()
 
     def resume_writing(self) -> None:
-        """Source: asyncio.Protocol."""
+        """Let the protocol write again. Source: asyncio.Protocol."""
         if self._protocol is not None:
             self._protocol.resume_writing()
 
-    # --- what the protocol asks
+    # --- called by the protocol
 
     def get_extra_info(self, name: str, default: object = None) -> object:
-        """Source: asyncio.BaseTransport."""
+        """Return a property of the raw connection. Source: asyncio.BaseTransport."""
         return self._raw.get_extra_info(name, default)
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Source: asyncio.WriteTransport."""
+        """Set the limits of the raw connection. Source: asyncio.WriteTransport."""
         self._raw.set_write_buffer_limits(high, low)
 
     def is_closing(self) -> bool:
-        """Source: asyncio.BaseTransport."""
+        """Return whether the connection is ending. Source: asyncio.BaseTransport."""
         return self._closing or self._raw.is_closing()
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Source: asyncio.WriteTransport."""
+        """Encrypt and send bytes. Source: asyncio.WriteTransport."""
         if self._tls is not None and not self.is_closing():
             remaining = memoryview(data)
             while remaining:  # a record at a time
@@ -199,17 +202,17 @@ class Encrypted(asyncio.Transport, asyncio.Protocol):
             self._tls.flush(self._raw)
 
     def close(self) -> None:
-        """Say goodbye, send what is due and end; the peer's goodbye is not awaited. Source: RFC 8446 §6.1."""
+        """Send a closing alert and end; the peer's alert is not awaited. Source: RFC 8446 §6.1."""
         if self._tls is not None and not self.is_closing():
             self._closing = True
-            with suppress(ssl.SSLError):  # the peer's goodbye is missing
+            with suppress(ssl.SSLError):  # the peer sends no closing alert
                 self._tls.object.unwrap()
             self._tls.flush(self._raw)
         self._closing = True
         self._raw.close()
 
     def abort(self) -> None:
-        """Source: asyncio.WriteTransport."""
+        """End the connection at once. Source: asyncio.WriteTransport."""
         self._closing = True
         self._raw.abort()
 
@@ -218,12 +221,12 @@ class Encrypted(asyncio.Transport, asyncio.Protocol):
             try:
                 data = self._tls.object.read(RECORD_BYTES)
             except ssl.SSLWantReadError:
-                self._tls.flush(self._raw)  # such as an answer to a change of keys
+                self._tls.flush(self._raw)  # such as the response to a key update
                 return
             except ssl.SSLZeroReturnError:
                 self.close()
             except ssl.SSLError:
-                # What came cannot be decrypted; it is answered why.
+                # The bytes cannot be decrypted; the alert says why.
                 self._tls.flush(self._raw)
                 self.abort()
             else:

@@ -1,4 +1,4 @@
-"""The UDP socket SIP is spoken over. Nothing a stranger sends, and no address a message names, can close it."""
+"""The UDP socket of SIP. No datagram, and no address in a message, can close it."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ from holdfast.voice.sip.effects import Address
 log = logging.getLogger(__name__)
 
 RECEIVE_BUFFER = 1 << 20
-"""Bytes the kernel may keep for us: a burst of calls must not be lost while a step is written."""
+"""How many bytes the kernel may buffer: a burst of calls must not be lost while a step is written."""
 
 
 class SipSocket(asyncio.DatagramProtocol):
-    """A bound socket. Made by `open_sip_socket`."""
+    """A bound UDP socket, made by `open_sip_socket`."""
 
     def __init__(self, receive: Callable[[bytes, Address], None]) -> None:
         self._receive = receive
         self._transport: asyncio.DatagramTransport | None = None
         self.address = Address("", 0)
         self.unsent = 0
-        """Datagrams that could not be sent."""
+        """How many datagrams could not be sent."""
 
     def attach(self, transport: asyncio.DatagramTransport) -> None:
-        """Take the transport over. Not `connection_made`: CPython 3.11 hands that one an object of another class."""
+        """Attach the transport. Not `connection_made`: CPython 3.11 passes that one an object of another class."""
         self._transport = transport
         host, port = transport.get_extra_info("sockname")[:2]
         self.address = Address(str(host), int(port))
 
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
-        """Source: asyncio.DatagramProtocol."""
+        """Pass a datagram on. Source: asyncio.DatagramProtocol."""
         self._receive(data, Address(str(addr[0]), int(addr[1])))
 
     def error_received(self, exc: Exception) -> None:
-        """A peer's port is closed. The transactions notice by themselves."""
+        """Log that a peer's port is closed. The transactions notice by themselves."""
         log.debug("sip socket: %s", exc)
 
     def send(self, data: bytes, to: Address) -> None:
-        """Send, if there is any way; what cannot be sent counts as lost on the way.
+        """Send a datagram; one that cannot be sent counts as lost.
 
-        asyncio closes a listening socket for good when `sendto` raises anything but an OSError, as it does for a
-        port above 65535; so the address is checked before.
+        asyncio closes a listening socket for good if `sendto` raises anything but an OSError, as it does for a port
+        above 65535; so the address is checked before.
         """
         if self._transport is None or self._transport.is_closing() or not _is_sendable(to):
             self.unsent += 1
@@ -73,7 +73,7 @@ def _is_sendable(to: Address) -> bool:
 async def open_sip_socket(address: tuple[str, int], receive: Callable[[bytes, Address], None]) -> SipSocket:
     """Listen for SIP over UDP; port 0 takes a free one.
 
-    Raises: OSError when the address cannot be had.
+    Raises: OSError if the address is not free.
     """
     loop = asyncio.get_running_loop()
     transport, sip_socket = await loop.create_datagram_endpoint(lambda: SipSocket(receive), local_addr=address)

@@ -1,4 +1,4 @@
-"""What the log says of calls in that were turned away."""
+"""What the log says of rejected inbound calls."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def test_many_calls_at_once_are_told_by_their_number(caplog: pytest.LogCaptureFi
     with caplog.at_level(logging.INFO):
         for _ in range(MAX_LINES + 5):
             rejected_calls.log_rejection(CALL, "404 for '100'")
-        assert caplog.messages == [f"call={CALL} turned away: 404 for '100'"] * MAX_LINES
+        assert caplog.messages == [f"call={CALL} rejected: 404 for '100'"] * MAX_LINES
         caplog.clear()
         now = LOG_INTERVAL_S
         rejected_calls.log_rejection(CALL, "404 for '101'")
-    assert caplog.messages == ["5 more calls were turned away", f"call={CALL} turned away: 404 for '101'"]
+    assert caplog.messages == ["5 more calls were rejected", f"call={CALL} rejected: 404 for '101'"]

@@ -32,7 +32,7 @@ def test_nothing_older_than_tls_1_2_is_spoken() -> None:
         (None, LOCALHOST, None, "sip_tls_certificate", "cannot be read"),
         ("nothing", LOCALHOST, None, "sip_tls_certificate", "no PEM certificate"),
         (LOCALHOST, "nothing", None, "sip_tls_key", "no PEM private key"),
-        (LOCALHOST, KEY_OF_ANOTHER, None, "sip_tls_key", "does not fit"),
+        (LOCALHOST, KEY_OF_ANOTHER, None, "sip_tls_key", "does not match"),
         (LOCALHOST, None, "nothing", "sip_tls_authorities", "no PEM certificate"),
         (LOCALHOST, None, Path("/nowhere"), "sip_tls_authorities", "cannot be read"),
     ],
