@@ -1,6 +1,6 @@
-"""One message of our own after each section of RFC 4475, and what the RFC wants to come of it.
+"""One message of our own after each section of RFC 4475, and the answer that the RFC wants.
 
-Source: RFC 4475 §3. `calls` says whether an INVITE is taken up as a call.
+Source: RFC 4475 §3. `calls` says whether an INVITE becomes a call.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import pytest
 
 from holdfast.voice.sip.effects import Accepted, Invited, MessageDropped, Progressed, Refused, SessionId
 from tests.unit.voice.sip.registrar.test_registrar import Scene as Line
-from tests.unit.voice.sip.wire import ANSWER, BOB, SDP, Peer, Wire, header, invite, reply, wired
+from tests.unit.voice.sip.wire import ANSWER, BOB, SDP, Peer, Wire, encode, header, invite, reply
 
 SDP_TYPE = "Content-Type: application/sdp"
 OFFER = SDP.decode()
@@ -20,7 +20,7 @@ OFFER = SDP.decode()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A request: what it is, and the statuses of our responses, in order."""
+    """A request: its text, and the statuses of our responses, in order."""
 
     section: str
     what: str
@@ -30,7 +30,7 @@ class Case:
 
 
 def taken(section: str, what: str, message: str | bytes) -> Case:
-    """An INVITE that is a call."""
+    """Return the case of an INVITE that is a call."""
     return Case(section=section, what=what, message=message, statuses=[100], calls=True)
 
 
@@ -61,7 +61,7 @@ REQUESTS = [
     refused("3.1.1.5", "% that is no escape, in a method", invite(method="RE%47IST%45R", contact=""), 501),
     taken("3.1.1.6", "no blank before <", invite().replace('"Peer \\"P\\"" <', "caller<")),
     taken("3.1.1.7", "long values", invite(from_tag="t" * 2000, call_id="c" * 2000, branch="z9hG4bK" + "b" * 2000)),
-    taken("3.1.1.8", "octets behind the end", wired(invite()) + b"and a trailing noise\r\n"),
+    taken("3.1.1.8", "octets behind the end", encode(invite()) + b"and a trailing noise\r\n"),
     taken("3.1.1.9", "semicolons in the user part", invite(uri="sip:user;par=u%40example.net@10.0.0.2")),
     taken("3.1.1.10", "unknown transports", invite("Via: SIP/2.0/UNKNOWN t.example.com;branch=z9hG4bKx")),
     taken(
@@ -122,14 +122,14 @@ REQUESTS = [
 
 
 @pytest.mark.parametrize("case", REQUESTS, ids=lambda case: f"{case.section} {case.what}")
-def test_each_request_gets_what_the_rfc_wants(case: Case) -> None:
+def test_each_request_gets_the_answer_of_the_rfc(case: Case) -> None:
     wire = Wire()
     bob = wire.node(BOB)
     peer = Peer(wire, bob)
-    peer.say(case.message)
+    peer.send(case.message)
     assert peer.statuses() == list(case.statuses)
-    assert bool(bob.told(Invited)) is case.calls
-    peer.say(invite(method="OPTIONS", contact="", branch="z9hG4bKalive", call_id="alive"))
+    assert bool(bob.emitted(Invited)) is case.calls
+    peer.send(invite(method="OPTIONS", contact="", branch="z9hG4bKalive", call_id="alive"))
     assert peer.statuses() == [200]
 
 
@@ -148,19 +148,19 @@ def test_each_response_is_read_or_dropped_and_never_answered(section: str, respo
     alice = wire.node(BOB)
     peer = Peer(wire, alice)
     wire.do(alice, alice.agent.invite(SessionId("a"), "sip:x@10.0.0.3:5060", now=wire.now, sdp=SDP))
-    (sent,) = peer.heard()
+    (sent,) = peer.received()
     text = response + "\n" + reply(sent, 180).partition("\n")[2]
     if section == "3.1.2.5":
         text = text.replace(f"CSeq: {header(sent, 'CSeq')}", "CSeq: 9292394834772304023312 INVITE")
     elif section == "3.3.10":
         text = text.replace("\n\n", "\nVia: SIP/2.0/UDP 255.255.255.255;branch=z9hG4bK1saber23\n\n", 1)
-    peer.say(text)
-    assert len(alice.told(told)) == 1
-    assert peer.heard() == []
+    peer.send(text)
+    assert len(alice.emitted(told)) == 1
+    assert peer.received() == []
     contact = "Contact: <sip:x@10.0.0.3:5060>"
-    peer.say(reply(sent, 200, contact, SDP_TYPE, body=ANSWER.decode()))
-    assert len(alice.told(Accepted)) == 1
-    assert alice.told(Refused) == []
+    peer.send(reply(sent, 200, contact, SDP_TYPE, body=ANSWER.decode()))
+    assert len(alice.emitted(Accepted)) == 1
+    assert alice.emitted(Refused) == []
 
 
 CONTACTS = {
@@ -168,14 +168,14 @@ CONTACTS = {
     "3.3.13": ("<sip:+19725552222@10.0.0.3;unknownparam>", "sip:+19725552222@10.0.0.3;unknownparam"),
     "3.3.14": ("<sip:user@10.0.0.3?Route=%3Csip:sip.example.com%3E>", "sip:user@10.0.0.3"),
 }
-"""What a line registers, and what is then called: a header that hides in a Contact sends no call elsewhere."""
+"""The contacts that a line registers, and the URIs called then: a header hidden in a Contact diverts no call."""
 
 
 @pytest.mark.parametrize("section", CONTACTS)
 def test_each_contact_is_registered_as_far_as_it_is_one(section: str) -> None:
     said, called = CONTACTS[section]
     scene = Line()
-    answer = scene.say(f"Contact: {said}")
+    answer = scene.send(f"Contact: {said}")
     assert answer.startswith("SIP/2.0 200 ")
     assert f"Contact: <{called}>;expires=" in answer
     assert scene.contacts() == [called]

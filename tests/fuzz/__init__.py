@@ -1,1 +1,1 @@
-"""Hostile packets, made from what real ones look like."""
+"""Hostile packets, made from the structure of real ones."""

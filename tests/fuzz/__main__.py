@@ -1,7 +1,7 @@
-"""`make fuzz`: hostile packets for a minute, or as long as asked; those that find something are named.
+"""`make fuzz`: throw hostile packets for a minute, or as long as asked, and name those that find a fault.
 
-`python -m tests.fuzz --seconds 600 --from 1000000` looks where nobody looked before. What is found goes into
-`tests/fuzz/seeds.txt` as `target number`, and stays a test.
+`python -m tests.fuzz --seconds 600 --from 1000000` tries new numbers. A found packet goes into `tests/fuzz/seeds.txt`
+as `target number`, and stays a test.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ CHUNK = 50
 
 
 def main() -> int:
-    """0 when nothing was found."""
+    """Return 0 when no fault was found."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0, help="how long (default: 60)")
     parser.add_argument("--from", type=int, default=1_000_000, dest="first", help="the first number (default: 1000000)")
@@ -38,7 +38,7 @@ def main() -> int:
 
 
 def attempt(name: str, numbers: range | list[int]) -> list[str]:
-    """What went wrong, an exception included: nothing may raise."""
+    """Return the faults, an exception included: no packet may raise one."""
     try:
         return TARGETS[name](numbers)
     except Exception as error:

@@ -1,6 +1,6 @@
-"""What hostile packets are thrown at without a socket: the SIP agent with a call up, descriptions, RTP, RTCP.
+"""Targets of hostile packets without a socket: the SIP agent with a call up, descriptions, RTP, RTCP.
 
-Each target gives back what went wrong, in words; nothing did when it is empty.
+Each target returns the faults that it found, in words; the list is empty when there are none.
 """
 
 from __future__ import annotations
@@ -44,21 +44,24 @@ from holdfast.voice.sip.sdp.offer import (
 )
 from tests.fuzz.hostile import Dialog, answered, packet, sip
 
-US, CALLER, STRANGER = Address("127.0.0.1", 5060), Address("127.0.0.1", 5070), Address("127.0.0.1", 5099)
+US, CALLER, UNKNOWN = Address("127.0.0.1", 5060), Address("127.0.0.1", 5070), Address("127.0.0.1", 5099)
 SDP = (
     "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
     "m=audio 4000 RTP/AVP 0 8 101\r\na=rtpmap:101 telephone-event/8000\r\na=sendrecv\r\n"
 )
-PATIENCE_S = 4000.0
+TIMEOUT_S = 4000.0
 STATUSES = frozenset({100, 180, 200, 400, 403, 405, 415, 416, 420, 422, 481, 482, 488, 489, 501, 503, 505, 603})
 UNREADABLE = frozenset({400, 505})
-"""What a stranger may be told by an engine whose door is open to all. Source: RFC 3261 §8.2; RFC 6665; RFC 4028."""
+"""The statuses of unreadable requests from an engine that answers every host.
+
+Source: RFC 3261 §8.2; RFC 6665; RFC 4028.
+"""
 REGISTERED_S, MOST_REGISTERS = 1000.0, 1200
-"""A second is the shortest time that we take a registrar to grant."""
+"""A second is the shortest time that a registrar is taken to grant."""
 
 
 class Line:
-    """An engine's agent and its owner, who answers every offer as well as it can, on a clock that is told."""
+    """An engine's agent and its owner, who answers every offer if it can, on a fake clock."""
 
     def __init__(self) -> None:
         tokens = itertools.count()
@@ -80,7 +83,7 @@ class Line:
         self._do(self.agent.receive(data, source, self.now))
 
     def passes(self, seconds: float) -> None:
-        """Time goes by."""
+        """Let time pass."""
         end = self.now + seconds
         while self._timers and min(self._timers.values()) <= end:
             token = min(self._timers, key=self._timers.__getitem__)
@@ -89,7 +92,7 @@ class Line:
         self.now = end
 
     def answer_a_call(self, *, tag: str = "caller", call_id: str = "the-call") -> None:
-        """A good caller calls and is answered."""
+        """Call the agent as a good caller, and let it answer."""
         head = (
             f"Via: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bK{call_id}{{}}\r\nMax-Forwards: 70\r\n"
             f"From: <sip:caller@127.0.0.1>;tag={tag}\r\nCall-ID: {call_id}\r\nContact: <sip:caller@127.0.0.1:5070>\r\n"
@@ -110,7 +113,7 @@ class Line:
         self.dialog = Dialog(call_id=call_id, ours=ours, theirs=tag, uri="sip:us@127.0.0.1")
 
     def acknowledge(self, cseq: int) -> None:
-        """The ACK of whatever was answered to a re-INVITE of this number, so that the next one is looked at."""
+        """Acknowledge the answer to the re-INVITE of this number, so that the next one is handled."""
         self.take(
             f"ACK sip:us@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bKack{cseq}\r\n"
             f"Max-Forwards: 70\r\nFrom: <sip:caller@127.0.0.1>;tag={self.dialog.theirs}\r\n"
@@ -120,7 +123,7 @@ class Line:
         )
 
     def is_alive(self) -> bool:
-        """Whether a good OPTIONS is answered."""
+        """Return whether a good OPTIONS is answered."""
         self.sent.clear()
         self.take(
             f"OPTIONS sip:us@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bKalive{self.now}\r\n"
@@ -189,37 +192,37 @@ class Line:
             self.agreed[session] = withdraw_offer(state)
 
 
-def texts(told: object) -> Iterator[str]:
-    """Every text in what an owner is told."""
-    if isinstance(told, str):
-        yield told
-    elif isinstance(told, tuple):
-        for each in told:
+def texts(event: object) -> Iterator[str]:
+    """Yield every text in an event."""
+    if isinstance(event, str):
+        yield event
+    elif isinstance(event, tuple):
+        for each in event:
             yield from texts(each)
-    elif is_dataclass(told):
-        for item in fields(told):
-            yield from texts(getattr(told, item.name))
+    elif is_dataclass(event):
+        for item in fields(event):
+            yield from texts(getattr(event, item.name))
 
 
 def is_clean(text: str) -> bool:
-    """Whether a store, a webhook and a terminal can take it."""
+    """Return whether a store, a webhook and a terminal can take the text."""
     return (text.isascii() and text.isprintable()) or not re.search(r"[\ud800-\udfff\x00-\x1f\x7f-\x9f]", text)
 
 
-def strangers(numbers: Iterable[int]) -> list[str]:
-    """Packets from outside: the call goes on, good requests are answered, and in the end nothing is left."""
+def unauthenticated(numbers: Iterable[int]) -> list[str]:
+    """Send packets from outside: the call goes on, good requests are answered, and in the end nothing is left."""
     line = Line()
     line.answer_a_call()
     for number in numbers:
         asked, before = packet("sip", number), len(line.sent)
-        line.take(asked, STRANGER)
-        line.wrong += [f"sip {number}: {why}" for why in misanswered(asked, line.sent[before:])]
+        line.take(asked, UNKNOWN)
+        line.wrong += [f"sip {number}: {why}" for why in wrong_answers(asked, line.sent[before:])]
         line.passes(0.05)
     return _verdict(line, call_lives=True)
 
 
-def misanswered(asked: bytes, said: Iterable[bytes]) -> Iterator[str]:
-    """What is wrong with our responses to a packet: a status that is none for strangers, or another request's name."""
+def wrong_answers(asked: bytes, said: Iterable[bytes]) -> Iterator[str]:
+    """Yield the faults of our responses to a packet: an unexpected status, or the names of another request."""
     try:
         request = decode(asked)
     except SipMessageUnreadable:
@@ -237,12 +240,12 @@ def misanswered(asked: bytes, said: Iterable[bytes]) -> Iterator[str]:
 
 
 def named(message: Message) -> tuple[str | None, ...]:
-    """What tells whose transaction a message belongs to. Source: RFC 3261 §8.2.6.2."""
+    """Return the fields that name the transaction of a message. Source: RFC 3261 §8.2.6.2."""
     return message.via.branch, *(message.first(name) for name in ("From", "Call-ID", "CSeq"))
 
 
 def the_peer(numbers: Iterable[int]) -> list[str]:
-    """Packets inside the dialog, from whoever is in it: it may lose the call, and nothing more."""
+    """Send packets inside the dialog, as its peer: the peer may lose the call, and nothing more."""
     line = Line()
     line.answer_a_call(call_id="other", tag="other")
     bystander = line.call
@@ -267,23 +270,23 @@ def _verdict(line: Line, *, call_lives: bool) -> list[str]:
         wrong.append("a good OPTIONS was not answered")
     for session in line.agent.sessions():
         line._do(line.agent.bye(session, now=line.now))
-    line.passes(PATIENCE_S)
+    line.passes(TIMEOUT_S)
     if (left := (line.agent.sessions(), line.agent.transactions(), line.agent.timers())) != ((), 0, 0):
         wrong.append(f"left behind: {left}")
     return wrong
 
 
-def the_called(numbers: Iterable[int]) -> list[str]:
-    """Answers of phones that we call: whatever they say, the session ends once and nothing is left."""
+def the_callee(numbers: Iterable[int]) -> list[str]:
+    """Answer our calls as hostile phones: each session ends once and nothing is left."""
     line = Line()
     for number in numbers:
-        dice, session = random.Random(f"called {number}"), SessionId(f"out {number}")
+        rng, session = random.Random(f"called {number}"), SessionId(f"out {number}")
         line.sent.clear()
         line._do(line.agent.invite(session, "sip:bob@127.0.0.1:5070", now=line.now, sdp=SDP.encode(), caller="us"))
         asked = next(data for data in line.sent if data.startswith(b"INVITE"))
-        for _ in range(dice.randrange(1, 5)):
-            line.take(answered(dice, asked), CALLER)
-            line.passes(dice.choice((0.0, 1.0, 40.0)))
+        for _ in range(rng.randrange(1, 5)):
+            line.take(answered(rng, asked), CALLER)
+            line.passes(rng.choice((0.0, 1.0, 40.0)))
         if session in line.agent.sessions():
             line._do(line.agent.bye(session, now=line.now))
         line.passes(200.0)
@@ -291,10 +294,10 @@ def the_called(numbers: Iterable[int]) -> list[str]:
 
 
 def the_registrar(numbers: Iterable[int]) -> list[str]:
-    """Answers of a registrar: whatever it says we go on trying, do not flood it, and leave when we are told to."""
+    """Answer as a hostile registrar: the agent goes on trying, does not flood it, and leaves when it should."""
     line = Line()
     for number in numbers:
-        dice, name = random.Random(f"registrar {number}"), f"trunk {number}"
+        rng, name = random.Random(f"registrar {number}"), f"trunk {number}"
         line.sent.clear()
         good = DigestCredentials(user="us", password="secret")
         line._do(
@@ -304,20 +307,20 @@ def the_registrar(numbers: Iterable[int]) -> list[str]:
         while line.now < began + REGISTERED_S:
             for each in [each for each in line.sent if each.startswith(b"REGISTER")]:
                 asked += 1
-                line.take(answered(dice, each), CALLER)
+                line.take(answered(rng, each), CALLER)
                 line.sent.remove(each)
                 if asked > MOST_REGISTERS:
                     break
-            line.passes(dice.choice((0.1, 10.0, 100.0)))
+            line.passes(rng.choice((0.1, 10.0, 100.0)))
         if asked > MOST_REGISTERS:
             line.wrong.append(f"registrar {number}: asked {asked} times in {line.now - began:.0f} s")
         line._do(line.agent.unregister(name, now=line.now))
-        line.passes(PATIENCE_S)
+        line.passes(TIMEOUT_S)
     return _verdict(line, call_lives=False)
 
 
 def descriptions(numbers: Iterable[int]) -> list[str]:
-    """Descriptions as offers and as answers: taken, or refused by an error of ours with a status."""
+    """Pass descriptions as offers and as answers: they are accepted, or refused by an error with a status."""
     wrong = []
     fresh = Negotiation(local=("127.0.0.1", 16384), session_id=1)
     offered, _ = make_offer(fresh)
@@ -331,12 +334,12 @@ def descriptions(numbers: Iterable[int]) -> list[str]:
                     wrong.append(f"sdp {number}: refused with {refused.sip}")
                 continue
             if agreed is not None and agreed.remote is not None and not 1 <= agreed.remote[1] <= 65535:
-                wrong.append(f"sdp {number}: sound to port {agreed.remote[1]}")
+                wrong.append(f"sdp {number}: audio to port {agreed.remote[1]}")
     return wrong
 
 
-def sound(numbers: Iterable[int]) -> list[str]:
-    """RTP and RTCP: read or refused; what is read lies within what came."""
+def audio(numbers: Iterable[int]) -> list[str]:
+    """Parse RTP and RTCP: each packet is refused, or its parsed parts lie within the packet."""
     wrong = []
     for number in numbers:
         data = packet("rtp", number)[:1500]
@@ -353,10 +356,10 @@ def sound(numbers: Iterable[int]) -> list[str]:
 
 
 TARGETS: dict[str, Callable[[Iterable[int]], list[str]]] = {
-    "strangers": strangers,
+    "unauthenticated": unauthenticated,
     "the peer": the_peer,
-    "the called": the_called,
+    "the callee": the_callee,
     "the registrar": the_registrar,
     "descriptions": descriptions,
-    "sound": sound,
+    "audio": audio,
 }

@@ -13,7 +13,7 @@ from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
 from tests.conformance.test_rfc4475 import REQUESTS, Case
 from tests.fuzz.hostile import packet
-from tests.unit.voice.sip.wire import wired
+from tests.unit.voice.sip.wire import encode
 
 pytestmark = pytest.mark.anyio
 
@@ -68,7 +68,7 @@ async def test_a_call_does_not_notice_10_000_hostile_packets() -> None:
 def torture(case: Case, number: int, sender: socket.socket) -> bytes:
     """A message of a section, in a transaction of its own, to be answered where it comes from."""
     host, port = sender.getsockname()
-    data = case.message if isinstance(case.message, bytes) else wired(case.message)
+    data = case.message if isinstance(case.message, bytes) else encode(case.message)
     for was, now in (
         ("10.0.0.3:5060", f"{host}:{port}"),
         ("branch=z9hG4bKpeer1", f"branch=z9hG4bKt{number}"),

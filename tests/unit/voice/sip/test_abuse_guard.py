@@ -1,4 +1,4 @@
-"""Closed doors: strangers are limited, guessers locked out, scanners left without an answer, lines not hindered."""
+"""The abuse guard: rate limits, lock-out after wrong passwords, and silence towards scanners."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from holdfast.voice.sip.message.digest import Ha1, answer_challenge, response_of
 from holdfast.voice.sip.message.message import response
 from tests.unit.voice.sip.wire import BOB, Peer, Wire, header, invite
 
-STRANGER, HOME = Address("198.51.100.7", 5060), Address("198.51.100.8", 5060)
+UNKNOWN, HOME = Address("198.51.100.7", 5060), Address("198.51.100.8", 5060)
 FEW = AbuseLimits(requests_burst=5.0, requests_per_s=1.0, guesses_burst=3.0, guesses_per_s=0.1, max_hosts=4)
 MANY = AbuseLimits(requests_burst=1e6)
 
 
 @dataclass
 class Lines:
-    """Two lines; calls of the trunk come in without a password."""
+    """Two lines; calls of the trunk arrive without a password."""
 
     trunk: str = "203.0.113.5"
     passwords: dict[str, str] = field(default_factory=lambda: {"alice": "secret", "bob": "other"})
@@ -44,23 +44,23 @@ class Lines:
 
 
 class Scene:
-    """A server with closed doors, and whoever knocks."""
+    """A server with an abuse guard, and hosts that send to it."""
 
     def __init__(self, limits: AbuseLimits = MANY, *, quiet: bool = False) -> None:
         self.wire = Wire()
         self.bob = self.wire.node(BOB, policy=Lines(), limits=limits, quiet=quiet)
         self._branch = 0
 
-    def knock(
+    def request(
         self,
         method: str,
         *extra: str,
-        source: Address = STRANGER,
+        source: Address = UNKNOWN,
         uri: str = "sip:10.0.0.2",
         to: str = "alice",
         to_tag: str = "",
     ) -> list[str]:
-        """A request, and what is said to it."""
+        """Send a request and return the responses."""
         self._branch += 1
         peer = Peer(self.wire, self.bob, source)
         text = invite(
@@ -72,26 +72,26 @@ class Scene:
             sent_by=f"{source.host}:5060",
             call_id=f"c{self._branch}",
         )
-        peer.say(text.replace("To: <sip:bob@", f"To: <sip:{to}@"))
-        return peer.heard()
+        peer.send(text.replace("To: <sip:bob@", f"To: <sip:{to}@"))
+        return peer.received()
 
-    def prove(
-        self, method: str, user: str, password: str, *, source: Address = STRANGER, uri: str = "sip:10.0.0.2"
+    def authenticate(
+        self, method: str, user: str, password: str, *, source: Address = UNKNOWN, uri: str = "sip:10.0.0.2"
     ) -> list[str]:
-        """A request with an answer to a fresh challenge."""
-        said = self.knock(method, source=source, uri=uri, to=user)
+        """Send a request that answers a fresh challenge."""
+        said = self.request(method, source=source, uri=uri, to=user)
         if not said:
             return []
         proved = proof(said[0], user, password, method=method, uri=uri)
-        return self.knock(method, proved, source=source, uri=uri, to=user)
+        return self.request(method, proved, source=source, uri=uri, to=user)
 
     def dropped(self) -> list[str]:
-        """Why requests were left unanswered."""
+        """Return why requests were left unanswered."""
         return [event.reason for event in self.bob.events if isinstance(event, MessageDropped)]
 
 
 def proof(challenge: str, user: str, password: str, *, method: str, uri: str) -> str:
-    """The header that answers a 401."""
+    """Return the header that answers a 401."""
     fields = (
         *(("Via", "SIP/2.0/UDP 10.0.0.3;branch=x"), ("From", "<sip:a@b>"), ("To", "<sip:a@b>"), ("Call-ID", "c")),
         *(("CSeq", "1 X"), ("WWW-Authenticate", header(challenge, "WWW-Authenticate"))),
@@ -111,7 +111,7 @@ def status(said: list[str]) -> int | None:
 
 
 def alike(said: list[str]) -> list[str]:
-    """What was said, without what is new each time or echoes the question."""
+    """Return responses without the parts that differ each time or echo the request."""
     return [re.sub(r'tag=\w+|nonce="[^"]*"|branch=\w+|Call-ID: \w+|To: [^\r]*', "", text) for text in said]
 
 
@@ -153,52 +153,52 @@ def test_no_bucket_gives_more_than_burst_and_rate(steps: list[tuple[str, float]]
 # --- requests
 
 
-def test_a_flood_is_left_unanswered_and_others_are_heard() -> None:
+def test_a_flood_is_left_unanswered_and_other_hosts_are_answered() -> None:
     scene = Scene(FEW)
-    answers = [status(scene.knock("OPTIONS")) for _ in range(8)]
+    answers = [status(scene.request("OPTIONS")) for _ in range(8)]
     assert answers == [200] * 5 + [None] * 3
     assert scene.dropped() == ["too many requests"] * 3
-    assert status(scene.knock("OPTIONS", source=HOME)) == 200
+    assert status(scene.request("OPTIONS", source=HOME)) == 200
     scene.wire.run(2)
-    assert [status(scene.knock("OPTIONS")) for _ in range(3)] == [200, 200, None]
+    assert [status(scene.request("OPTIONS")) for _ in range(3)] == [200, 200, None]
 
 
 def test_a_flood_of_rubbish_is_left_unanswered_too() -> None:
     scene = Scene(FEW)
-    peer = Peer(scene.wire, scene.bob, STRANGER)
+    peer = Peer(scene.wire, scene.bob, UNKNOWN)
     for _ in range(8):
-        peer.say("OPTIONS sip:a SIP/2.0\nVia: SIP/2.0/UDP 198.51.100.7\nCSeq: x\n\n")
+        peer.send("OPTIONS sip:a SIP/2.0\nVia: SIP/2.0/UDP 198.51.100.7\nCSeq: x\n\n")
     assert peer.statuses() == [400] * 5
 
 
 def test_a_trunk_is_not_limited() -> None:
     scene = Scene(FEW)
     trunk = Address("203.0.113.5", 5060)
-    assert [status(scene.knock("OPTIONS", source=trunk)) for _ in range(20)] == [200] * 20
+    assert [status(scene.request("OPTIONS", source=trunk)) for _ in range(20)] == [200] * 20
 
 
 def test_a_call_that_runs_is_not_limited() -> None:
     scene = Scene(FEW)
     trunk = Address("203.0.113.5", 5060)
-    scene.knock("INVITE", "Content-Type: application/sdp", source=trunk, uri="sip:1@10.0.0.2")
-    (invited,) = scene.bob.told(Invited)
+    scene.request("INVITE", "Content-Type: application/sdp", source=trunk, uri="sip:1@10.0.0.2")
+    (invited,) = scene.bob.emitted(Invited)
     assert isinstance(invited, Invited)
     for _ in range(10):
-        scene.knock("OPTIONS", source=HOME)
+        scene.request("OPTIONS", source=HOME)
     peer = Peer(scene.wire, scene.bob, HOME)
     scene.wire.do(scene.bob, scene.bob.agent.accept(invited.session, b"v=0\r\n", now=scene.wire.now))
     ok = next(data.decode() for data, _, to in scene.wire.lost if to == trunk and b"200 OK" in data)
     tag = header(ok, "To").partition("tag=")[2]
     bye = invite(method="BYE", to_tag=tag, branch="z9hG4bKbye", cseq=2, call_id=header(ok, "Call-ID"))
-    peer.say(bye)
+    peer.send(bye)
     assert peer.statuses()[-1:] == [200]
 
 
 def test_an_invite_from_a_flooding_host_can_be_cancelled() -> None:
     scene = Scene(AbuseLimits(requests_burst=2.0, requests_per_s=0.0))
-    said = scene.prove("INVITE", "alice", "secret", uri="sip:1@10.0.0.2")
+    said = scene.authenticate("INVITE", "alice", "secret", uri="sip:1@10.0.0.2")
     assert status(said) == 100
-    peer = Peer(scene.wire, scene.bob, STRANGER)
+    peer = Peer(scene.wire, scene.bob, UNKNOWN)
     via = header(said[0], "Via").partition("branch=")[2].partition(";")[0]
     text = invite(
         uri="sip:1@10.0.0.2",
@@ -207,7 +207,7 @@ def test_an_invite_from_a_flooding_host_can_be_cancelled() -> None:
         sent_by="198.51.100.7:5060",
         call_id=header(said[0], "Call-ID"),
     )
-    peer.say(text)
+    peer.send(text)
     assert 200 in peer.statuses()
 
 
@@ -217,18 +217,18 @@ def test_an_invite_from_a_flooding_host_can_be_cancelled() -> None:
 @pytest.mark.parametrize("method", ["REGISTER", "INVITE"])
 def test_a_line_that_exists_and_one_that_does_not_get_the_same_answer(method: str) -> None:
     scene = Scene()
-    assert alike(scene.knock(method, to="alice")) == alike(scene.knock(method, to="nobody"))
-    known = scene.prove(method, "alice", "wrong")
+    assert alike(scene.request(method, to="alice")) == alike(scene.request(method, to="nobody"))
+    known = scene.authenticate(method, "alice", "wrong")
     assert status(known) == 401
-    assert alike(known) == alike(scene.prove(method, "nobody", "wrong"))
-    assert alike(known) == alike(scene.prove(method, "", ""))
-    assert alike(scene.knock("OPTIONS", uri="sip:alice@10.0.0.2")) == alike(
-        scene.knock("OPTIONS", uri="sip:nobody@10.0.0.2")
+    assert alike(known) == alike(scene.authenticate(method, "nobody", "wrong"))
+    assert alike(known) == alike(scene.authenticate(method, "", ""))
+    assert alike(scene.request("OPTIONS", uri="sip:alice@10.0.0.2")) == alike(
+        scene.request("OPTIONS", uri="sip:nobody@10.0.0.2")
     )
 
 
 def test_as_much_is_computed_for_a_line_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Or the time of the answer would tell the names that exist."""
+    """The time of the answer must not reveal the names that exist."""
     computed: list[str] = []
 
     def counted(params: Mapping[str, str], *, ha1: Ha1, method: str) -> str | None:
@@ -238,14 +238,14 @@ def test_as_much_is_computed_for_a_line_that_does_not_exist(monkeypatch: pytest.
     monkeypatch.setattr(digest, "response_of", counted)
     scene = Scene()
     for user in ("alice", "nobody"):
-        assert status(scene.prove("REGISTER", user, "wrong")) == 401
+        assert status(scene.authenticate("REGISTER", user, "wrong")) == 401
     assert computed == ["alice", "alice", "nobody", "nobody"]  # once by whoever knocks, once by us
 
 
-def test_as_much_is_computed_for_who_is_locked_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Or the time of the answer would tell who registers from behind the same address."""
+def test_as_much_is_computed_for_a_locked_out_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time of the answer must not reveal who registers from behind the same address."""
     scene = Scene(AbuseLimits(requests_burst=1e6, guesses_burst=1.0, guesses_per_s=0.0))
-    scene.prove("REGISTER", "alice", "wrong")
+    scene.authenticate("REGISTER", "alice", "wrong")
     asked: list[str] = []
     ha1_of = Lines.ha1_of
 
@@ -255,22 +255,22 @@ def test_as_much_is_computed_for_who_is_locked_out(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(Lines, "ha1_of", counted)
     for user in ("alice", "nobody"):
-        assert status(scene.prove("REGISTER", user, "wrong")) == 401
+        assert status(scene.authenticate("REGISTER", user, "wrong")) == 401
     assert asked == ["alice", "nobody"]
 
 
-def test_who_guesses_too_often_is_locked_out_for_a_while_and_told_nothing_new() -> None:
+def test_too_many_guesses_lock_a_user_out_for_a_while_without_new_answers() -> None:
     scene = Scene(AbuseLimits(requests_burst=1e6, guesses_burst=3.0, guesses_per_s=0.1))
-    wrong = [scene.prove("REGISTER", "alice", f"guess {number}") for number in range(3)]
-    (told,) = scene.bob.told(LockedOut)
-    assert isinstance(told, LockedOut)
-    assert (told.source, told.user, round(told.retry_in_s)) == (STRANGER, "alice", 10)
-    assert scene.bob.told(PasswordWrong) == [PasswordWrong(source=STRANGER, user="alice")] * 2
-    locked = scene.prove("REGISTER", "alice", "secret")
+    wrong = [scene.authenticate("REGISTER", "alice", f"guess {number}") for number in range(3)]
+    (event,) = scene.bob.emitted(LockedOut)
+    assert isinstance(event, LockedOut)
+    assert (event.source, event.user, round(event.retry_in_s)) == (UNKNOWN, "alice", 10)
+    assert scene.bob.emitted(PasswordWrong) == [PasswordWrong(source=UNKNOWN, user="alice")] * 2
+    locked = scene.authenticate("REGISTER", "alice", "secret")
     assert alike(locked) == alike(wrong[0])
-    assert status(scene.prove("REGISTER", "alice", "secret", source=HOME)) == 200
+    assert status(scene.authenticate("REGISTER", "alice", "secret", source=HOME)) == 200
     scene.wire.run(11)
-    assert status(scene.prove("REGISTER", "alice", "secret")) == 200
+    assert status(scene.authenticate("REGISTER", "alice", "secret")) == 200
 
 
 @pytest.mark.parametrize("method", ["REGISTER", "INVITE"])
@@ -278,107 +278,107 @@ def test_a_phone_with_a_wrong_password_locks_out_no_other_behind_its_address(met
     scene = Scene()
     good = 200 if method == "REGISTER" else 100
     for number in range(50):
-        assert status(scene.prove("REGISTER", "alice", f"guess {number}")) == 401
-    assert len(scene.bob.told(LockedOut)) == 1
-    assert status(scene.prove(method, "bob", "other", uri="sip:1@10.0.0.2")) == good
+        assert status(scene.authenticate("REGISTER", "alice", f"guess {number}")) == 401
+    assert len(scene.bob.emitted(LockedOut)) == 1
+    assert status(scene.authenticate(method, "bob", "other", uri="sip:1@10.0.0.2")) == good
 
 
-def test_who_guesses_at_many_users_is_locked_out_but_not_lines_that_proved_themselves_there() -> None:
+def test_guesses_at_many_users_lock_a_host_out_but_not_lines_that_authenticated_there() -> None:
     few = AbuseLimits(requests_burst=1e6, guesses_burst=3.0, host_guesses_burst=5.0, host_guesses_per_s=0.1)
     scene = Scene(few)
-    assert status(scene.prove("REGISTER", "bob", "other")) == 200
-    wrong = [scene.prove("REGISTER", f"user{number}", "1234") for number in range(8)]
-    (told,) = scene.bob.told(LockedOut)
-    assert isinstance(told, LockedOut)
-    assert (told.source, told.user, round(told.retry_in_s)) == (STRANGER, None, 10)
-    locked = scene.prove("REGISTER", "alice", "secret")
+    assert status(scene.authenticate("REGISTER", "bob", "other")) == 200
+    wrong = [scene.authenticate("REGISTER", f"user{number}", "1234") for number in range(8)]
+    (event,) = scene.bob.emitted(LockedOut)
+    assert isinstance(event, LockedOut)
+    assert (event.source, event.user, round(event.retry_in_s)) == (UNKNOWN, None, 10)
+    locked = scene.authenticate("REGISTER", "alice", "secret")
     assert alike(locked) == alike(wrong[0])
-    assert status(scene.prove("REGISTER", "bob", "other")) == 200
-    assert status(scene.prove("INVITE", "bob", "other", uri="sip:1@10.0.0.2")) == 100
-    assert status(scene.prove("REGISTER", "alice", "secret", source=HOME)) == 200
+    assert status(scene.authenticate("REGISTER", "bob", "other")) == 200
+    assert status(scene.authenticate("INVITE", "bob", "other", uri="sip:1@10.0.0.2")) == 100
+    assert status(scene.authenticate("REGISTER", "alice", "secret", source=HOME)) == 200
     scene.wire.run(11)
-    assert status(scene.prove("REGISTER", "alice", "secret")) == 200
+    assert status(scene.authenticate("REGISTER", "alice", "secret")) == 200
 
 
-def test_a_line_that_proved_itself_is_guessed_at_no_more_often_than_others() -> None:
+def test_guesses_at_an_authenticated_line_are_limited_like_others() -> None:
     scene = Scene(AbuseLimits(requests_burst=1e6, guesses_burst=3.0, guesses_per_s=0.0, host_guesses_burst=3.0))
-    assert status(scene.prove("REGISTER", "alice", "secret")) == 200
+    assert status(scene.authenticate("REGISTER", "alice", "secret")) == 200
     for number in range(3):
-        scene.prove("REGISTER", "alice", f"guess {number}")
-    assert [told.user for told in scene.bob.told(LockedOut) if isinstance(told, LockedOut)] == ["alice", None]
-    assert status(scene.prove("REGISTER", "alice", "secret")) == 401
+        scene.authenticate("REGISTER", "alice", f"guess {number}")
+    assert [event.user for event in scene.bob.emitted(LockedOut) if isinstance(event, LockedOut)] == ["alice", None]
+    assert status(scene.authenticate("REGISTER", "alice", "secret")) == 401
 
 
-def test_a_line_that_proved_itself_long_ago_is_one_of_many() -> None:
+def test_a_line_that_authenticated_long_ago_has_no_exception() -> None:
     scene = Scene(AbuseLimits(requests_burst=1e6, host_guesses_burst=5.0, host_guesses_per_s=0.0))
-    assert status(scene.prove("REGISTER", "bob", "other")) == 200
+    assert status(scene.authenticate("REGISTER", "bob", "other")) == 200
     scene.wire.run(7201)
     for number in range(5):
-        scene.prove("REGISTER", f"user{number}", "1234")
-    assert status(scene.prove("REGISTER", "bob", "other")) == 401
+        scene.authenticate("REGISTER", f"user{number}", "1234")
+    assert status(scene.authenticate("REGISTER", "bob", "other")) == 401
 
 
-def test_a_user_who_is_locked_out_is_told_in_clean_text_and_in_bounded_space() -> None:
+def test_a_locked_out_user_is_reported_in_clean_bounded_text() -> None:
     scene = Scene(AbuseLimits(requests_burst=1e6, guesses_burst=1.0, guesses_per_s=0.0))
-    scene.prove("REGISTER", "a\udcff" + "x" * 1000, "1234")
-    (told,) = scene.bob.told(LockedOut)
-    assert isinstance(told, LockedOut)
-    assert told.user == "a\ufffd" + "x" * 62
-    assert told.retry_in_s == float("inf")
+    scene.authenticate("REGISTER", "a\udcff" + "x" * 1000, "1234")
+    (event,) = scene.bob.emitted(LockedOut)
+    assert isinstance(event, LockedOut)
+    assert event.user == "a\ufffd" + "x" * 62
+    assert event.retry_in_s == float("inf")
 
 
 def test_users_who_are_locked_out_or_proved_are_counted_too() -> None:
     scene = Scene(AbuseLimits(requests_burst=1e6, guesses_burst=1.0, guesses_per_s=0.0, max_hosts=2))
     for user in ("alice", "one", "two"):
-        assert status(scene.prove("REGISTER", user, "1234")) == 401
-    assert status(scene.prove("REGISTER", "alice", "secret")) == 200
+        assert status(scene.authenticate("REGISTER", user, "1234")) == 401
+    assert status(scene.authenticate("REGISTER", "alice", "secret")) == 200
 
 
-def test_a_proof_for_no_challenge_of_ours_is_no_guess() -> None:
-    """After a restart every phone behind one router answers an old challenge first; that must lock nobody out."""
+def test_credentials_for_a_foreign_challenge_are_no_guess() -> None:
+    """After a restart every phone behind one router answers an old challenge first, which must not lock it out."""
     scene = Scene(AbuseLimits(requests_burst=1e6, guesses_burst=3.0, guesses_per_s=0.0))
     old = 'SIP/2.0 401 x\r\nWWW-Authenticate: Digest realm="holdfast", nonce="1.1.abc", algorithm=MD5, qop="auth"'
     for _ in range(10):
-        said = scene.knock("REGISTER", proof(old, "alice", "secret", method="REGISTER", uri="sip:10.0.0.2"))
+        said = scene.request("REGISTER", proof(old, "alice", "secret", method="REGISTER", uri="sip:10.0.0.2"))
         assert status(said) == 401
-    assert scene.bob.told(PasswordWrong) == []
-    assert status(scene.prove("REGISTER", "alice", "secret")) == 200
+    assert scene.bob.emitted(PasswordWrong) == []
+    assert status(scene.authenticate("REGISTER", "alice", "secret")) == 200
 
 
 @pytest.mark.parametrize("forged", ["Basic YTpi", 'Digest username="alice", realm="elsewhere"', "Digest =", "x"])
-def test_nobody_is_locked_out_by_what_another_sends_in_its_name(forged: str) -> None:
-    """A datagram's source costs nothing to forge; only a proof for a challenge that was received counts as a guess."""
+def test_forged_requests_lock_no_user_out(forged: str) -> None:
+    """A datagram's source costs nothing to forge; only credentials for a received challenge count as a guess."""
     scene = Scene(AbuseLimits(requests_burst=1e6, guesses_burst=3.0, guesses_per_s=0.0))
     for _ in range(10):
-        assert status(scene.knock("REGISTER", f"Authorization: {forged}")) == 401
-    assert scene.bob.told(LockedOut) == []
-    assert status(scene.prove("REGISTER", "alice", "secret")) == 200
+        assert status(scene.request("REGISTER", f"Authorization: {forged}")) == 401
+    assert scene.bob.emitted(LockedOut) == []
+    assert status(scene.authenticate("REGISTER", "alice", "secret")) == 200
 
 
 # --- what a thief would try
 
 
-def test_a_line_registers_no_other() -> None:
+def test_a_line_registers_no_other_line() -> None:
     scene = Scene()
-    said = scene.knock("REGISTER", to="bob")
+    said = scene.request("REGISTER", to="bob")
     line = proof(said[0], "alice", "secret", method="REGISTER", uri="sip:10.0.0.2")
-    assert status(scene.knock("REGISTER", line, "Contact: <sip:thief@198.51.100.7>", to="bob")) == 403
+    assert status(scene.request("REGISTER", line, "Contact: <sip:thief@198.51.100.7>", to="bob")) == 403
     assert scene.bob.agent.contacts("bob", scene.wire.now) == ()
 
 
-def test_a_proof_is_good_for_its_own_request_once_and_from_its_own_host() -> None:
+def test_credentials_are_valid_once_for_their_request_and_host() -> None:
     scene = Scene()
-    said = scene.knock("REGISTER")
+    said = scene.request("REGISTER")
     line = proof(said[0], "alice", "secret", method="REGISTER", uri="sip:10.0.0.2")
-    assert status(scene.knock("INVITE", line, uri="sip:10.0.0.2")) == 401
-    assert status(scene.knock("REGISTER", line, uri="sip:10.0.0.9")) == 401
-    assert status(scene.knock("REGISTER", line.replace('realm="holdfast"', 'realm="elsewhere"'))) == 401
-    assert status(scene.knock("REGISTER", line, source=HOME)) == 401
-    assert status(scene.knock("REGISTER", line)) == 200
-    again = scene.knock("REGISTER", line)
+    assert status(scene.request("INVITE", line, uri="sip:10.0.0.2")) == 401
+    assert status(scene.request("REGISTER", line, uri="sip:10.0.0.9")) == 401
+    assert status(scene.request("REGISTER", line.replace('realm="holdfast"', 'realm="elsewhere"'))) == 401
+    assert status(scene.request("REGISTER", line, source=HOME)) == 401
+    assert status(scene.request("REGISTER", line)) == 200
+    again = scene.request("REGISTER", line)
     assert status(again) == 401
     assert "stale=true" in again[0]
-    assert status(scene.knock("REGISTER", line.replace("nc=00000001", "nc=00000002"))) == 401
+    assert status(scene.request("REGISTER", line.replace("nc=00000001", "nc=00000002"))) == 401
 
 
 # --- nothing is remembered of who has no call
@@ -388,19 +388,19 @@ def test_a_proof_is_good_for_its_own_request_once_and_from_its_own_host() -> Non
     "method", ["OPTIONS", "SUBSCRIBE", "PUBLISH", "MESSAGE", "BYE", "CANCEL", "REFER", "INVITE", "REGISTER", "NOTIFY"]
 )
 @pytest.mark.parametrize("extra", ["X: y", "Require: teleport"])
-def test_no_stranger_fills_the_memory_that_calls_need(method: str, extra: str) -> None:
+def test_unauthenticated_requests_do_not_fill_the_memory_that_calls_need(method: str, extra: str) -> None:
     scene = Scene()
     for _ in range(50):
-        assert len(scene.knock(method, extra)) == 1
+        assert len(scene.request(method, extra)) == 1
     assert (scene.bob.agent.transactions(), scene.bob.timers) == (0, {})
 
 
-def test_what_is_asked_again_gets_the_same_answer_without_being_remembered() -> None:
+def test_a_repeated_request_gets_the_same_answer_statelessly() -> None:
     scene = Scene()
-    said = scene.knock("OPTIONS")
+    said = scene.request("OPTIONS")
     scene._branch -= 1
-    assert scene.knock("OPTIONS") == said
-    assert scene.knock("OPTIONS") != said
+    assert scene.request("OPTIONS") == said
+    assert scene.request("OPTIONS") != said
 
 
 @pytest.mark.parametrize(
@@ -412,43 +412,43 @@ def test_what_is_asked_again_gets_the_same_answer_without_being_remembered() -> 
         ("refer", "203.0.113.5", 481),
     ],
 )
-def test_how_many_messages_wait_is_heard_from_trunks_alone(event: str, host: str, status_: int) -> None:
-    assert status(Scene().knock("NOTIFY", f"Event: {event}", source=Address(host, 5060))) == status_
+def test_an_unsolicited_message_count_is_accepted_from_trunks_alone(event: str, host: str, status_: int) -> None:
+    assert status(Scene().request("NOTIFY", f"Event: {event}", source=Address(host, 5060))) == status_
 
 
 # --- quiet
 
 
 @pytest.mark.parametrize("method", ["OPTIONS", "INVITE", "SUBSCRIBE", "MESSAGE", "BYE", "CANCEL", "WHATEVER"])
-def test_when_quiet_strangers_get_no_answer(method: str) -> None:
+def test_when_quiet_unknown_hosts_get_no_answer(method: str) -> None:
     scene = Scene(quiet=True)
-    assert scene.knock(method) == []
+    assert scene.request(method) == []
     assert scene.dropped() == ["an unknown host"]
 
 
 def test_when_quiet_rubbish_gets_no_answer() -> None:
     scene = Scene(quiet=True)
-    peer = Peer(scene.wire, scene.bob, STRANGER)
-    peer.say("OPTIONS sip:a SIP/2.0\nVia: SIP/2.0/UDP 198.51.100.7\nCSeq: x\n\n")
-    assert peer.heard() == []
+    peer = Peer(scene.wire, scene.bob, UNKNOWN)
+    peer.send("OPTIONS sip:a SIP/2.0\nVia: SIP/2.0/UDP 198.51.100.7\nCSeq: x\n\n")
+    assert peer.received() == []
 
 
-def test_when_quiet_a_phone_registers_and_then_it_is_known() -> None:
+def test_when_quiet_a_registered_phone_is_known() -> None:
     scene = Scene(quiet=True)
-    assert status(scene.prove("REGISTER", "alice", "secret")) == 200
-    assert status(scene.knock("OPTIONS")) == 200
-    assert status(scene.prove("INVITE", "alice", "secret", uri="sip:1@10.0.0.2")) == 100
+    assert status(scene.authenticate("REGISTER", "alice", "secret")) == 200
+    assert status(scene.request("OPTIONS")) == 200
+    assert status(scene.authenticate("INVITE", "alice", "secret", uri="sip:1@10.0.0.2")) == 100
     scene.wire.run(7300)
     scene.wire.lost.clear()
-    assert scene.knock("OPTIONS") == []
+    assert scene.request("OPTIONS") == []
 
 
 def test_when_quiet_a_scanner_gets_no_answer_from_anywhere() -> None:
     scene = Scene(quiet=True)
-    scene.prove("REGISTER", "alice", "secret")
-    assert scene.knock("REGISTER", "User-Agent: friendly-scanner") == []
-    assert scene.knock("OPTIONS", "User-Agent: SIPVicious 0.3") == []
-    assert status(scene.knock("OPTIONS", "User-Agent: Linphone")) == 200
+    scene.authenticate("REGISTER", "alice", "secret")
+    assert scene.request("REGISTER", "User-Agent: friendly-scanner") == []
+    assert scene.request("OPTIONS", "User-Agent: SIPVicious 0.3") == []
+    assert status(scene.request("OPTIONS", "User-Agent: Linphone")) == 200
     assert set(scene.dropped()) == {"a scanner"}
 
 
@@ -456,6 +456,6 @@ def test_hosts_that_are_known_are_counted_too() -> None:
     scene = Scene(AbuseLimits(requests_burst=1e6, max_hosts=2), quiet=True)
     for number in range(1, 4):
         source = Address(f"198.51.100.{number}", 5060)
-        assert status(scene.prove("REGISTER", "alice", "secret", source=source)) == 200
-    assert scene.knock("OPTIONS", source=Address("198.51.100.1", 5060)) == []
-    assert status(scene.knock("OPTIONS", source=Address("198.51.100.3", 5060))) == 200
+        assert status(scene.authenticate("REGISTER", "alice", "secret", source=source)) == 200
+    assert scene.request("OPTIONS", source=Address("198.51.100.1", 5060)) == []
+    assert status(scene.request("OPTIONS", source=Address("198.51.100.3", 5060))) == 200

@@ -1,4 +1,4 @@
-"""The agent over connections: its own addresses in Via and Contact, nothing repeated, and connections that end."""
+"""The agent over connections: its own addresses in Via and Contact, no repetitions, and connections that end."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from holdfast.voice.sip.effects import (
 from holdfast.voice.sip.errors import UriUnreadable
 from holdfast.voice.sip.message.digest import DigestCredentials, Ha1, answer_challenge
 from holdfast.voice.sip.message.message import response
-from tests.unit.voice.sip.wire import ANSWER, BOB, SDP, Node, Peer, Wire, header, invite, reply, wired
+from tests.unit.voice.sip.wire import ANSWER, BOB, SDP, Node, Peer, Wire, encode, header, invite, reply
 
 PHONE = Address("10.0.0.3", 49152, "TCP")
-"""The far end of a connection the phone opened."""
+"""The peer's address on a connection that the phone opened."""
 CARRIER = Address("10.0.0.9", 5061, "TLS")
 BOB_TCP, BOB_TLS = Address("10.0.0.2", 5060, "TCP"), Address("10.0.0.2", 5061, "TLS")
 VIA = "Via: SIP/2.0/TCP 10.0.0.3:5060;branch=z9hG4bKpeer1"
@@ -34,7 +34,7 @@ VIA = "Via: SIP/2.0/TCP 10.0.0.3:5060;branch=z9hG4bKpeer1"
 
 @dataclass
 class Lines:
-    """One line, and anybody may call."""
+    """One line; unauthenticated calls are accepted."""
 
     trusted: bool = True
     passwords: dict[str, str] = field(default_factory=lambda: {"peer": "secret"})
@@ -53,7 +53,7 @@ class Lines:
 
 
 class Scene:
-    """A node that speaks all three transports, and a phone behind a connection."""
+    """A node with all three transports, and a phone behind a connection."""
 
     def __init__(self) -> None:
         self.wire = Wire()
@@ -61,23 +61,23 @@ class Scene:
         self.phone = Peer(self.wire, self.bob, PHONE)
 
     def called(self) -> SessionId:
-        """The phone calls, over its connection."""
+        """Call from the phone over its connection."""
         text = invite("Content-Type: application/sdp", contact="<sip:peer@10.0.0.3:5060;transport=tcp>", body="x")
-        self.phone.say(wired(text.replace("/UDP", "/TCP")).replace(b"Content-Length: 1\r\n\r\nx", sdp()))
-        (invited,) = self.bob.told(Invited)
+        self.phone.send(encode(text.replace("/UDP", "/TCP")).replace(b"Content-Length: 1\r\n\r\nx", sdp()))
+        (invited,) = self.bob.emitted(Invited)
         assert isinstance(invited, Invited)
         return invited.session
 
     def running(self) -> tuple[SessionId, str]:
-        """The phone's call answered and acknowledged; our tag."""
+        """Answer and acknowledge the phone's call; return the session and our tag."""
         session = self.called()
         self.wire.do(self.bob, self.bob.agent.accept(session, ANSWER, now=self.wire.now))
-        tag = header(self.phone.heard()[-1], "To").partition("tag=")[2]
-        self.phone.say(invite(method="ACK", to_tag=tag, branch="z9hG4bKack"))
+        tag = header(self.phone.received()[-1], "To").partition("tag=")[2]
+        self.phone.send(invite(method="ACK", to_tag=tag, branch="z9hG4bKack"))
         return session, tag
 
-    def gone(self, address: Address = PHONE) -> None:
-        """A connection ends."""
+    def disconnect(self, address: Address = PHONE) -> None:
+        """Close a connection."""
         self.wire.do(self.bob, self.bob.agent.handle_disconnect(address, self.wire.now))
 
 
@@ -89,24 +89,24 @@ def test_responses_go_over_the_connection_and_name_it_in_contact() -> None:
     scene = Scene()
     session = scene.called()
     scene.wire.do(scene.bob, scene.bob.agent.accept(session, ANSWER, now=scene.wire.now))
-    trying, ok = scene.phone.heard()
+    trying, ok = scene.phone.received()
     assert trying.startswith("SIP/2.0 100")
     assert header(ok, "Contact") == "<sip:holdfast@10.0.0.2:5060;transport=tcp>"
 
 
-def test_a_call_out_says_how_it_travels_and_is_sent_once() -> None:
+def test_an_outbound_call_names_its_transport_and_is_sent_once() -> None:
     scene = Scene()
     effects = scene.bob.agent.invite(
         SessionId("a"), "sips:+1555@10.0.0.9", now=scene.wire.now, sdp=SDP, caller="+15550100"
     )
     scene.wire.do(scene.bob, effects)
     scene.wire.run(10)
-    (said,) = Peer(scene.wire, scene.bob, CARRIER).heard()
+    (said,) = Peer(scene.wire, scene.bob, CARRIER).received()
     assert header(said, "Via").startswith("SIP/2.0/TLS 10.0.0.2:5061;rport;branch=")
     assert header(said, "Contact") == "<sips:holdfast@10.0.0.2:5061>"
     assert header(said, "From").startswith("<sip:+15550100@10.0.0.2:5060>")
     scene.wire.run(30)
-    (refused,) = scene.bob.told(Refused)
+    (refused,) = scene.bob.emitted(Refused)
     assert isinstance(refused, Refused)
     assert refused.status == 408
 
@@ -116,7 +116,7 @@ def test_a_final_response_is_sent_once() -> None:
     session = scene.called()
     scene.wire.do(scene.bob, scene.bob.agent.refuse(session, 486, now=scene.wire.now))
     scene.wire.run(40)
-    assert [text.split(" ")[1] for text in scene.phone.heard()] == ["100", "486"]
+    assert [text.split(" ")[1] for text in scene.phone.received()] == ["100", "486"]
     assert scene.bob.agent.transactions() == 0
 
 
@@ -124,24 +124,24 @@ def test_requests_in_the_dialog_use_the_phones_own_connection() -> None:
     scene = Scene()
     session, _ = scene.running()
     scene.wire.do(scene.bob, scene.bob.agent.bye(session, now=scene.wire.now))
-    (bye,) = scene.phone.heard()
+    (bye,) = scene.phone.received()
     assert bye.startswith("BYE sip:peer@10.0.0.3:5060;transport=tcp SIP/2.0")
     assert header(bye, "Via").startswith("SIP/2.0/TCP 10.0.0.2:5060;")
 
 
-def test_the_end_of_anothers_connection_is_nothing_to_a_call() -> None:
+def test_the_end_of_another_connection_does_not_touch_a_call() -> None:
     scene = Scene()
     session, _ = scene.running()
-    scene.gone(CARRIER)
+    scene.disconnect(CARRIER)
     scene.wire.do(scene.bob, scene.bob.agent.bye(session, now=scene.wire.now))
-    assert [text.split(" ", 1)[0] for text in scene.phone.heard()] == ["BYE"]
+    assert [text.split(" ", 1)[0] for text in scene.phone.received()] == ["BYE"]
 
 
 def test_after_the_connection_ended_requests_go_to_the_contact() -> None:
     scene = Scene()
     session, _ = scene.running()
-    scene.gone()
-    assert scene.bob.told(Ended) == []
+    scene.disconnect()
+    assert scene.bob.emitted(Ended) == []
     scene.wire.do(scene.bob, scene.bob.agent.bye(session, now=scene.wire.now))
     assert scene.wire.lost[-1][2] == Address("10.0.0.3", 5060, "TCP")
 
@@ -149,8 +149,8 @@ def test_after_the_connection_ended_requests_go_to_the_contact() -> None:
 def test_a_contact_that_leads_nowhere_leaves_the_dialog_as_it_is() -> None:
     scene = Scene()
     text = invite("Content-Type: application/sdp", contact="<sip:peer@home.example>", body="x").replace("/UDP", "/TCP")
-    scene.phone.say(wired(text).replace(b"Content-Length: 1\r\n\r\nx", sdp()))
-    scene.gone()
+    scene.phone.send(encode(text).replace(b"Content-Length: 1\r\n\r\nx", sdp()))
+    scene.disconnect()
     assert len(scene.bob.agent.sessions()) == 1
 
 
@@ -173,19 +173,19 @@ def test_a_contact_that_is_no_sip_uri_leaves_the_dialog_as_it_is() -> None:
 def test_a_response_after_the_connection_ended_goes_where_the_via_says() -> None:
     scene = Scene()
     session = scene.called()
-    scene.gone()
+    scene.disconnect()
     scene.wire.do(scene.bob, scene.bob.agent.refuse(session, 486, now=scene.wire.now))
     assert scene.wire.lost[-1][2] == Address("10.0.0.3", 5060, "TCP")
 
 
-def test_what_nobody_answered_ends_when_no_connection_can_be_had() -> None:
+def test_unanswered_requests_end_when_no_connection_can_be_opened() -> None:
     scene = Scene()
     now = scene.wire.now
     agent = scene.bob.agent
     scene.wire.do(scene.bob, agent.invite(SessionId("a"), "sip:x@10.0.0.9:5061;transport=TLS", now=now, sdp=SDP))
     scene.wire.do(scene.bob, agent.options("ping", "sips:10.0.0.9", now=now))
     scene.wire.do(scene.bob, agent.register("line", CARRIER, "us", now=now))
-    scene.gone(CARRIER)
+    scene.disconnect(CARRIER)
     statuses = [(type(event).__name__, getattr(event, "status", None)) for event in scene.bob.events]
     assert statuses == [("Refused", 503), ("OptionsAnswered", 503), ("RegistrationFailed", 503)]
     assert {OptionsAnswered, Refused, RegistrationFailed} == {type(event) for event in scene.bob.events}
@@ -197,40 +197,40 @@ def test_a_call_that_rings_outlives_its_connection() -> None:
     target = "sip:x@10.0.0.9:5061;transport=tls"
     scene.wire.do(scene.bob, scene.bob.agent.invite(SessionId("a"), target, now=scene.wire.now, sdp=SDP))
     carrier = Peer(scene.wire, scene.bob, CARRIER)
-    (said,) = carrier.heard()
-    carrier.say(reply(said, 180))
-    scene.gone(CARRIER)
+    (said,) = carrier.received()
+    carrier.send(reply(said, 180))
+    scene.disconnect(CARRIER)
     anew = Address("10.0.0.9", 50_000, "TLS")
     answered = reply(said, 200, "Contact: <sip:x@10.0.0.9:5061;transport=tls>", "Content-Type: application/sdp")
-    carrier.say(wired(answered).replace(b"Content-Length: 0\r\n\r\n", sdp()), source=anew)
-    assert len(scene.bob.told(Accepted)) == 1
+    carrier.send(encode(answered).replace(b"Content-Length: 0\r\n\r\n", sdp()), source=anew)
+    assert len(scene.bob.emitted(Accepted)) == 1
     (ack,) = [data for data, _, to in scene.wire.lost if to == anew]
     assert ack.startswith(b"ACK ")
 
 
-def test_a_change_of_ours_that_cannot_be_sent_is_refused_and_the_call_goes_on() -> None:
+def test_our_change_that_cannot_be_sent_is_refused_and_the_call_goes_on() -> None:
     scene = Scene()
     session, _ = scene.running()
     scene.wire.do(scene.bob, scene.bob.agent.reoffer(session, SDP, now=scene.wire.now))
-    scene.gone()
-    (refused,) = scene.bob.told(ReofferRefused)
+    scene.disconnect()
+    (refused,) = scene.bob.emitted(ReofferRefused)
     assert isinstance(refused, ReofferRefused)
     assert refused.status == 503
     assert scene.bob.agent.sessions() == (session,)
 
 
 def registered(scene: Scene) -> None:
-    """The phone registers over its connection."""
+    """Register the phone over its connection."""
     text = invite(uri="sip:10.0.0.2", method="REGISTER").replace("To: <sip:bob@", "To: <sip:peer@")
-    scene.phone.say(text)
-    challenge = header(scene.phone.heard()[-1], "WWW-Authenticate")
+    scene.phone.send(text)
+    challenge = header(scene.phone.received()[-1], "WWW-Authenticate")
     proof = proven(challenge)
-    scene.phone.say(text.replace("branch=z9hG4bKpeer1", "branch=z9hG4bKpeer2").replace("\n\n", f"\n{proof}\n\n", 1))
+    scene.phone.send(text.replace("branch=z9hG4bKpeer1", "branch=z9hG4bKpeer2").replace("\n\n", f"\n{proof}\n\n", 1))
     assert scene.phone.statuses() == [200]
 
 
 def proven(challenge: str) -> str:
-    """The Authorization header for a REGISTER of the line."""
+    """Return the Authorization header for a REGISTER of the line."""
     fields = (
         ("Via", "SIP/2.0/TCP 10.0.0.3;branch=x"),
         *(("From", "<sip:a@b>"), ("To", "<sip:a@b>"), ("Call-ID", "c"), ("CSeq", "1 REGISTER")),
@@ -251,12 +251,12 @@ def test_a_contact_lives_no_longer_than_its_connection() -> None:
     registered(scene)
     assert scene.bob.agent.contacts("peer", scene.wire.now) == (("sip:peer@10.0.0.3:5060", PHONE),)
     assert scene.bob.agent.needs_connection(PHONE, scene.wire.now)
-    scene.gone(CARRIER)
+    scene.disconnect(CARRIER)
     assert len(scene.bob.agent.contacts("peer", scene.wire.now)) == 1
-    assert len(scene.bob.told(ContactsChanged)) == 1, "nobody hears of connections that carried no contact"
-    scene.gone()
+    assert len(scene.bob.emitted(ContactsChanged)) == 1, "nobody hears of connections that carried no contact"
+    scene.disconnect()
     assert scene.bob.agent.contacts("peer", scene.wire.now) == ()
-    assert scene.bob.told(ContactsChanged)[-1] == ContactsChanged(user="peer", contacts=())
+    assert scene.bob.emitted(ContactsChanged)[-1] == ContactsChanged(user="peer", contacts=())
 
 
 def test_a_registered_phone_is_called_over_its_connection() -> None:
@@ -265,12 +265,12 @@ def test_a_registered_phone_is_called_over_its_connection() -> None:
     ((contact, to),) = scene.bob.agent.contacts("peer", scene.wire.now)
     effects = scene.bob.agent.invite(SessionId("a"), contact, now=scene.wire.now, sdp=SDP, next_hop=to)
     scene.wire.do(scene.bob, effects)
-    (said,) = scene.phone.heard()
+    (said,) = scene.phone.received()
     assert said.startswith("INVITE sip:peer@10.0.0.3:5060 SIP/2.0")
     assert header(said, "Via").startswith("SIP/2.0/TCP")
 
 
-def test_which_connections_are_needed() -> None:
+def test_connections_in_use_are_needed() -> None:
     scene = Scene()
     now = scene.wire.now
     assert not scene.bob.agent.needs_connection(PHONE, now)
@@ -291,13 +291,13 @@ def test_which_connections_are_needed() -> None:
         (b"BYE sip:a SIP/2.0\r\nX: y", []),
     ],
 )
-def test_a_stream_that_cannot_be_read_on_is_told_so_if_anybody_can_be(head: bytes, said: list[str]) -> None:
+def test_an_unreadable_stream_is_answered_if_it_can_be(head: bytes, said: list[str]) -> None:
     scene = Scene()
     head = head.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n").rstrip(b"\r\n")
     effects = scene.bob.agent.receive_unframed(head, PHONE, 400, "Bad Request (no Content-Length)", scene.wire.now)
     scene.wire.do(scene.bob, effects)
-    assert [text.split("\r\n")[0] for text in scene.phone.heard()] == said
-    assert len(scene.bob.told(MessageDropped)) == (0 if said else 1)
+    assert [text.split("\r\n")[0] for text in scene.phone.received()] == said
+    assert len(scene.bob.emitted(MessageDropped)) == (0 if said else 1)
 
 
 @pytest.mark.parametrize(
@@ -309,18 +309,18 @@ def test_a_stream_that_cannot_be_read_on_is_told_so_if_anybody_can_be(head: byte
         ("sips:a@10.0.0.9", Address("10.0.0.9", 5060), "a sips: URI is reached over TLS alone"),
     ],
 )
-def test_what_cannot_be_reached_is_said_so(target: str, next_hop: Address | None, why: str) -> None:
+def test_an_unreachable_target_is_refused_with_the_reason(target: str, next_hop: Address | None, why: str) -> None:
     node: Node = Wire().node(BOB)
     with pytest.raises(UriUnreadable, match=why):
         node.agent.invite(SessionId("a"), target, now=0, sdp=None, next_hop=next_hop)
 
 
 ANEW = Address("10.0.0.3", 50000, "TCP")
-"""The far end of the phone's next connection."""
+"""The peer's address on the phone's next connection."""
 
 
 def registers(scene: Scene, at: Address, *, call_id: str = "r1", contact: str | None = None, cseq: int = 1) -> None:
-    """The phone registers over the connection from there."""
+    """Register the phone over the connection from this address."""
     peer = Peer(scene.wire, scene.bob, at)
     proof: tuple[str, ...] = ()
     for number in (2 * cseq, 2 * cseq + 1):
@@ -336,14 +336,14 @@ def registers(scene: Scene, at: Address, *, call_id: str = "r1", contact: str | 
             *proof,
             "Content-Length: 0",
         )
-        peer.say("\n".join((*lines, "", "")))
-        (told,) = peer.heard()
-        proof = (proven(header(told, "WWW-Authenticate")),) if "401" in told[:11] else ()
-    assert told.startswith("SIP/2.0 200")
+        peer.send("\n".join((*lines, "", "")))
+        (response,) = peer.received()
+        proof = (proven(header(response, "WWW-Authenticate")),) if "401" in response[:11] else ()
+    assert response.startswith("SIP/2.0 200")
 
 
-def byed(scene: Scene, session: SessionId) -> Address:
-    """Where our BYE goes."""
+def bye_address(scene: Scene, session: SessionId) -> Address:
+    """Return where our BYE goes."""
     scene.wire.do(scene.bob, scene.bob.agent.bye(session, now=scene.wire.now))
     return scene.wire.lost[-1][2]
 
@@ -352,22 +352,22 @@ def test_a_phone_that_comes_back_by_another_connection_is_reached_by_it_in_its_c
     scene = Scene()
     registers(scene, PHONE)
     session, _ = scene.running()
-    scene.gone()
+    scene.disconnect()
     registers(scene, ANEW, cseq=2)
     assert scene.bob.agent.needs_connection(ANEW, scene.wire.now)
-    assert byed(scene, session) == ANEW
+    assert bye_address(scene, session) == ANEW
 
 
-def test_a_phone_whose_old_connection_is_not_known_to_be_dead_is_reached_by_its_new_one() -> None:
+def test_a_phone_with_two_connections_is_reached_by_the_newer_one() -> None:
     scene = Scene()
     registers(scene, PHONE)
     session, _ = scene.running()
     registers(scene, ANEW, cseq=2)
-    scene.gone()
-    assert byed(scene, session) == ANEW
+    scene.disconnect()
+    assert bye_address(scene, session) == ANEW
 
 
-def test_a_phone_that_comes_back_while_it_rings_is_told_when_its_caller_gives_up() -> None:
+def test_a_phone_that_reconnects_while_it_rings_gets_the_cancel() -> None:
     scene = Scene()
     registers(scene, PHONE)
     session = SessionId("a")
@@ -375,19 +375,19 @@ def test_a_phone_that_comes_back_while_it_rings_is_told_when_its_caller_gives_up
         session, "sip:peer@10.0.0.3:49152;transport=tcp", now=scene.wire.now, sdp=SDP, next_hop=PHONE
     )
     scene.wire.do(scene.bob, effects)
-    (said,) = scene.phone.heard()
-    scene.phone.say(reply(said, 180, "Contact: <sip:peer@10.0.0.3>", tag="t"))
-    scene.gone()
+    (said,) = scene.phone.received()
+    scene.phone.send(reply(said, 180, "Contact: <sip:peer@10.0.0.3>", tag="t"))
+    scene.disconnect()
     registers(scene, ANEW, cseq=2)
     scene.wire.do(scene.bob, scene.bob.agent.cancel(session, now=scene.wire.now))
     back = Peer(scene.wire, scene.bob, ANEW)
-    (cancel,) = back.heard()
+    (cancel,) = back.received()
     assert cancel.startswith("CANCEL ")
-    back.say(reply(cancel, 200))
-    back.say(reply(said, 487, tag="t"))
-    (ack,) = back.heard()
+    back.send(reply(cancel, 200))
+    back.send(reply(said, 487, tag="t"))
+    (ack,) = back.received()
     assert ack.startswith("ACK ")
-    assert len(scene.bob.told(Refused)) == 1
+    assert len(scene.bob.emitted(Refused)) == 1
 
 
 def test_a_phone_is_known_again_by_its_instance() -> None:
@@ -395,31 +395,31 @@ def test_a_phone_is_known_again_by_its_instance() -> None:
     contact = '<sip:peer@10.0.0.3:{};transport=tcp>;+sip.instance="<urn:uuid:1>"'
     registers(scene, PHONE, contact=contact.format(1))
     session, _ = scene.running()
-    scene.gone()
+    scene.disconnect()
     registers(scene, ANEW, call_id="r2", contact=contact.format(2))
-    assert byed(scene, session) == ANEW
+    assert bye_address(scene, session) == ANEW
 
 
-def test_another_phone_of_the_line_is_told_nothing_of_the_call() -> None:
+def test_another_phone_of_the_line_gets_no_message_of_the_call() -> None:
     scene = Scene()
     registers(scene, PHONE)
     session, _ = scene.running()
     registers(scene, CARRIER._replace(transport="TCP"), call_id="other", contact="<sip:peer@10.0.0.9>")
-    scene.gone()
+    scene.disconnect()
     registers(scene, ANEW, call_id="another")
-    assert byed(scene, session) == Address("10.0.0.3", 5060, "TCP")
+    assert bye_address(scene, session) == Address("10.0.0.3", 5060, "TCP")
 
 
 def test_a_phone_that_comes_back_after_its_call_is_only_registered() -> None:
     scene = Scene()
     registers(scene, PHONE)
     session, _ = scene.running()
-    scene.gone()
-    byed(scene, session)
+    scene.disconnect()
+    bye_address(scene, session)
     scene.wire.run(40)
     registers(scene, ANEW, cseq=2)
     assert scene.bob.agent.sessions() == ()
-    scene.gone(ANEW)
+    scene.disconnect(ANEW)
 
 
 def test_a_contact_of_a_connection_does_not_outlast_us() -> None:

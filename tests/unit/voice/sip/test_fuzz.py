@@ -14,7 +14,7 @@ from tests.fuzz.hostile import KINDS, kept, packet
 from tests.fuzz.targets import TARGETS, Line
 
 PACKETS = {"the registrar": 100}
-"""Whoever speaks to a registrar for an hour answers dozens of times for each number; of all others there are 400."""
+"""An hour with a registrar takes dozens of answers for each number; all other targets get 400 numbers."""
 SEEDS = Path(__file__).parents[3] / "fuzz" / "seeds.txt"
 
 
@@ -32,13 +32,13 @@ def test_a_packet_is_its_number() -> None:
         assert packet(kind, 7) != packet(kind, 8)
 
 
-def test_seeds_are_read_whatever_their_target_is_called() -> None:
-    assert kept(["# words", "the peer 12  # what it found", "sound 7", ""]) == [("the peer", 12), ("sound", 7)]
+def test_seeds_are_read_with_any_name_of_their_target() -> None:
+    assert kept(["# words", "the peer 12  # what it found", "audio 7", ""]) == [("the peer", 12), ("audio", 7)]
     assert {target for target, _ in kept(SEEDS.read_text("utf-8").splitlines())} <= TARGETS.keys()
 
 
 def test_the_generator_reaches_what_lies_deep() -> None:
-    """Of a thousand packets some begin calls and some are refused by every kind of reason, or it would test nothing."""
+    """Of a thousand packets some begin calls and some are refused for every kind of reason."""
     line = Line()
     line.answer_a_call()
     for number in range(1000):
@@ -52,7 +52,7 @@ def line_source(number: int) -> Address:
 
 
 def test_a_fault_that_is_put_in_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A description reader that trusts its numbers, as many do."""
+    """A description parser that trusts its numbers must be found."""
 
     def trusting(value: str) -> Media:
         kind, port, proto, *formats = value.split()

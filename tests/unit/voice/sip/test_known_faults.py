@@ -1,4 +1,4 @@
-"""What other SIP stacks were seen to get wrong, as tests that ours does not; the table is in docs/rfc-status.md."""
+"""Faults that other SIP stacks had, as tests of ours; the table is in docs/rfc-status.md."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from holdfast.voice.sip.effects import Accepted, EndCause, Ended, Invited, Messa
 from holdfast.voice.sip.message.codec import decode
 from holdfast.voice.sip.message.message import Request
 from tests.unit.voice.sip.session.test_invite_server import Scene
-from tests.unit.voice.sip.wire import ANSWER, BOB, SDP, Peer, Wire, header, invite, reply, wired
+from tests.unit.voice.sip.wire import ANSWER, BOB, SDP, Peer, Wire, encode, header, invite, reply
 
 ALICES_CALL = SessionId("a")
 
@@ -26,19 +26,19 @@ ALICES_CALL = SessionId("a")
         ("From", "<tel:+15550100>;tag=1"),
     ],
 )
-def test_what_real_phones_write_is_read_and_echoed_to_the_byte(line: str, value: str) -> None:
+def test_headers_of_real_phones_are_read_and_echoed_to_the_byte(line: str, value: str) -> None:
     wire = Wire()
     bob = wire.node(BOB)
     peer = Peer(wire, bob)
     text = "\n".join(f"{line}: {value}" if listed.startswith(f"{line}:") else listed for listed in invite().split("\n"))
-    peer.say(text)
-    (invited,) = bob.told(Invited)
+    peer.send(text)
+    (invited,) = bob.emitted(Invited)
     assert isinstance(invited, Invited)
-    (trying,) = peer.heard()
+    (trying,) = peer.received()
     if line == "From":
         assert header(trying, "From") == value
     wire.do(bob, bob.agent.accept(invited.session, ANSWER, now=wire.now))
-    assert header(peer.heard()[-1], "Via").startswith("SIP/2.0/UDP 10.0.0.3:5060;branch=z9hG4bKpeer1")
+    assert header(peer.received()[-1], "Via").startswith("SIP/2.0/UDP 10.0.0.3:5060;branch=z9hG4bKpeer1")
 
 
 @pytest.mark.parametrize(
@@ -52,13 +52,13 @@ def test_what_real_phones_write_is_read_and_echoed_to_the_byte(line: str, value:
 def test_a_via_comes_back_with_its_branch_as_it_was(via: str) -> None:
     wire = Wire()
     peer = Peer(wire, wire.node(BOB))
-    peer.say(invite(method="OPTIONS").replace("SIP/2.0/UDP 10.0.0.3:5060;branch=z9hG4bKpeer1", via))
-    said = peer.heard() or [data.decode() for data, _ in wire.nodes[BOB].sent]
+    peer.send(invite(method="OPTIONS").replace("SIP/2.0/UDP 10.0.0.3:5060;branch=z9hG4bKpeer1", via))
+    said = peer.received() or [data.decode() for data, _ in wire.nodes[BOB].sent]
     assert via.partition("ranch=")[2].split(";")[0].strip() in header(said[0], "Via")
 
 
 def test_a_folded_header_is_one_line() -> None:
-    message = decode(wired(invite().replace("Call-ID: call-1", "Subject: one\n  two\n\tthree\nCall-ID: call-1")))
+    message = decode(encode(invite().replace("Call-ID: call-1", "Subject: one\n  two\n\tthree\nCall-ID: call-1")))
     assert isinstance(message, Request)
     assert (message.first("Subject") or "").split() == ["one", "two", "three"]
 
@@ -70,10 +70,10 @@ def test_an_impossible_port_in_a_via_never_reaches_a_socket(port: str, place: st
     bob = wire.node(BOB)
     peer = Peer(wire, bob)
     via = f"10.0.0.3:{port}" if place == "sent-by" else f"10.0.0.3;rport={port}"
-    peer.say(invite().replace("10.0.0.3:5060;branch", f"{via};branch"))
+    peer.send(invite().replace("10.0.0.3:5060;branch", f"{via};branch"))
     assert all(1 <= to[1] <= 65535 for _, to in bob.sent)
-    assert bob.told(Invited) == [] or (place, port) == ("rport", "0")
-    peer.say(invite(method="OPTIONS", contact="", branch="z9hG4bKalive", call_id="alive"))
+    assert bob.emitted(Invited) == [] or (place, port) == ("rport", "0")
+    peer.send(invite(method="OPTIONS", contact="", branch="z9hG4bKalive", call_id="alive"))
     assert 200 in peer.statuses()
 
 
@@ -92,13 +92,13 @@ def test_an_impossible_port_in_a_via_never_reaches_a_socket(port: str, place: st
     ],
     ids=["1,500 headers", "long tag", "400 Via", "quotes", "parameters", "backslashes", "URI", "commas", "not UTF-8"],
 )
-def test_what_is_big_or_crooked_costs_little_and_is_answered_or_dropped(text: str) -> None:
+def test_large_or_crooked_messages_cost_little_and_are_answered_or_dropped(text: str) -> None:
     wire = Wire()
     bob = wire.node(BOB)
     peer = Peer(wire, bob)
-    peer.say(text)
-    assert bob.told(MessageDropped) or peer.statuses() != []
-    peer.say(invite(method="OPTIONS", contact="", branch="z9hG4bKalive", call_id="alive"))
+    peer.send(text)
+    assert bob.emitted(MessageDropped) or peer.statuses() != []
+    peer.send(invite(method="OPTIONS", contact="", branch="z9hG4bKalive", call_id="alive"))
     assert peer.statuses() == [200]
 
 
@@ -107,16 +107,16 @@ def test_the_ack_of_a_200_has_a_branch_of_its_own_and_goes_to_the_contact() -> N
     alice = wire.node(BOB)
     peer = Peer(wire, alice)
     wire.do(alice, alice.agent.invite(ALICES_CALL, "sip:x@10.0.0.3:5060", now=wire.now, sdp=SDP))
-    (sent,) = peer.heard()
-    peer.say(
+    (sent,) = peer.received()
+    peer.send(
         reply(sent, 200, "Contact: <sip:real@10.0.0.3:5060>", "Content-Type: application/sdp", body=ANSWER.decode())
     )
-    (ack,) = peer.heard()
+    (ack,) = peer.received()
     assert ack.startswith("ACK sip:real@10.0.0.3:5060 SIP/2.0")
     assert header(ack, "Via") != header(sent, "Via")
-    assert alice.told(Accepted)
+    assert alice.emitted(Accepted)
     wire.do(alice, alice.agent.bye(ALICES_CALL, now=wire.now))
-    (bye,) = peer.heard()
+    (bye,) = peer.received()
     assert bye.startswith("BYE sip:real@10.0.0.3:5060 SIP/2.0")
 
 
@@ -124,11 +124,11 @@ def test_the_ack_of_a_200_has_a_branch_of_its_own_and_goes_to_the_contact() -> N
     "uri",
     ["sip:a@1127.0.0.1", "sip:a@10.0.0.2:99999", "sip:a@", "sip:a@h;;lr", "sip:a@[::1", "urn:x", "x"],
 )
-def test_a_request_in_the_dialog_is_found_by_its_tags_whatever_its_uri_says(uri: str) -> None:
+def test_the_dialog_of_a_request_is_found_by_its_tags_and_not_its_uri(uri: str) -> None:
     scene = Scene()
     scene.running()
     text = invite(method="BYE", contact="", branch="z9hG4bKbye", cseq=2, to_tag=scene.tag, uri=uri)
-    scene.peer.say(text)
+    scene.peer.send(text)
     assert scene.peer.statuses() == [200]
     assert scene.ends() == [(EndCause.HUNG_UP, 200)]
 
@@ -137,32 +137,32 @@ def test_the_acknowledgement_of_a_200_reaches_its_session() -> None:
     scene = Scene()
     session = scene.called(body="")
     scene.wire.do(scene.bob, scene.bob.agent.accept(session, ANSWER, now=scene.wire.now))
-    scene.tag = header(scene.peer.heard()[-1], "To").partition("tag=")[2]
-    scene.say("ACK", "Content-Type: application/sdp", branch="z9hG4bKnew", cseq=1, body=SDP.decode())
+    scene.tag = header(scene.peer.received()[-1], "To").partition("tag=")[2]
+    scene.send("ACK", "Content-Type: application/sdp", branch="z9hG4bKnew", cseq=1, body=SDP.decode())
     assert [type(event).__name__ for event in scene.bob.events][-1] == "Confirmed"
     scene.wire.run(40)
     assert scene.ends() == []
 
 
-def test_ringing_and_early_media_are_told_and_a_long_ring_is_no_timeout() -> None:
+def test_ringing_and_early_media_are_reported_and_a_long_ring_is_no_timeout() -> None:
     wire = Wire()
     alice = wire.node(BOB)
     peer = Peer(wire, alice)
     wire.do(alice, alice.agent.invite(ALICES_CALL, "sip:x@10.0.0.3:5060", now=wire.now, sdp=SDP))
-    (sent,) = peer.heard()
-    peer.say(reply(sent, 180))
-    peer.say(reply(sent, 183, "Content-Type: application/sdp", body=ANSWER.decode()))
+    (sent,) = peer.received()
+    peer.send(reply(sent, 180))
+    peer.send(reply(sent, 183, "Content-Type: application/sdp", body=ANSWER.decode()))
     wire.run(170)
-    assert [event.status for event in alice.told(Progressed) if isinstance(event, Progressed)] == [180, 183]
-    assert alice.told(Ended) == []
-    assert peer.heard() == []
+    assert [event.status for event in alice.emitted(Progressed) if isinstance(event, Progressed)] == [180, 183]
+    assert alice.emitted(Ended) == []
+    assert peer.received() == []
 
 
-def test_strangers_cannot_fill_us_with_calls() -> None:
-    """Every INVITE that makes sense may ring; none of them stays when nobody answers it."""
+def test_unauthenticated_callers_cannot_fill_the_agent_with_calls() -> None:
+    """Every readable INVITE may ring; none of them stays when it is not answered."""
     scene = Scene(max_sessions=20, answer_within_s=30.0)
     for number in range(100):
-        scene.peer.say(invite(branch=f"z9hG4bKf{number}", call_id=f"flood-{number}"))
+        scene.peer.send(invite(branch=f"z9hG4bKf{number}", call_id=f"flood-{number}"))
     assert len(scene.bob.agent.sessions()) == 20
     assert scene.peer.statuses().count(503) == 80
     scene.wire.run(120)

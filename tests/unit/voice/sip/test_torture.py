@@ -1,4 +1,4 @@
-"""What strangers send, after the cases of RFC 4475: each gets the answer the RFC asks for, and nobody is harmed."""
+"""Torture messages after the cases of RFC 4475: each gets the answer that the RFC asks for, and does no harm."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.voice.sip.effects import Invited, MessageDropped
-from tests.unit.voice.sip.wire import BOB, SDP, Node, Peer, Wire, header, invite, wired
+from tests.unit.voice.sip.wire import BOB, SDP, Node, Peer, Wire, encode, header, invite
 
 
 def scene() -> tuple[Wire, Node, Peer]:
@@ -90,16 +90,16 @@ TORTURE = [
 )
 def test_each_message_gets_its_answer(text: str, statuses: list[int], calls: bool) -> None:
     wire, bob, peer = scene()
-    peer.say(text)
+    peer.send(text)
     assert peer.statuses() == statuses
-    assert bool(bob.told(Invited)) is calls
-    peer.say(invite(method="OPTIONS", contact="", branch="z9hG4bKalive", call_id="alive"))
+    assert bool(bob.emitted(Invited)) is calls
+    peer.send(invite(method="OPTIONS", contact="", branch="z9hG4bKalive", call_id="alive"))
     assert peer.statuses() == [200]
     wire.run(400)
     assert (bob.agent.sessions(), bob.agent.transactions(), bob.agent.timers()) == ((), 0, 0)
 
 
-def test_a_refusal_says_what_would_do() -> None:
+def test_a_refusal_names_what_is_accepted() -> None:
     _, _, peer = scene()
     allowed = "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO, PRACK, REFER, NOTIFY"
     for text, name, value in (
@@ -111,12 +111,12 @@ def test_a_refusal_says_what_would_do() -> None:
         (invite("Event: dialog", method="SUBSCRIBE"), "Allow-Events", "refer"),
         (invite(method="OPTIONS", contact=""), "Accept", "application/sdp"),
     ):
-        peer.say(text)
-        (said,) = peer.heard()
+        peer.send(text)
+        (said,) = peer.received()
         assert header(said, name) == value
-        peer.say(text)
-        assert len(peer.heard()) == 1
-        peer.say(
+        peer.send(text)
+        assert len(peer.received()) == 1
+        peer.send(
             text.replace("z9hG4bKpeer1", "z9hG4bKnext").replace("INVITE sip", "ACK sip").replace("1 INVITE", "1 ACK")
         )
         (peer,) = (scene()[2],)
@@ -130,9 +130,9 @@ def test_responses_are_never_answered() -> None:
         "SIP/2.0 4294967301 better not\nVia: SIP/2.0/UDP 192.0.2.198;branch=x\n\n",
         "SIP/2.0 200\n\n",
     ):
-        peer.say(text)
-    assert peer.heard() == []
-    assert len(bob.told(MessageDropped)) == 3
+        peer.send(text)
+    assert peer.received() == []
+    assert len(bob.emitted(MessageDropped)) == 3
 
 
 def test_a_description_inside_several_parts_is_found() -> None:
@@ -141,8 +141,8 @@ def test_a_description_inside_several_parts_is_found() -> None:
         f"--b\r\nContent-Type: text/plain\r\n\r\nhello\r\n--b\r\nContent-Type: application/sdp\r\n\r\n{SDP.decode()}"
         "\r\n--b--\r\n"
     )
-    peer.say(invite('Content-Type: multipart/mixed;boundary="b"', body=parts))
-    (invited,) = bob.told(Invited)
+    peer.send(invite('Content-Type: multipart/mixed;boundary="b"', body=parts))
+    (invited,) = bob.emitted(Invited)
     assert isinstance(invited, Invited)
     assert invited.sdp == SDP
 
@@ -155,8 +155,8 @@ def test_a_description_is_found_whatever_its_parameters_and_inside_parts_of_part
         f"preamble\r\n--b\r\n\r\nno type\r\n--b\r\nContent-Type: multipart/alternative;\r\n boundary=bb\r\n\r\n{inner}"
         "\r\n--b--\r\n"
     )
-    peer.say(invite('Content-Type: multipart/mixed;boundary="b"', body=parts))
-    (invited,) = bob.told(Invited)
+    peer.send(invite('Content-Type: multipart/mixed;boundary="b"', body=parts))
+    (invited,) = bob.emitted(Invited)
     assert isinstance(invited, Invited)
     assert invited.sdp == SDP
 
@@ -164,14 +164,14 @@ def test_a_description_is_found_whatever_its_parameters_and_inside_parts_of_part
 def test_parts_in_parts_without_end_are_not_followed() -> None:
     _, _, peer = scene()
     endless = "--b\r\nContent-Type: multipart/mixed;boundary=b\r\n\r\n" * 500
-    peer.say(invite("Content-Type: multipart/mixed;boundary=b", body=endless))
+    peer.send(invite("Content-Type: multipart/mixed;boundary=b", body=endless))
     assert peer.statuses() == [415]
 
 
 @pytest.mark.parametrize("kind", ["multipart/mixed", "multipart/mixed;boundary=c", "multipart/mixed;boundary=b"])
 def test_several_parts_without_a_description_get_415(kind: str) -> None:
     _, _, peer = scene()
-    peer.say(invite(f"Content-Type: {kind}", body="--b\r\nContent-Type: text/plain\r\n\r\nx\r\n--b--\r\n"))
+    peer.send(invite(f"Content-Type: {kind}", body="--b\r\nContent-Type: text/plain\r\n\r\nx\r\n--b--\r\n"))
     assert peer.statuses() == [415]
 
 
@@ -190,15 +190,15 @@ def test_no_sequence_of_datagrams_does_harm(
     wire, bob, peer = scene()
     for datagram in datagrams:
         if isinstance(datagram, bytes):
-            peer.say(datagram)
+            peer.send(datagram)
             continue
         case, at, byte = datagram
-        data = bytearray(wired(case[1]))
+        data = bytearray(encode(case[1]))
         if data:
             data[at % len(data)] = byte
-        peer.say(bytes(data))
-    peer.heard()
-    peer.say(invite(method="OPTIONS", contact="", branch="z9hG4bKalive", call_id="alive"))
+        peer.send(bytes(data))
+    peer.received()
+    peer.send(invite(method="OPTIONS", contact="", branch="z9hG4bKalive", call_id="alive"))
     assert peer.statuses() == [200]
     wire.run(400)
     assert (bob.agent.sessions(), bob.agent.transactions(), bob.agent.timers()) == ((), 0, 0)

@@ -1,4 +1,4 @@
-"""Credentials for a trunk: given to the trunk alone, for its realm alone, whoever else asks."""
+"""Credentials for a trunk: only the trunk gets them, for its realm alone."""
 
 from __future__ import annotations
 
@@ -35,25 +35,25 @@ class Scene:
             credentials=credentials,
         )
         self.wire.do(self.alice, effects)
-        (self.invite,) = self.trunk.heard()
+        (self.invite,) = self.trunk.received()
 
     def proved(self, text: str) -> str | None:
-        """The realm for which a request of ours proves something."""
+        """Return the realm for which a request of ours has credentials."""
         found = self.all_proved(text)
         return found[0] if found else None
 
     def all_proved(self, text: str) -> list[str]:
-        """Every such realm."""
+        """Return every such realm."""
         found = [line.partition(": ")[2] for line in text.split("\r\n") if "uthorization: Digest" in line]
         return [(parse_digest(value) or {})["realm"] for value in found]
 
     def answered(self, contact: str) -> str:
-        """The trunk challenges as a proxy, and then the call is answered; our tag."""
-        self.trunk.say(reply(self.invite, 407, challenge("carrier", proxy=True)))
-        _, again = self.trunk.heard()
+        """Challenge as a proxy, then answer the call; return our tag."""
+        self.trunk.send(reply(self.invite, 407, challenge("carrier", proxy=True)))
+        _, again = self.trunk.received()
         assert self.proved(again) == "carrier"
-        self.trunk.say(reply(again, 200, f"Contact: {contact}", "Content-Type: application/sdp", body=ANSWER.decode()))
-        assert len(self.alice.told(Accepted)) == 1
+        self.trunk.send(reply(again, 200, f"Contact: {contact}", "Content-Type: application/sdp", body=ANSWER.decode()))
+        assert len(self.alice.emitted(Accepted)) == 1
         (ack,) = [data.decode() for data, _, _ in self.wire.lost]
         self.wire.lost.clear()
         assert self.proved(ack) == "carrier"
@@ -61,21 +61,21 @@ class Scene:
 
 
 @pytest.mark.parametrize("proxy", [True, False])
-def test_a_trunk_that_asks_gets_its_proof(proxy: bool) -> None:
+def test_a_trunk_that_challenges_gets_credentials(proxy: bool) -> None:
     scene = Scene()
-    scene.trunk.say(reply(scene.invite, 407 if proxy else 401, challenge("carrier", proxy=proxy)))
-    _, again = scene.trunk.heard()
+    scene.trunk.send(reply(scene.invite, 407 if proxy else 401, challenge("carrier", proxy=proxy)))
+    _, again = scene.trunk.received()
     assert scene.proved(again) == "carrier"
     assert ("Proxy-Authorization" in again) is proxy
     assert header(again, "CSeq") == "2 INVITE"
 
 
-def test_a_route_with_a_realm_answers_no_other() -> None:
+def test_credentials_with_a_realm_answer_no_other_realm() -> None:
     scene = Scene(DigestCredentials(user="acme", password="secret", realms=("carrier",)))
-    scene.trunk.say(reply(scene.invite, 401, challenge("evil")))
-    (ack,) = scene.trunk.heard()
+    scene.trunk.send(reply(scene.invite, 401, challenge("evil")))
+    (ack,) = scene.trunk.received()
     assert ack.startswith("ACK ")
-    (refused,) = scene.alice.told(Refused)
+    (refused,) = scene.alice.emitted(Refused)
     assert isinstance(refused, Refused)
     assert refused.status == 401
 
@@ -84,59 +84,59 @@ TWO = DigestCredentials(user="acme", password="secret", realms=("carrier", "swit
 
 
 @pytest.mark.parametrize("first", ["carrier", "switch"])
-def test_a_proxy_and_the_switch_behind_it_are_both_proved_what_they_ask(first: str) -> None:
+def test_a_proxy_and_the_exchange_behind_it_both_get_credentials(first: str) -> None:
     scene = Scene(TWO)
     (second,) = {"carrier", "switch"} - {first}
-    scene.trunk.say(reply(scene.invite, 407, challenge(first, proxy=True)))
-    _, again = scene.trunk.heard()
+    scene.trunk.send(reply(scene.invite, 407, challenge(first, proxy=True)))
+    _, again = scene.trunk.received()
     assert scene.all_proved(again) == [first]
-    scene.trunk.say(reply(again, 401, challenge(second)))
-    _, third = scene.trunk.heard()
+    scene.trunk.send(reply(again, 401, challenge(second)))
+    _, third = scene.trunk.received()
     assert header(third, "CSeq") == "3 INVITE"
     assert scene.all_proved(third) == [first, second]
-    scene.trunk.say(reply(third, 200, "Contact: <sip:trunk@10.0.0.3>", body=ANSWER.decode()))
-    (ack,) = scene.trunk.heard()
+    scene.trunk.send(reply(third, 200, "Contact: <sip:trunk@10.0.0.3>", body=ANSWER.decode()))
+    (ack,) = scene.trunk.received()
     assert scene.all_proved(ack) == [first, second]
     # Inside the call both may ask again, and nobody else.
     scene.wire.do(scene.alice, scene.alice.agent.bye(scene.session, now=scene.wire.now))
-    (bye,) = scene.trunk.heard()
-    scene.trunk.say(reply(bye, 407, challenge(first, proxy=True)))
-    (bye,) = scene.trunk.heard()
-    scene.trunk.say(reply(bye, 401, challenge(second)))
-    (bye,) = scene.trunk.heard()
+    (bye,) = scene.trunk.received()
+    scene.trunk.send(reply(bye, 407, challenge(first, proxy=True)))
+    (bye,) = scene.trunk.received()
+    scene.trunk.send(reply(bye, 401, challenge(second)))
+    (bye,) = scene.trunk.received()
     assert scene.all_proved(bye) == [first, second]
-    scene.trunk.say(reply(bye, 401, challenge("phone of the callee")))
-    assert scene.trunk.heard() == []
-    assert len(scene.alice.told(Ended)) == 1
+    scene.trunk.send(reply(bye, 401, challenge("phone of the callee")))
+    assert scene.trunk.received() == []
+    assert len(scene.alice.emitted(Ended)) == 1
 
 
 @pytest.mark.parametrize("asks", ["carrier", "switch", "evil"])
-def test_who_asks_a_third_time_has_refused_us(asks: str) -> None:
+def test_a_third_challenge_is_a_refusal(asks: str) -> None:
     scene = Scene(TWO)
-    scene.trunk.say(reply(scene.invite, 407, challenge("carrier", proxy=True)))
-    scene.trunk.say(reply(scene.trunk.heard()[1], 407, challenge("switch", proxy=True)))
-    scene.trunk.say(reply(scene.trunk.heard()[1], 407, challenge(asks, proxy=True)))
-    (ack,) = scene.trunk.heard()
+    scene.trunk.send(reply(scene.invite, 407, challenge("carrier", proxy=True)))
+    scene.trunk.send(reply(scene.trunk.received()[1], 407, challenge("switch", proxy=True)))
+    scene.trunk.send(reply(scene.trunk.received()[1], 407, challenge(asks, proxy=True)))
+    (ack,) = scene.trunk.received()
     assert ack.startswith("ACK ")
-    assert [event.status for event in scene.alice.told(Refused)] == [407]  # type: ignore[union-attr]
+    assert [event.status for event in scene.alice.emitted(Refused)] == [407]  # type: ignore[union-attr]
 
 
 def test_nonces_that_are_always_stale_end() -> None:
     scene = Scene(TWO)
     asked = scene.invite
     for _ in range(4):
-        scene.trunk.say(reply(asked, 407, challenge("carrier", proxy=True) + ", stale=true"))
-        asked = scene.trunk.heard()[1]
-    scene.trunk.say(reply(asked, 407, challenge("carrier", proxy=True) + ", stale=true"))
-    assert len(scene.alice.told(Refused)) == 1
+        scene.trunk.send(reply(asked, 407, challenge("carrier", proxy=True) + ", stale=true"))
+        asked = scene.trunk.received()[1]
+    scene.trunk.send(reply(asked, 407, challenge("carrier", proxy=True) + ", stale=true"))
+    assert len(scene.alice.emitted(Refused)) == 1
 
 
 def test_without_names_the_realm_of_the_first_challenge_is_the_only_one() -> None:
     scene = Scene()
-    scene.trunk.say(reply(scene.invite, 407, challenge("carrier", proxy=True)))
-    scene.trunk.say(reply(scene.trunk.heard()[1], 401, challenge("phone of the callee")))
-    assert [text.split(" ")[0] for text in scene.trunk.heard()] == ["ACK"]
-    assert len(scene.alice.told(Refused)) == 1
+    scene.trunk.send(reply(scene.invite, 407, challenge("carrier", proxy=True)))
+    scene.trunk.send(reply(scene.trunk.received()[1], 401, challenge("phone of the callee")))
+    assert [text.split(" ")[0] for text in scene.trunk.received()] == ["ACK"]
+    assert len(scene.alice.emitted(Refused)) == 1
 
 
 def test_a_challenge_of_another_realm_inside_the_call_is_not_answered() -> None:
@@ -144,44 +144,44 @@ def test_a_challenge_of_another_realm_inside_the_call_is_not_answered() -> None:
     scene = Scene()
     scene.answered("<sip:trunk@10.0.0.3>")
     scene.wire.do(scene.alice, scene.alice.agent.bye(scene.session, now=scene.wire.now))
-    (bye,) = scene.trunk.heard()
+    (bye,) = scene.trunk.received()
     assert scene.proved(bye) is None
-    scene.trunk.say(reply(bye, 401, challenge("phone of the callee")))
-    assert scene.trunk.heard() == []
-    assert len(scene.alice.told(Ended)) == 1
+    scene.trunk.send(reply(bye, 401, challenge("phone of the callee")))
+    assert scene.trunk.received() == []
+    assert len(scene.alice.emitted(Ended)) == 1
 
 
 def test_a_challenge_of_the_trunk_inside_the_call_is_answered() -> None:
     scene = Scene()
     scene.answered("<sip:trunk@10.0.0.3>")
     scene.wire.do(scene.alice, scene.alice.agent.bye(scene.session, now=scene.wire.now))
-    (bye,) = scene.trunk.heard()
-    scene.trunk.say(reply(bye, 407, challenge("carrier", proxy=True)))
-    (again,) = scene.trunk.heard()
+    (bye,) = scene.trunk.received()
+    scene.trunk.send(reply(bye, 407, challenge("carrier", proxy=True)))
+    (again,) = scene.trunk.received()
     assert scene.proved(again) == "carrier"
 
 
-def test_nobody_but_the_trunk_is_proved_anything() -> None:
-    """The Contact leads past the trunk; whoever is there asks for the trunk's own realm."""
+def test_only_the_trunk_gets_credentials() -> None:
+    """The Contact leads past the trunk, to a host that challenges for the trunk's own realm."""
     scene = Scene()
     scene.answered(f"<sip:x@{ELSEWHERE.host}>")
     scene.wire.do(scene.alice, scene.alice.agent.bye(scene.session, now=scene.wire.now))
     stranger = Peer(scene.wire, scene.alice, ELSEWHERE)
-    (bye,) = stranger.heard()
-    stranger.say(reply(bye, 401, challenge("carrier")))
-    assert stranger.heard() == []
-    assert len(scene.alice.told(Ended)) == 1
+    (bye,) = stranger.received()
+    stranger.send(reply(bye, 401, challenge("carrier")))
+    assert stranger.received() == []
+    assert len(scene.alice.emitted(Ended)) == 1
 
 
-def test_who_calls_us_cannot_make_us_prove_anything() -> None:
+def test_a_caller_cannot_make_us_send_credentials() -> None:
     scene = Scene()
     peer = Peer(scene.wire, scene.alice, ELSEWHERE)
-    peer.say(invite("Content-Type: application/sdp", contact=f"<sip:x@{ELSEWHERE.host}>", body=SDP.decode()))
+    peer.send(invite("Content-Type: application/sdp", contact=f"<sip:x@{ELSEWHERE.host}>", body=SDP.decode()))
     (session,) = set(scene.alice.agent.sessions()) - {scene.session}
     scene.wire.do(scene.alice, scene.alice.agent.accept(session, ANSWER, now=scene.wire.now))
-    ok = peer.heard()[-1]
-    peer.say(invite(method="ACK", to_tag=header(ok, "To").partition("tag=")[2], branch="z9hG4bKack"))
+    ok = peer.received()[-1]
+    peer.send(invite(method="ACK", to_tag=header(ok, "To").partition("tag=")[2], branch="z9hG4bKack"))
     scene.wire.do(scene.alice, scene.alice.agent.bye(session, now=scene.wire.now))
-    bye = next(text for text in peer.heard() if text.startswith("BYE"))
-    peer.say(reply(bye, 401, challenge("carrier"), tag=None))
-    assert not any("uthorization" in text for text in peer.heard())
+    bye = next(text for text in peer.received() if text.startswith("BYE"))
+    peer.send(reply(bye, 401, challenge("carrier"), tag=None))
+    assert not any("uthorization" in text for text in peer.received())

@@ -45,7 +45,7 @@ STEPS = st.lists(st.tuples(ACTIONS, st.floats(0.0, 3.0)), min_size=3, max_size=1
 
 
 class Owner:
-    """Does what the walk says with whatever sessions there are."""
+    """The owner of a node does what the walk says with its sessions."""
 
     def __init__(self, wire: Wire, node: Node, other: Node, name: str) -> None:
         self.wire, self.node, self.other, self.name = wire, node, other, name
@@ -91,7 +91,7 @@ class Owner:
 
 
 def check(node: Node, other: Node) -> None:
-    """What must hold of one side when all is over."""
+    """Check one side when all is over."""
     ends = Counter(event.session for event in node.events if isinstance(event, Ended | Refused))
     begun = {event.session for event in node.events if isinstance(event, Invited | Accepted)}
     assert all(count == 1 for count in ends.values())
@@ -107,8 +107,8 @@ def check(node: Node, other: Node) -> None:
     call_ids = Counter(event.call_id for event in node.events if isinstance(event, Invited))
     assert all(count == 1 for count in call_ids.values()), "a repetition made a second call"
     for session in {event.session for event in node.events if isinstance(event, Reoffered)}:
-        told = [e for e in node.events if isinstance(e, Reoffered | ReofferWithdrawn) and e.session == session]
-        withdrawn = [at for at, e in enumerate(told) if isinstance(e, ReofferWithdrawn)]
+        changes = [e for e in node.events if isinstance(e, Reoffered | ReofferWithdrawn) and e.session == session]
+        withdrawn = [at for at, e in enumerate(changes) if isinstance(e, ReofferWithdrawn)]
         assert all(at > 0 for at in withdrawn)
     assert sum(isinstance(e, Confirmed) for e in node.events) <= len(node.events)
 
@@ -120,8 +120,8 @@ def test_every_call_ends_once_on_both_sides_and_nothing_is_left(
 ) -> None:
     turn = iter(fates)
     wire = Wire(lambda _: next(turn, (0.01,)))
-    alice = wire.node(ALICE, dice=0.3, answer_within_s=60, keepalive_s=20)
-    bob = wire.node(BOB, dice=0.7, answer_within_s=60)
+    alice = wire.node(ALICE, random=0.3, answer_within_s=60, keepalive_s=20)
+    bob = wire.node(BOB, random=0.7, answer_within_s=60)
     owners = {"a": Owner(wire, alice, bob, "a"), "b": Owner(wire, bob, alice, "b")}
     owners["a"].call()
     for action, pause in steps:
@@ -154,13 +154,13 @@ def test_a_plain_call_works_over_a_bad_network(fates: list[tuple[float, ...]]) -
     wire.run(40)
     invited = [event for event in bob.events if isinstance(event, Invited)]
     if not invited:
-        assert alice.told(Refused)
+        assert alice.emitted(Refused)
         return
     wire.do(bob, bob.agent.accept(invited[0].session, ANSWER, now=wire.now))
     wire.run(40)
     lost_at = [event for event in bob.events if isinstance(event, Ended)]
-    if alice.told(Accepted) and not lost_at:
-        assert bob.told(Confirmed)
+    if alice.emitted(Accepted) and not lost_at:
+        assert bob.emitted(Confirmed)
         assert alice.agent.sessions() == (session,)
         wire.do(alice, alice.agent.bye(session, now=wire.now))
         wire.run(80)

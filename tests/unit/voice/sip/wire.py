@@ -1,6 +1,6 @@
-"""Two or more agents joined by a network of values: no socket, no clock but a number.
+"""Two or more agents joined by a simulated network: no socket, and a number as the clock.
 
-The network may lose, repeat and delay datagrams; what it does is drawn from a source the test gives.
+The network may lose, repeat and delay datagrams, as the test's `fate` says.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ ANSWER = SDP.replace(b"10.0.0.1", b"10.0.0.2")
 
 
 def perfect(_: bytes) -> tuple[float, ...]:
-    """Every datagram arrives once, after 10 ms."""
+    """Deliver every datagram once, after 10 ms."""
     return (0.01,)
 
 
 @dataclass(slots=True)
 class Node:
-    """An agent at its address, and what it told."""
+    """An agent at its address, and the events that it emitted."""
 
     address: Address
     agent: Agent
@@ -49,8 +49,8 @@ class Node:
     sent: list[tuple[bytes, Address]] = field(default_factory=list)
     timers: dict[TimerToken, int] = field(default_factory=dict)
 
-    def told(self, kind: type[Event]) -> list[Event]:
-        """The events of a kind so far."""
+    def emitted(self, kind: type[Event]) -> list[Event]:
+        """Return the events of one kind so far."""
         return [event for event in self.events if isinstance(event, kind)]
 
 
@@ -62,7 +62,7 @@ class Wire:
         self.fate = fate
         self.nodes: dict[Address, Node] = {}
         self.lost: list[tuple[bytes, Address, Address]] = []
-        """Datagrams for nobody: data, from, to."""
+        """Datagrams to unknown addresses: data, from, to."""
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
 
@@ -71,7 +71,7 @@ class Wire:
         address: Address,
         *,
         policy: AdmissionPolicy | None = None,
-        dice: float = 0.5,
+        random: float = 0.5,
         max_sessions: int = 4000,
         max_transactions: int = 20_000,
         answer_within_s: float = 300.0,
@@ -80,7 +80,7 @@ class Wire:
         quiet: bool = False,
         keepalive_s: float = 0.0,
     ) -> Node:
-        """A new agent on the network."""
+        """Add an agent to the network."""
         numbers = itertools.count(1)
         prefix = address[0].replace(".", "x")
         agent = Agent(
@@ -96,7 +96,7 @@ class Wire:
                 keepalive_s=keepalive_s,
             ),
             token=lambda: f"{prefix}t{next(numbers)}",
-            random=lambda: dice,
+            random=lambda: random,
             policy=policy,
         )
         made = Node(address=address, agent=agent)
@@ -104,7 +104,7 @@ class Wire:
         return made
 
     def do(self, node: Node, effects: list[Effect]) -> None:
-        """Carry out what an agent asked for."""
+        """Carry out the effects of an agent."""
         for effect in effects:
             match effect:
                 case SendMessage():
@@ -122,7 +122,7 @@ class Wire:
                     node.events.append(event)
 
     def post(self, data: bytes, source: Address, to: Address) -> None:
-        """A datagram leaves for somewhere."""
+        """Send a datagram."""
         if to not in self.nodes:
             self.lost.append((data, source, to))
             return
@@ -130,7 +130,7 @@ class Wire:
             self._at(delay, lambda: self.deliver(data, source, to))
 
     def deliver(self, data: bytes, source: Address, to: Address) -> None:
-        """A datagram arrives now."""
+        """Deliver a datagram now."""
         node = self.nodes[to]
         self.do(node, node.agent.receive(data, source, self.now))
 
@@ -152,7 +152,7 @@ class Wire:
 
 
 def uri(node: Node, user: str = "bob") -> str:
-    """How to call a node."""
+    """Return the SIP URI of a node."""
     return f"sip:{user}@{node.address[0]}:{node.address[1]}"
 
 
@@ -164,29 +164,29 @@ def call(wire: Wire, caller: Node, called: Node, *, id: str = "a", sdp: bytes | 
 
 
 class Peer:
-    """A scripted far end: it says exactly what the test writes, and reads what comes."""
+    """A scripted peer: it sends exactly what the test writes, and collects what it receives."""
 
     def __init__(self, wire: Wire, node: Node, address: Address = PROXY) -> None:
         self.wire, self.node, self.address = wire, node, address
 
-    def say(self, text: str | bytes, *, source: Address | None = None) -> None:
-        """A datagram arrives at the node. Lines may end in bare line feeds in the test's text."""
-        data = text if isinstance(text, bytes) else wired(text)
+    def send(self, text: str | bytes, *, source: Address | None = None) -> None:
+        """Deliver a datagram to the node. Lines may end in bare line feeds in the test's text."""
+        data = text if isinstance(text, bytes) else encode(text)
         self.wire.deliver(data, source or self.address, self.node.address)
 
-    def heard(self) -> list[str]:
-        """What the node has sent here since the last time."""
+    def received(self) -> list[str]:
+        """Return what the node has sent to this peer since the last time."""
         mine = [data.decode("utf-8", "replace") for data, source, to in self.wire.lost if to == self.address]
         self.wire.lost.clear()
         return mine
 
     def statuses(self) -> list[int]:
-        """The statuses of the responses heard since the last time."""
-        return [int(text.split(" ", 2)[1]) for text in self.heard() if text.startswith("SIP/2.0")]
+        """Return the statuses of the responses received since the last time."""
+        return [int(text.split(" ", 2)[1]) for text in self.received() if text.startswith("SIP/2.0")]
 
 
-def wired(text: str) -> bytes:
-    """A message as it goes over the wire: CRLF, and the Content-Length of what follows the blank line."""
+def encode(text: str) -> bytes:
+    """Encode a message for the wire: CRLF, and the Content-Length of the text after the blank line."""
     head, _, body = text.lstrip("\n").partition("\n\n")
     lines = [line for line in head.split("\n") if line]
     if not any(line.lower().startswith(("content-length", "l:")) for line in lines):
@@ -195,7 +195,7 @@ def wired(text: str) -> bytes:
 
 
 def header(message: str, name: str) -> str:
-    """The first value of a header in a message that was sent."""
+    """Return the first value of a header in a message that was sent."""
     for line in message.split("\r\n"):
         if line.lower().startswith(name.lower() + ":"):
             return line.partition(":")[2].strip()
@@ -203,7 +203,7 @@ def header(message: str, name: str) -> str:
 
 
 def reply(to: str, status: int, *extra: str, tag: str | None = "peer", body: str = "") -> str:
-    """A response to a request that was sent, written by hand."""
+    """Return a handwritten response to a request that was sent."""
     lines = [f"SIP/2.0 {status} Whatever"]
     for line in to.split("\r\n"):
         name = line.partition(":")[0].lower()
@@ -227,7 +227,7 @@ def invite(
     body: str = "",
     sent_by: str = "10.0.0.3:5060",
 ) -> str:
-    """A request of the scripted peer."""
+    """Return a request of the scripted peer."""
     to = f"<sip:bob@10.0.0.2>{f';tag={to_tag}' if to_tag else ''}"
     lines = [
         f"{method} {uri} SIP/2.0",

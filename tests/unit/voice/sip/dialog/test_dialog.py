@@ -1,4 +1,4 @@
-"""Where requests in a dialog go."""
+"""The address of requests in a dialog."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ ELSEWHERE = "sip:x@52.9.9.9:5070"
         ("garbage", CARRIER),
     ],
 )
-def test_requests_go_to_the_first_route_or_where_the_peer_was_seen_and_never_past_it(route: str, to: Address) -> None:
+def test_requests_go_to_the_first_route_or_the_source_and_never_past_it(route: str, to: Address) -> None:
     assert next_hop(dialog(ELSEWHERE, route, "<sip:52.7.7.7;lr>", seen_at=CARRIER)) == to
 
 
@@ -53,9 +53,7 @@ def test_requests_go_to_the_first_route_or_where_the_peer_was_seen_and_never_pas
         ("<sip:52.4.5.6:5070;transport=tcp;lr>", Address("52.4.5.6", 5070, "TCP")),
     ],
 )
-def test_the_peers_connection_is_for_the_host_at_its_end_alone_and_as_the_route_travels(
-    route: str, to: Address
-) -> None:
+def test_the_peers_connection_is_used_for_its_host_and_transport_alone(route: str, to: Address) -> None:
     assert next_hop(dialog(ELSEWHERE, route, seen_at=Address("52.1.2.3", 49152, "TCP"))) == to
 
 
@@ -67,7 +65,7 @@ def test_the_peers_connection_is_for_the_host_at_its_end_alone_and_as_the_route_
         ("<sip:10.0.0.1;transport=tcp;lr>", Address("52.1.2.3", 49152, "TCP")),
     ],
 )
-def test_after_the_connection_of_a_route_ended_requests_go_there_anew_and_not_to_the_contact(
+def test_after_the_connection_of_a_route_ended_requests_go_there_over_a_new_one_and_not_to_the_contact(
     route: str, to: Address
 ) -> None:
     seen_at = Address("52.1.2.3", 49152, "TCP")
@@ -95,7 +93,7 @@ def test_after_the_connection_of_a_route_ended_requests_go_there_anew_and_not_to
         ("phone.example", "52.1.2.3", False),
     ],
 )
-def test_a_contact_behind_a_nat_gives_way_to_where_the_phone_was_seen(
+def test_requests_go_to_the_source_when_the_contact_is_behind_a_nat(
     contact: str, source: str, is_followed: bool
 ) -> None:
     seen_at = Address(source, 40_000)

@@ -1,4 +1,4 @@
-"""Messages in and out of bytes: what is valid is read and echoed untouched, what is not is refused with a reason."""
+"""Messages to and from bytes: valid ones are read and echoed unchanged, others are refused with a reason."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from holdfast.voice.sip.message.uri import (
     sip_uri,
     split_values,
 )
-from tests.unit.voice.sip.wire import invite, wired
+from tests.unit.voice.sip.wire import encode, invite
 
 VALID = [
     # Every freedom of the grammar at once: folding, compact names, spaces round the slashes, odd tokens.
@@ -62,7 +62,7 @@ VALID = [
 
 @pytest.mark.parametrize("text", VALID)
 def test_valid_messages_are_read(text: str) -> None:
-    message = decode(wired(text))
+    message = decode(encode(text))
     assert isinstance(message, Request)
     again = decode(message.encode())
     assert isinstance(again, Request)
@@ -72,7 +72,7 @@ def test_valid_messages_are_read(text: str) -> None:
 
 
 def test_the_freest_message_is_read_right() -> None:
-    message = decode(wired(VALID[0]))
+    message = decode(encode(VALID[0]))
     assert isinstance(message, Request)
     assert (message.to.tag, message.from_.tag, message.cseq, message.method) == ("1918181833n", "98asjd8", 9, "INVITE")
     assert message.from_.name == 'J Rosenberg \\"'
@@ -84,8 +84,8 @@ def test_the_freest_message_is_read_right() -> None:
 
 
 @pytest.mark.parametrize("text", [*VALID[2:], invite(), invite("X-A: 1", method="BYE", contact="")])
-def test_another_codec_reads_the_same(text: str) -> None:
-    data = wired(text)
+def test_a_stricter_codec_reads_the_same(text: str) -> None:
+    data = encode(text)
     ours, theirs = decode(data), SipMessage.parse(data)
     assert isinstance(ours, Request)
     assert isinstance(theirs, SipRequest)
@@ -99,7 +99,7 @@ def test_another_codec_reads_the_same(text: str) -> None:
 
 
 def test_responses_echo_what_came_to_the_byte() -> None:
-    raw = wired(invite("Record-Route: <sip:p1;lr>,  <sip:p2;lr>", "Timestamp: 54.2", "Subject: caf\udce9"))
+    raw = encode(invite("Record-Route: <sip:p1;lr>,  <sip:p2;lr>", "Timestamp: 54.2", "Subject: caf\udce9"))
     message = decode(raw)
     assert isinstance(message, Request)
     made = respond(message, 180, tag="ours", headers=(("X-Ours", "1"),)).encode()
@@ -115,8 +115,8 @@ def test_responses_echo_what_came_to_the_byte() -> None:
     assert "Subject: caf\udce9".encode("utf-8", "surrogateescape") in message.encode()
 
 
-def test_a_tag_that_is_there_stays() -> None:
-    message = decode(wired(invite(to_tag="theirs")))
+def test_an_existing_tag_stays() -> None:
+    message = decode(encode(invite(to_tag="theirs")))
     assert isinstance(message, Request)
     assert respond(message, 200, tag="ours").first("To") == "<sip:bob@10.0.0.2>;tag=theirs"
 
@@ -153,7 +153,7 @@ def test_the_source_is_stamped_and_replied_to(
     via: str, source: tuple[str, int], stamped: str, to: tuple[str, int]
 ) -> None:
     text = invite().replace("Via: SIP/2.0/UDP 10.0.0.3:5060;branch=z9hG4bKpeer1", f"Via: SIP/2.0/UDP {via}")
-    message = decode(wired(text))
+    message = decode(encode(text))
     assert isinstance(message, Request)
     message = stamp_source(message, Address(*source))
     assert message.first("Via") == f"SIP/2.0/UDP {stamped}"
@@ -195,8 +195,8 @@ BAD = [
 
 
 @pytest.mark.parametrize(("text", "why"), BAD)
-def test_a_bad_request_is_told_what_is_wrong(text: str, why: str) -> None:
-    wrong = decode(wired(text))
+def test_a_bad_request_is_answered_with_the_reason(text: str, why: str) -> None:
+    wrong = decode(encode(text))
     assert isinstance(wrong, Malformed)
     assert why.lower() in wrong.reason.lower()
     assert wrong.status == (505 if why == "Version" else 400)
@@ -208,10 +208,10 @@ def test_a_bad_request_is_told_what_is_wrong(text: str, why: str) -> None:
         assert ";tag=ours" in said
 
 
-def test_a_bad_request_goes_back_the_way_it_came() -> None:
-    """All Via, in their order; of other headers that came twice the first alone."""
+def test_a_bad_request_is_answered_along_its_via() -> None:
+    """All Via are echoed in their order; of other repeated headers the first alone."""
     second = "Via: SIP/2.0/UDP 10.0.0.4;branch=z9hG4bKtwo"
-    wrong = decode(wired(invite(second, "Call-ID: another", "Max-Forwards: x").replace("CSeq: 1", "CSeq: x")))
+    wrong = decode(encode(invite(second, "Call-ID: another", "Max-Forwards: x").replace("CSeq: 1", "CSeq: x")))
     assert isinstance(wrong, Malformed)
     lines = wrong.encode("ours").decode().split("\r\n")
     vias = ["Via: SIP/2.0/UDP 10.0.0.3:5060;branch=z9hG4bKpeer1", second]
@@ -219,8 +219,8 @@ def test_a_bad_request_goes_back_the_way_it_came() -> None:
     assert [line for line in lines if line.startswith("Call-ID")] == ["Call-ID: call-1"]
 
 
-def test_half_a_request_is_told_so() -> None:
-    data = wired(invite())
+def test_half_a_request_is_answered() -> None:
+    data = encode(invite())
     wrong = decode(data[:-2])
     assert isinstance(wrong, Malformed)
     assert "without an end" in wrong.reason
@@ -239,16 +239,16 @@ def test_half_a_request_is_told_so() -> None:
         b"SIP/2.0 4294967301 better not\r\nVia: x\r\n\r\n",
         b"SIP/2.0 700 no\r\n\r\n",
         b"SIP/9.9 200 OK\r\nVia: SIP/2.0/UDP 10.0.0.1\r\n\r\n",
-        wired(invite()).replace(b"INVITE sip:bob@10.0.0.2:5060 SIP/2.0", b"SIP/2.0 200 OK").replace(b"CSeq", b"Sieq"),
+        encode(invite()).replace(b"INVITE sip:bob@10.0.0.2:5060 SIP/2.0", b"SIP/2.0 200 OK").replace(b"CSeq", b"Sieq"),
     ],
 )
-def test_what_cannot_be_answered_is_dropped(data: bytes) -> None:
+def test_unanswerable_bytes_are_dropped(data: bytes) -> None:
     with pytest.raises(SipMessageUnreadable):
         decode(data)
 
 
-def test_a_body_ends_where_it_says_or_with_the_datagram() -> None:
-    longer = decode(wired(invite("Content-Length: 2", body="ab")) + b"trailing")
+def test_a_body_ends_at_its_content_length_or_with_the_datagram() -> None:
+    longer = decode(encode(invite("Content-Length: 2", body="ab")) + b"trailing")
     assert isinstance(longer, Request)
     assert longer.body == b"ab"
     bare = decode(
@@ -260,7 +260,7 @@ def test_a_body_ends_where_it_says_or_with_the_datagram() -> None:
 
 
 def test_a_response_without_a_reason_is_read() -> None:
-    raw = wired(invite()).replace(b"INVITE sip:bob@10.0.0.2:5060 SIP/2.0", b"SIP/2.0 200")
+    raw = encode(invite()).replace(b"INVITE sip:bob@10.0.0.2:5060 SIP/2.0", b"SIP/2.0 200")
     message = decode(raw)
     assert isinstance(message, Response)
     assert (message.status, message.reason, message.method) == (200, "", "INVITE")
@@ -269,7 +269,7 @@ def test_a_response_without_a_reason_is_read() -> None:
 
 @given(st.binary(max_size=400), st.integers(0, 500), st.integers(0, 255))
 def test_no_bytes_do_harm(noise: bytes, at: int, byte: int) -> None:
-    good = bytearray(wired(VALID[0] if at % 2 else invite("Contact: <sip:a@b>", body="v=0")))
+    good = bytearray(encode(VALID[0] if at % 2 else invite("Contact: <sip:a@b>", body="v=0")))
     good[at % len(good)] = byte
     for data in (noise, bytes(good), bytes(good[:at]), bytes(good[at:]) + noise):
         try:
@@ -304,7 +304,7 @@ def test_uris_are_read(text: str, user: str, host: str, port: int | None) -> Non
     "text",
     ["", "sip:", "alice", "tel:+1", "sip:a@b@c", "sip:a@b:0", "sip:a@b:65536", "sip:a@b:x", "sip:a b@c", "sip:a@"],
 )
-def test_what_is_no_sip_uri_is_refused(text: str) -> None:
+def test_text_that_is_not_a_sip_uri_is_refused(text: str) -> None:
     with pytest.raises(UriUnreadable):
         parse_uri(text)
 
@@ -410,13 +410,15 @@ def test_via_default_port_is_part_of_its_name() -> None:
         (("192.0.2.100", "phone.example"), "192.0.2.100"),
     ],
 )
-def test_whose_request_a_proxy_passes_on_is_what_trusted_ones_say(below: tuple[str, ...], origin: str | None) -> None:
+def test_the_sender_of_a_forwarded_request_is_named_by_trusted_proxies(
+    below: tuple[str, ...], origin: str | None
+) -> None:
     """192.0.2.99 and 192.0.2.100 are trusted."""
     proxies = {"192.0.2.99", "192.0.2.100"}
     vias = "".join(f"Via: SIP/2.0/UDP {via}\n" for via in below)
     text = f"OPTIONS sip:a@b SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.99;branch=z9hG4bKx\n{vias}"
     text += "From: <sip:c@d>;tag=1\nTo: <sip:a@b>\nCall-ID: x\nCSeq: 1 OPTIONS\n\n"
-    received = decode(wired(text))
+    received = decode(encode(text))
     assert isinstance(received, Request)
     assert forwarded_by(received, Address("192.0.2.99", 5060), proxies.__contains__) == origin
     assert forwarded_by(received, Address("203.0.113.9", 5060), proxies.__contains__) is None

@@ -1,4 +1,4 @@
-"""Digest: the RFC's own example, both sides together, and what an attacker tries."""
+"""Digest: the RFC's own example, both sides together, and attacks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from holdfast.voice.sip.message.digest import (
     response_of,
 )
 from holdfast.voice.sip.message.message import Request, Response, respond
-from tests.unit.voice.sip.wire import invite, wired
+from tests.unit.voice.sip.wire import encode, invite
 
 HOME = Address("10.0.0.3", 5060)
 URI = "sip:holdfast"
@@ -63,9 +63,9 @@ WITHOUT_QOP = md5(f"{md5('u:r:p')}:n:{md5('REGISTER:sip:x')}")
 
 
 def challenged(*values: str, status: int = 401) -> Response:
-    """A response with these challenges."""
+    """Return a response with these challenges."""
     name = "WWW-Authenticate" if status == 401 else "Proxy-Authenticate"
-    made = decode(wired(invite(method="REGISTER")))
+    made = decode(encode(invite(method="REGISTER")))
     assert isinstance(made, Request)
     return respond(made, status, tag="t", headers=tuple((name, value) for value in values))
 
@@ -75,12 +75,12 @@ def secret(user: str) -> Ha1 | None:
 
 
 def ha1_in(params: Mapping[str, str], password: str) -> Ha1:
-    """What the password is in the realm of these parameters."""
+    """Return the HA1 of a password in the realm of these parameters."""
     return Ha1.of(params["username"], password, realm=params["realm"])
 
 
 class Server:
-    """A verifier, and what a client with these credentials sends it."""
+    """A verifier, and the credentials that a client sends to it."""
 
     def __init__(self) -> None:
         self.verifier = Verifier(realm="holdfast", secret=b"k")
@@ -117,14 +117,14 @@ def test_a_wrong_password_and_an_unknown_user_look_the_same(user: str, password:
     assert server.check(server.proof(user, password)) is DigestVerdict.BAD
 
 
-def test_a_proof_is_good_once() -> None:
+def test_credentials_are_valid_once() -> None:
     server = Server()
     proof = server.proof()
     assert server.check(proof) is DigestVerdict.GOOD
     assert server.check(proof) is DigestVerdict.STALE
 
 
-def test_a_proof_is_good_once_whoever_proves_something_meanwhile() -> None:
+def test_credentials_are_valid_once_even_if_others_authenticate_meanwhile() -> None:
     server = Server()
     first, second = server.proof(now=1000.0), server.proof(now=1000.5)
     assert first != second
@@ -150,7 +150,7 @@ def test_a_nonce_may_be_used_again_with_a_higher_count() -> None:
 
 
 def written(params: dict[str, str]) -> str:
-    """Credentials as they go over the wire."""
+    """Return credentials as text on the wire."""
     fields = ", ".join(
         f"{key}={text}" if key in ("nc", "qop") else '{}="{}"'.format(key, text.replace('"', '\\"'))
         for key, text in params.items()
@@ -168,7 +168,7 @@ def test_an_old_nonce_is_stale_and_forgotten() -> None:
     assert server.check(first, now=later) is DigestVerdict.STALE
 
 
-def test_a_nonce_belongs_to_who_got_it_and_to_us() -> None:
+def test_a_nonce_is_valid_for_its_client_and_server_only() -> None:
     server = Server()
     proof = server.proof()
     assert server.check(proof, source=Address("10.9.9.9", 5060)) is DigestVerdict.NOT_OURS
@@ -177,13 +177,13 @@ def test_a_nonce_belongs_to_who_got_it_and_to_us() -> None:
     assert verdict is DigestVerdict.NOT_OURS
 
 
-def test_a_proof_is_for_one_uri() -> None:
+def test_credentials_are_for_one_uri() -> None:
     server = Server()
     assert server.check(server.proof(uri="sip:other")) is DigestVerdict.NOT_OURS
 
 
 def tampered(change: dict[str, str | None]) -> str:
-    """A proof that would be good, but for a change made before it was signed with the right password."""
+    """Return credentials that are valid but for one change, made before they were computed with the right password."""
     params = parse_digest(Server().proof())
     assert params is not None
     for key, text in change.items():
@@ -216,7 +216,7 @@ def tampered(change: dict[str, str | None]) -> str:
         Server().proof().replace('response="', 'response="\udcff'),
     ],
 )
-def test_what_is_no_proof_is_bad(value: str) -> None:
+def test_incomplete_credentials_are_bad(value: str) -> None:
     server = Server()
     assert server.check(value) in (DigestVerdict.BAD, DigestVerdict.NOT_OURS)
 
@@ -253,7 +253,7 @@ def test_two_challenges_of_one_second_differ() -> None:
         ("Digest garbage",),
     ],
 )
-def test_a_challenge_we_cannot_do_is_not_answered(values: tuple[str, ...]) -> None:
+def test_an_unsupported_challenge_is_not_answered(values: tuple[str, ...]) -> None:
     credentials = DigestCredentials(user="a", password="b", realms=("r",))
     assert answer_challenge(challenged(*values), credentials, method="INVITE", uri="sip:x", client_nonce="c") == ()
 
@@ -281,7 +281,7 @@ def test_a_name_cannot_begin_another_field() -> None:
     response = challenged('Digest realm="r", nonce="n"')
     made_of = DigestCredentials(user=user, password="p")
     proof = answer_challenge(response, made_of, method="INVITE", uri="sip:x", client_nonce="c")
-    made = decode(wired(invite()))
+    made = decode(encode(invite()))
     assert isinstance(made, Request)
     sent = decode(replace(made, headers=(*made.headers, *proof)).encode())
     assert isinstance(sent, Request)
@@ -289,7 +289,7 @@ def test_a_name_cannot_begin_another_field() -> None:
     assert [name for name, _ in sent.headers if name.startswith("X")] == []
 
 
-def test_an_old_server_is_answered_the_old_way() -> None:
+def test_a_server_without_qop_is_answered_as_rfc_2617_says() -> None:
     response = challenged('Digest realm="r", nonce="n"')
     (made,) = answer_challenge(
         response, DigestCredentials(user="u", password="p"), method="REGISTER", uri="sip:x", client_nonce="c"
@@ -318,13 +318,13 @@ NAMED = DigestCredentials(user="u", password="p", realms=("proxy", "switch"))
 
 
 def answered(response: Response, credentials: DigestCredentials, proved: Headers = ()) -> list[tuple[str, str, str]]:
-    """Which headers answer a challenge: name, realm, nonce."""
+    """Return the headers that answer a challenge: name, realm, nonce."""
     made = answer_challenge(response, credentials, method="INVITE", uri="sip:x", client_nonce="c", sent=proved)
     told = [(name, parse_digest(value) or {}) for name, value in made]
     return [(name, params["realm"], params["nonce"]) for name, params in told]
 
 
-def test_who_had_its_proof_gets_another_only_for_a_stale_nonce() -> None:
+def test_a_realm_gets_new_credentials_only_for_a_stale_nonce() -> None:
     proved = answer_challenge(
         challenged('Digest realm="r", nonce="n"'),
         DigestCredentials(user="u", password="p"),
@@ -338,7 +338,7 @@ def test_who_had_its_proof_gets_another_only_for_a_stale_nonce() -> None:
     assert answered(refused, DigestCredentials(user="u", password="p"), proved) == []
 
 
-def test_a_proof_for_one_stands_when_the_next_asks() -> None:
+def test_credentials_for_one_realm_stay_when_another_challenges() -> None:
     proxy = answer_challenge(
         challenged('Digest realm="proxy", nonce="n1"', status=407),
         NAMED,
@@ -355,8 +355,8 @@ def test_a_proof_for_one_stands_when_the_next_asks() -> None:
     assert answered(second, NAMED, headers) == [both[0], ("Proxy-Authorization", "switch", "n2")]
 
 
-def test_several_that_ask_at_once_are_answered_at_once() -> None:
-    """A proxy that forked gathers what was asked of it. Source: RFC 3261 §16.7, step 7."""
+def test_several_challenges_in_one_response_are_answered_at_once() -> None:
+    """A forking proxy collects the challenges of its branches. Source: RFC 3261 §16.7, step 7."""
     fields = (
         ("WWW-Authenticate", 'Digest realm="switch", nonce="n1"'),
         ("WWW-Authenticate", 'Digest realm="switch", nonce="n2"'),

@@ -1,4 +1,4 @@
-"""Messages in a stream: joined, parted, bounded; keep-alives; streams that cannot be read on."""
+"""Messages in a stream: joined, split, bounded; keep-alives; unreadable streams."""
 
 from itertools import pairwise
 
@@ -35,16 +35,16 @@ def fed(*parts: bytes) -> list[Piece]:
     return [piece for part in parts for piece in framer.feed(part, 0.0)]
 
 
-def test_what_comes_at_once_is_parted() -> None:
+def test_joined_messages_are_split() -> None:
     assert fed(STREAM) == PIECES
 
 
-def test_what_comes_byte_by_byte_is_joined() -> None:
+def test_a_message_byte_by_byte_is_joined() -> None:
     assert fed(*(STREAM[at : at + 1] for at in range(len(STREAM)))) == PIECES
 
 
 @given(st.lists(st.integers(0, len(STREAM)), max_size=12))
-def test_where_a_stream_is_split_makes_no_difference(places: list[int]) -> None:
+def test_the_split_of_a_stream_makes_no_difference(places: list[int]) -> None:
     cuts = [0, *sorted(places), len(STREAM)]
     assert fed(*(STREAM[a:b] for a, b in pairwise(cuts))) == PIECES
 
@@ -108,7 +108,7 @@ def test_a_message_has_its_time_and_silence_between_messages_has_none() -> None:
     assert framer.check_late(3000.0) is None
 
 
-def test_a_connection_that_only_pings_is_not_a_message_late() -> None:
+def test_a_connection_that_only_pings_is_not_late() -> None:
     framer = Framer(0.0)
     framer.feed(FIRST, 1.0)
     assert framer.feed(b"\r", 2.0) == []

@@ -1,4 +1,4 @@
-"""Registering: lines with us, and ourselves elsewhere."""
+"""Registration in both directions: lines with us, and ourselves with other registrars."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.unit.voice.sip.wire import ALICE, BOB, PROXY, SDP, Node, Peer, Wire, 
 
 
 class Lines:
-    """Two lines; nobody else may call."""
+    """Two lines; unauthenticated calls are refused."""
 
     def ha1_of(self, user: str) -> Ha1 | None:
         passwords = {"alice": "secret", "bob": "hidden"}
@@ -66,7 +66,7 @@ def test_a_line_registers_stays_registered_and_leaves() -> None:
     assert bob.events == [ContactsChanged(user="alice", contacts=("sip:alice@10.0.0.1:5060",))]
     wire.run(500)
     assert bob.agent.contacts("alice", wire.now)
-    assert len(alice.told(Registered)) == 7
+    assert len(alice.emitted(Registered)) == 7
     wire.do(alice, alice.agent.unregister("r", now=wire.now))
     wire.run(0.2)
     assert alice.events[-1] == Unregistered(registration="r")
@@ -77,21 +77,21 @@ def test_a_line_registers_stays_registered_and_leaves() -> None:
     assert alice.agent.unregister("r", now=wire.now) == []
 
 
-def test_a_registrar_behind_a_proxy_is_proved_to_beside_the_proxy() -> None:
+def test_a_registrar_behind_a_proxy_gets_credentials_besides_the_proxy() -> None:
     wire = Wire()
     alice = phone(wire)
     peer = Peer(wire, alice, BOB)
     credentials = DigestCredentials(user="alice", password="secret", realms=("proxy", "registrar"))
     wire.do(alice, alice.agent.register("r", BOB, "alice", now=wire.now, credentials=credentials))
-    (first,) = peer.heard()
-    peer.say(reply(first, 407, 'Proxy-Authenticate: Digest realm="proxy", nonce="n1"'))
-    (second,) = peer.heard()
-    peer.say(reply(second, 401, 'WWW-Authenticate: Digest realm="registrar", nonce="n2"'))
-    (third,) = peer.heard()
+    (first,) = peer.received()
+    peer.send(reply(first, 407, 'Proxy-Authenticate: Digest realm="proxy", nonce="n1"'))
+    (second,) = peer.received()
+    peer.send(reply(second, 401, 'WWW-Authenticate: Digest realm="registrar", nonce="n2"'))
+    (third,) = peer.received()
     assert 'realm="proxy"' in header(third, "Proxy-Authorization")
     assert 'realm="registrar"' in header(third, "Authorization")
     assert header(third, "CSeq") == "3 REGISTER"
-    peer.say(reply(third, 401, 'WWW-Authenticate: Digest realm="registrar", nonce="n3"'))
+    peer.send(reply(third, 401, 'WWW-Authenticate: Digest realm="registrar", nonce="n3"'))
     assert alice.events == [RegistrationFailed(registration="r", status=401, reason="Whatever")]
 
 
@@ -107,7 +107,7 @@ def test_a_line_that_goes_silent_is_forgotten() -> None:
 
 
 @pytest.mark.parametrize(("user", "password"), [("alice", "wrong"), ("nobody", "secret")])
-def test_a_wrong_password_and_an_unknown_user_are_told_the_same(user: str, password: str) -> None:
+def test_a_wrong_password_and_an_unknown_user_get_the_same_answer(user: str, password: str) -> None:
     wire = Wire()
     bob, alice = server(wire), phone(wire)
     register(wire, alice, user, password)
@@ -128,7 +128,7 @@ def test_a_line_registers_only_itself() -> None:
     assert bob.agent.contacts("bob", wire.now) == ()
 
 
-def test_a_line_that_asks_for_too_little_is_told_the_least_and_asks_again() -> None:
+def test_a_registration_that_is_too_short_gets_the_minimum_and_asks_again() -> None:
     wire = Wire()
     server(wire)
     alice = phone(wire)
@@ -136,7 +136,7 @@ def test_a_line_that_asks_for_too_little_is_told_the_least_and_asks_again() -> N
     assert alice.events == [Registered(registration="r", expires_s=10.0)]
 
 
-def test_a_line_may_call_and_a_stranger_may_not() -> None:
+def test_a_line_may_call_and_an_unauthenticated_peer_may_not() -> None:
     wire = Wire()
     bob, alice = server(wire), phone(wire)
     for session, credentials in (("a", DigestCredentials(user="alice", password="secret")), ("b", None)):
@@ -149,12 +149,12 @@ def test_a_line_may_call_and_a_stranger_may_not() -> None:
     assert [(event.user, event.called) for event in invited] == [("alice", "+15550100")]
 
 
-def test_whom_the_policy_trusts_calls_without_a_password() -> None:
+def test_a_source_that_the_policy_trusts_calls_without_a_password() -> None:
     wire = Wire()
     bob = server(wire)
     peer = Peer(wire, bob, Address("10.0.0.99", 5060))
-    peer.say(invite(sent_by="10.0.0.99:5060"))
-    (invited,) = bob.told(Invited)
+    peer.send(invite(sent_by="10.0.0.99:5060"))
+    (invited,) = bob.emitted(Invited)
     assert isinstance(invited, Invited)
     assert invited.user is None
 
@@ -171,7 +171,7 @@ class Scene:
         self.peer = Peer(self.wire, self.bob)
         self.count = 0
 
-    def say(
+    def send(
         self,
         *extra: str,
         cseq: int | None = None,
@@ -199,8 +199,8 @@ class Scene:
             )
             return made.replace("To: <sip:bob@10.0.0.2>", f"To: <sip:{user}@10.0.0.2>")
 
-        self.peer.say(text(f"z9hG4bKr{self.count}"))
-        challenge = decode(self.peer.heard()[0].encode())
+        self.peer.send(text(f"z9hG4bKr{self.count}"))
+        challenge = decode(self.peer.received()[0].encode())
         assert isinstance(challenge, Response)
         (made,) = answer_challenge(
             challenge,
@@ -209,8 +209,8 @@ class Scene:
             uri="sip:10.0.0.2",
             client_nonce="c",
         )
-        self.peer.say(text(f"z9hG4bKs{self.count}", f"{made[0]}: {made[1]}"))
-        return self.peer.heard()[0]
+        self.peer.send(text(f"z9hG4bKs{self.count}", f"{made[0]}: {made[1]}"))
+        return self.peer.received()[0]
 
     def contacts(self) -> list[str]:
         return [uri for uri, _ in self.bob.agent.contacts("alice", self.wire.now)]
@@ -222,7 +222,7 @@ def listed(response: str) -> list[str]:
 
 def test_several_contacts_most_wanted_first() -> None:
     scene = Scene()
-    said = scene.say(
+    said = scene.send(
         "Contact: <sip:a@10.0.0.3:5060>;q=0.2, <sip:b@10.0.0.3>;expires=50", "Contact: <sip:c@10.0.0.4>;q=2"
     )
     assert said.startswith("SIP/2.0 200")
@@ -239,25 +239,25 @@ def test_several_contacts_most_wanted_first() -> None:
 
 def test_asking_changes_nothing() -> None:
     scene = Scene()
-    scene.say("Contact: <sip:a@10.0.0.3>", "Expires: 100")
+    scene.send("Contact: <sip:a@10.0.0.3>", "Expires: 100")
     scene.wire.run(40)
-    assert listed(scene.say()) == ["Contact: <sip:a@10.0.0.3>;expires=60"]
-    assert len(scene.bob.told(ContactsChanged)) == 1
+    assert listed(scene.send()) == ["Contact: <sip:a@10.0.0.3>;expires=60"]
+    assert len(scene.bob.emitted(ContactsChanged)) == 1
 
 
 def test_the_same_contact_in_other_words_is_the_same() -> None:
     scene = Scene()
-    scene.say("Contact: <sip:a@10.0.0.3>")
-    scene.say("Contact: <sip:a@10.0.0.3:5060;x=y?h=v>")
+    scene.send("Contact: <sip:a@10.0.0.3>")
+    scene.send("Contact: <sip:a@10.0.0.3:5060;x=y?h=v>")
     assert scene.contacts() == ["sip:a@10.0.0.3:5060;x=y"]
-    scene.say("Contact: <sip:a@10.0.0.3>;expires=0")
+    scene.send("Contact: <sip:a@10.0.0.3>;expires=0")
     assert scene.contacts() == []
 
 
 def test_all_contacts_are_removed_at_once() -> None:
     scene = Scene()
-    scene.say("Contact: <sip:a@10.0.0.3>, <sip:b@10.0.0.3>")
-    assert scene.say("Contact: *", "Expires: 0").startswith("SIP/2.0 200")
+    scene.send("Contact: <sip:a@10.0.0.3>, <sip:b@10.0.0.3>")
+    assert scene.send("Contact: *", "Expires: 0").startswith("SIP/2.0 200")
     assert scene.contacts() == []
 
 
@@ -266,68 +266,68 @@ def test_all_contacts_are_removed_at_once() -> None:
 )
 def test_a_star_stands_alone_and_with_expires_zero(extra: tuple[str, ...]) -> None:
     scene = Scene()
-    scene.say("Contact: <sip:a@10.0.0.3>")
-    assert scene.say(*extra).startswith("SIP/2.0 400")
+    scene.send("Contact: <sip:a@10.0.0.3>")
+    assert scene.send(*extra).startswith("SIP/2.0 400")
     assert scene.contacts() == ["sip:a@10.0.0.3"]
 
 
 @pytest.mark.parametrize("contact", ["<tel:+15550100>", "<sip:a@10.0.0.3", "<sip:a@10.0.0.3:70000>", "sip:a@b?x=y", ""])
 def test_one_bad_contact_changes_nothing(contact: str) -> None:
     scene = Scene()
-    assert scene.say(f"Contact: <sip:good@10.0.0.3>, {contact}").startswith("SIP/2.0 400")
+    assert scene.send(f"Contact: <sip:good@10.0.0.3>, {contact}").startswith("SIP/2.0 400")
     assert scene.contacts() == []
 
 
 def test_an_older_register_that_comes_late_changes_nothing() -> None:
     scene = Scene()
-    scene.say("Contact: <sip:a@10.0.0.3>", cseq=10)
-    assert scene.say("Contact: <sip:a@10.0.0.3>;expires=0", cseq=9).startswith("SIP/2.0 500")
-    assert scene.say("Contact: *", "Expires: 0", cseq=9).startswith("SIP/2.0 500")
+    scene.send("Contact: <sip:a@10.0.0.3>", cseq=10)
+    assert scene.send("Contact: <sip:a@10.0.0.3>;expires=0", cseq=9).startswith("SIP/2.0 500")
+    assert scene.send("Contact: *", "Expires: 0", cseq=9).startswith("SIP/2.0 500")
     assert scene.contacts() == ["sip:a@10.0.0.3"]
-    assert scene.say("Contact: <sip:a@10.0.0.3>;expires=0", cseq=1, call_id="new").startswith("SIP/2.0 200")
+    assert scene.send("Contact: <sip:a@10.0.0.3>;expires=0", cseq=1, call_id="new").startswith("SIP/2.0 200")
 
 
 def test_too_many_contacts_are_refused() -> None:
     scene = Scene()
     many = ", ".join(f"<sip:p{number}@10.0.0.3>" for number in range(11))
-    assert scene.say(f"Contact: {many}").startswith("SIP/2.0 403")
+    assert scene.send(f"Contact: {many}").startswith("SIP/2.0 403")
     assert scene.contacts() == []
 
 
 def test_a_phone_that_was_restarted_replaces_its_former_contact() -> None:
     scene = Scene()
     phone = ';+sip.instance="<urn:uuid:1>"'
-    scene.say('Contact: <sip:desk@10.0.0.3:5060>;+sip.instance="<urn:uuid:2>"', call_id="desk")
+    scene.send('Contact: <sip:desk@10.0.0.3:5060>;+sip.instance="<urn:uuid:2>"', call_id="desk")
     for port in range(6001, 6021):
-        said = scene.say(f"Contact: <sip:a@10.0.0.3:{port}>{phone}", call_id=f"start-{port}")
+        said = scene.send(f"Contact: <sip:a@10.0.0.3:{port}>{phone}", call_id=f"start-{port}")
         assert said.startswith("SIP/2.0 200")
     assert sorted(scene.contacts()) == ["sip:a@10.0.0.3:6020", "sip:desk@10.0.0.3:5060"]
-    scene.say("Contact: <sip:a@10.0.0.3:6001>;expires=0" + phone, call_id="late")
+    scene.send("Contact: <sip:a@10.0.0.3:6001>;expires=0" + phone, call_id="late")
     assert sorted(scene.contacts()) == ["sip:a@10.0.0.3:6020", "sip:desk@10.0.0.3:5060"]
 
 
 def test_each_flow_of_a_phone_is_a_contact() -> None:
     scene = Scene()
     for flow in (1, 2):
-        scene.say(f'Contact: <sip:a@10.0.0.3:600{flow}>;+sip.instance="<urn:uuid:1>";reg-id={flow}')
+        scene.send(f'Contact: <sip:a@10.0.0.3:600{flow}>;+sip.instance="<urn:uuid:1>";reg-id={flow}')
     assert len(scene.contacts()) == 2
 
 
 def test_a_register_from_before_the_restart_that_comes_late_replaces_nothing() -> None:
     scene = Scene()
     phone = ';+sip.instance="<urn:uuid:1>"'
-    scene.say(f"Contact: <sip:a@10.0.0.3:6002>{phone}", cseq=10)
-    assert scene.say(f"Contact: <sip:a@10.0.0.3:6001>{phone}", cseq=9).startswith("SIP/2.0 500")
+    scene.send(f"Contact: <sip:a@10.0.0.3:6002>{phone}", cseq=10)
+    assert scene.send(f"Contact: <sip:a@10.0.0.3:6001>{phone}", cseq=9).startswith("SIP/2.0 500")
     assert scene.contacts() == ["sip:a@10.0.0.3:6002"]
 
 
 def test_of_too_many_contacts_the_one_registered_longest_ago_makes_room() -> None:
     scene = Scene()
     for number in range(10):
-        scene.say(f"Contact: <sip:p{number}@10.0.0.3>", "Expires: 3600", call_id=f"p{number}")
+        scene.send(f"Contact: <sip:p{number}@10.0.0.3>", "Expires: 3600", call_id=f"p{number}")
         scene.wire.run(1)
-    scene.say("Contact: <sip:p0@10.0.0.3>", "Expires: 60", call_id="p0")
-    assert scene.say("Contact: <sip:new@10.0.0.3>", call_id="new").startswith("SIP/2.0 200")
+    scene.send("Contact: <sip:p0@10.0.0.3>", "Expires: 60", call_id="p0")
+    assert scene.send("Contact: <sip:new@10.0.0.3>", call_id="new").startswith("SIP/2.0 200")
     assert sorted(scene.contacts()) == ["sip:new@10.0.0.3", "sip:p0@10.0.0.3"] + [
         f"sip:p{number}@10.0.0.3" for number in range(2, 10)
     ]
@@ -344,7 +344,7 @@ def test_of_too_many_contacts_the_one_registered_longest_ago_makes_room() -> Non
     ],
 )
 def test_a_phone_behind_a_nat_registers_often_enough_to_be_reached(contact: str, source: Address, granted: int) -> None:
-    said = Scene().say(f"Contact: <sip:a@{contact}:5060>;expires=3600", source=source)
+    said = Scene().send(f"Contact: <sip:a@{contact}:5060>;expires=3600", source=source)
     assert listed(said) == [f"Contact: <sip:a@{contact}:5060>;expires={granted}"]
 
 
@@ -352,44 +352,44 @@ def test_phones_with_the_same_private_address_behind_different_routers_are_kept_
     scene = Scene()
     one, other = Address("10.0.0.4", 40_001), Address("10.0.0.5", 40_001)
     for source in (one, other):
-        scene.say("Contact: <sip:a@192.168.1.20:5060>", call_id=source.host, source=source)
+        scene.send("Contact: <sip:a@192.168.1.20:5060>", call_id=source.host, source=source)
     assert {to for _, to in scene.bob.agent.contacts("alice", scene.wire.now)} == {one, other}
-    scene.say("Contact: <sip:a@192.168.1.20:5060>;expires=0", call_id=other.host)
+    scene.send("Contact: <sip:a@192.168.1.20:5060>;expires=0", call_id=other.host)
     assert [to for _, to in scene.bob.agent.contacts("alice", scene.wire.now)] == [one]
 
 
 @pytest.mark.parametrize("source", [Address("10.0.0.4", 40_002), Address("10.0.0.5", 40_001)])
 def test_a_phone_that_its_router_shows_elsewhere_is_one_contact(source: Address) -> None:
     scene = Scene()
-    scene.say("Contact: <sip:a@192.168.1.20:5060>", source=Address("10.0.0.4", 40_001))
-    scene.say("Contact: <sip:a@192.168.1.20:5060>", source=source)
+    scene.send("Contact: <sip:a@192.168.1.20:5060>", source=Address("10.0.0.4", 40_001))
+    scene.send("Contact: <sip:a@192.168.1.20:5060>", source=source)
     assert scene.bob.agent.contacts("alice", scene.wire.now) == (("sip:a@192.168.1.20:5060", source),)
 
 
 def test_an_expiry_that_is_no_number_is_the_default() -> None:
     scene = Scene()
-    said = scene.say("Contact: <sip:a@10.0.0.3>;expires=soon", "Expires: 99999999999999")
+    said = scene.send("Contact: <sip:a@10.0.0.3>;expires=soon", "Expires: 99999999999999")
     assert listed(said) == ["Contact: <sip:a@10.0.0.3>;expires=3600"]
 
 
 def test_an_address_of_record_that_cannot_be_read_is_forbidden() -> None:
     scene = Scene()
-    assert scene.say("Contact: <sip:a@10.0.0.3>", user="a@b").startswith("SIP/2.0 403")
+    assert scene.send("Contact: <sip:a@10.0.0.3>", user="a@b").startswith("SIP/2.0 403")
 
 
 # --- ourselves elsewhere, against a scripted registrar
 
 
-def asked() -> tuple[Wire, Node, Peer, str]:
+def register_received() -> tuple[Wire, Node, Peer, str]:
     wire = Wire()
     alice = phone(wire)
     peer = Peer(wire, alice)
     wire.do(alice, alice.agent.register("r", PROXY, "alice", now=wire.now, expires_s=100))
-    return wire, alice, peer, peer.heard()[0]
+    return wire, alice, peer, peer.received()[0]
 
 
-def test_a_register_of_ours() -> None:
-    _, _, _, text = asked()
+def test_our_register() -> None:
+    _, _, _, text = register_received()
     assert text.startswith("REGISTER sip:10.0.0.3:5060 SIP/2.0")
     assert header(text, "Contact") == "<sip:alice@10.0.0.1:5060>"
     assert header(text, "Expires") == "100"
@@ -405,144 +405,144 @@ def test_a_register_of_ours() -> None:
         ((), 100),
     ],
 )
-def test_what_the_registrar_grants(extra: tuple[str, ...], granted: float) -> None:
-    wire, alice, peer, text = asked()
-    peer.say(reply(text, 200, *extra))
+def test_the_granted_time_is_read(extra: tuple[str, ...], granted: float) -> None:
+    wire, alice, peer, text = register_received()
+    peer.send(reply(text, 200, *extra))
     assert alice.events == [Registered(registration="r", expires_s=granted)]
     wire.run(granted * 0.8 - 1)
-    assert peer.heard() == []
+    assert peer.received() == []
     wire.run(1.1)
-    assert header(peer.heard()[0], "CSeq") == "2 REGISTER"
+    assert header(peer.received()[0], "CSeq") == "2 REGISTER"
 
 
 @pytest.mark.parametrize(
     ("status", "extra"), [(403, ()), (423, ()), (423, ("Min-Expires: 5",)), (423, ("Min-Expires: x",))]
 )
-def test_a_registrar_that_refuses(status: int, extra: tuple[str, ...]) -> None:
-    _, alice, peer, text = asked()
-    peer.say(reply(text, status, *extra))
+def test_a_refused_registration_is_reported(status: int, extra: tuple[str, ...]) -> None:
+    _, alice, peer, text = register_received()
+    peer.send(reply(text, status, *extra))
     assert alice.events == [RegistrationFailed(registration="r", status=status, reason="Whatever")]
     assert alice.agent.timers() == 1  # timer K of the transaction alone
 
 
-def insisting(registrar: Address = PROXY) -> tuple[Wire, Node, Peer, str]:
-    """A registration that is tried again whatever comes."""
+def failing_registration(registrar: Address = PROXY) -> tuple[Wire, Node, Peer, str]:
+    """Return a registration that is tried again after every failure."""
     wire = Wire()
     alice = phone(wire)
     peer = Peer(wire, alice, registrar)
     asked = alice.agent.register("r", registrar, "alice", now=wire.now, expires_s=100, keep_trying=True)
     wire.do(alice, asked)
-    return wire, alice, peer, peer.heard()[0]
+    return wire, alice, peer, peer.received()[0]
 
 
 def waits(alice: Node) -> list[float | None]:
     return [event.retry_in_s for event in alice.events if isinstance(event, RegistrationFailed)]
 
 
-def test_a_registration_that_insists_is_tried_again_after_a_wait_that_grows() -> None:
-    wire, alice, peer, text = insisting()
+def test_a_registration_that_keeps_trying_waits_longer_each_time() -> None:
+    wire, alice, peer, text = failing_registration()
     for failures in range(9):
-        peer.say(reply(text, 503))
+        peer.send(reply(text, 503))
         wait_s = waits(alice)[-1]
         assert wait_s is not None
         assert wait_s == min(1800, 30 * 2**failures) * 0.75
         wire.run(wait_s - 0.1)
-        assert peer.heard() == []
+        assert peer.received() == []
         wire.run(0.2)
-        (text,) = peer.heard()
+        (text,) = peer.received()
         assert header(text, "CSeq") == f"{failures + 2} REGISTER"
-    peer.say(reply(text, 200))
+    peer.send(reply(text, 200))
     assert alice.events[-1] == Registered(registration="r", expires_s=100)
     wire.run(80.1)
-    (text,) = peer.heard()
-    peer.say(reply(text, 403))
+    (text,) = peer.received()
+    peer.send(reply(text, 403))
     assert waits(alice)[-1] == 22.5, "counted anew after each success"
 
 
 @pytest.mark.parametrize(("said", "wait_s"), [("120", 120), ("5 (soon)", 22.5), ("999999", 1800), ("x", 22.5)])
-def test_a_registrar_says_when_to_come_again(said: str, wait_s: float) -> None:
-    _, alice, peer, text = insisting()
-    peer.say(reply(text, 503, f"Retry-After: {said}"))
+def test_a_registrar_sets_the_time_of_the_next_try(said: str, wait_s: float) -> None:
+    _, alice, peer, text = failing_registration()
+    peer.send(reply(text, 503, f"Retry-After: {said}"))
     assert waits(alice) == [wait_s]
 
 
 def test_a_registrar_that_is_away_is_asked_again() -> None:
-    wire, alice, peer, _ = insisting()
+    wire, alice, peer, _ = failing_registration()
     wire.run(32.1)
     assert alice.events == [RegistrationFailed(registration="r", status=408, reason="Request Timeout", retry_in_s=22.5)]
-    peer.heard()
+    peer.received()
     wire.run(23)
-    assert header(peer.heard()[0], "CSeq") == "2 REGISTER"
+    assert header(peer.received()[0], "CSeq") == "2 REGISTER"
 
 
-def test_taking_it_back_ends_the_trying() -> None:
-    wire, alice, peer, text = insisting()
-    peer.say(reply(text, 503))
+def test_removing_the_registration_ends_the_tries() -> None:
+    wire, alice, peer, text = failing_registration()
+    peer.send(reply(text, 503))
     wire.do(alice, alice.agent.unregister("r", now=wire.now))
-    (text,) = peer.heard()
+    (text,) = peer.received()
     assert header(text, "Expires") == "0"
-    peer.say(reply(text, 503))
+    peer.send(reply(text, 503))
     assert waits(alice) == [22.5, None]
     wire.run(3600)
-    assert (peer.heard(), alice.agent.timers()) == ([], 0)
+    assert (peer.received(), alice.agent.timers()) == ([], 0)
 
 
 def test_a_registrar_that_always_wants_longer_is_asked_once_more_and_then_after_a_wait() -> None:
-    wire, alice, peer, text = insisting()
-    peer.say(reply(text, 423, "Min-Expires: 200"))
-    (text,) = peer.heard()
+    wire, alice, peer, text = failing_registration()
+    peer.send(reply(text, 423, "Min-Expires: 200"))
+    (text,) = peer.received()
     assert header(text, "Expires") == "200"
-    peer.say(reply(text, 423, "Min-Expires: 300"))
-    assert (peer.heard(), waits(alice)) == ([], [22.5])
+    peer.send(reply(text, 423, "Min-Expires: 300"))
+    assert (peer.received(), waits(alice)) == ([], [22.5])
     wire.run(22.6)
-    (text,) = peer.heard()
-    peer.say(reply(text, 423, "Min-Expires: 300"))
-    assert header(peer.heard()[0], "Expires") == "300"
+    (text,) = peer.received()
+    peer.send(reply(text, 423, "Min-Expires: 300"))
+    assert header(peer.received()[0], "Expires") == "300"
 
 
-def test_taking_it_back_never_becomes_a_registration() -> None:
-    wire, alice, peer, text = insisting()
-    peer.say(reply(text, 200))
+def test_removing_a_registration_never_becomes_a_registration() -> None:
+    wire, alice, peer, text = failing_registration()
+    peer.send(reply(text, 200))
     wire.do(alice, alice.agent.unregister("r", now=wire.now))
-    (text,) = peer.heard()
-    peer.say(reply(text, 423, "Min-Expires: 300"))
+    (text,) = peer.received()
+    peer.send(reply(text, 423, "Min-Expires: 300"))
     assert waits(alice) == [None]
     wire.run(3600)
-    assert peer.heard() == []
+    assert peer.received() == []
 
 
 def test_the_registrars_connection_is_kept_and_made_anew_when_it_ends() -> None:
     there = PROXY._replace(transport="TCP")
-    wire, alice, peer, text = insisting(there)
+    wire, alice, peer, text = failing_registration(there)
     wire.do(alice, alice.agent.handle_disconnect(there, wire.now))
     assert waits(alice) == [22.5], "before the first answer it is a failure"
     wire.run(23)
-    (text,) = peer.heard()
-    peer.say(reply(text, 200))
+    (text,) = peer.received()
+    peer.send(reply(text, 200))
     wire.run(40)
     assert alice.agent.needs_connection(there, wire.now)
     wire.do(alice, alice.agent.handle_disconnect(there._replace(port=99), wire.now))
     wire.do(alice, alice.agent.handle_disconnect(there, wire.now))
     wire.run(3.1)
-    assert header(peer.heard()[0], "CSeq") == "3 REGISTER"
+    assert header(peer.received()[0], "CSeq") == "3 REGISTER"
 
 
-def test_the_answer_to_a_register_that_was_overtaken_is_nothing() -> None:
-    wire, alice, peer, first = asked()
+def test_the_response_to_an_overtaken_register_has_no_effect() -> None:
+    wire, alice, peer, first = register_received()
     wire.do(alice, alice.agent.unregister("r", now=wire.now))
-    second = peer.heard()[0]
+    second = peer.received()[0]
     assert header(second, "Expires") == "0"
-    peer.say(reply(first, 200))
+    peer.send(reply(first, 200))
     assert alice.events == []
-    peer.say(reply(second, 200))
+    peer.send(reply(second, 200))
     assert alice.events == [Unregistered(registration="r")]
 
 
-def test_an_overtaken_register_that_nobody_answered_is_nothing() -> None:
-    wire, alice, peer, _ = asked()
+def test_the_timeout_of_an_overtaken_register_has_no_effect() -> None:
+    wire, alice, peer, _ = register_received()
     wire.run(1)
     wire.do(alice, alice.agent.register("r", PROXY, "alice", now=wire.now))
-    peer.say(reply(peer.heard()[-1], 200))
+    peer.send(reply(peer.received()[-1], 200))
     wire.run(33)
     assert alice.events == [Registered(registration="r", expires_s=600.0)]
 
@@ -578,7 +578,7 @@ def test_a_registration_outlives_the_registrar_whatever_its_clock_does() -> None
     assert set_back.agent.contacts("alice", wire.now - 10_000_000 + 3601) == ()
 
 
-def test_what_was_registered_since_is_not_replaced_by_what_is_remembered() -> None:
+def test_restored_contacts_do_not_replace_newer_ones() -> None:
     wire = Wire()
     bob, alice = server(wire), phone(wire)
     register(wire, alice)

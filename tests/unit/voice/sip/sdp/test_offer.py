@@ -1,4 +1,4 @@
-"""Offers and answers: every direction, every way a phone holds, and what is never changed."""
+"""Offers and answers: every direction, every way in which a phone holds, and what never changes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def offer(
     port: int = 4000,
     session: tuple[str, ...] = (),
 ) -> bytes:
-    """An offer of a phone's."""
+    """Return the offer of a phone."""
     text = [
         *("v=0", "o=phone 1 1 IN IP4 127.0.0.2", "s=call", f"c=IN IP4 {address}", "t=0 0", *session),
         *(f"m=audio {port} RTP/AVP {formats}", "a=rtpmap:101 telephone-event/8000", *lines, direction),
@@ -63,7 +63,7 @@ def test_the_answers_direction_is_that_of_the_rfcs_table(
     assert state.agreed.peer_holds is (offered in (SO, I))
 
 
-def test_the_offer_lists_what_we_speak() -> None:
+def test_the_offer_lists_our_codecs() -> None:
     state, body = make_offer(US)
     assert body.decode().split("\r\n") == [
         *("v=0", "o=- 7 1 IN IP4 127.0.0.1", "s=-", "c=IN IP4 127.0.0.1", "t=0 0"),
@@ -92,7 +92,7 @@ def test_one_codec_is_chosen(formats: str, codec: str, listed: str) -> None:
     assert f"m=audio 16384 RTP/AVP {listed}\r\n".encode() in body
 
 
-def test_keys_keep_the_offerers_number() -> None:
+def test_telephone_event_keeps_the_offerers_payload_type() -> None:
     state, body = answer_offer(US, offer("a=rtpmap:96 telephone-event/8000", formats="0 96"))
     assert state.agreed == Agreed(
         remote=("127.0.0.2", 4000), codec="PCMU", dtmf_payload_type=96, send=True, receive=True, peer_holds=False
@@ -101,7 +101,7 @@ def test_keys_keep_the_offerers_number() -> None:
 
 
 @pytest.mark.parametrize("line", ["a=rtpmap:97 telephone-event/16000", "a=rtpmap:20 telephone-event/8000"])
-def test_keys_that_cannot_be_carried_are_left_out(line: str) -> None:
+def test_telephone_events_without_a_dynamic_payload_type_are_omitted(line: str) -> None:
     state, _ = answer_offer(US, offer(line, formats="0 97 20"))
     assert state.agreed is not None
     assert state.agreed.dtmf_payload_type is None
@@ -139,7 +139,7 @@ def test_a_hold_with_an_unchanged_version_is_a_hold_all_the_same() -> None:
     assert not state.agreed.peer_holds  # type: ignore[union-attr]
 
 
-def test_our_version_rises_only_when_what_we_say_changes() -> None:
+def test_our_version_rises_only_when_our_description_changes() -> None:
     state, first = answer_offer(US, offer())
     state, same = answer_offer(state, offer())
     assert first == same
@@ -189,7 +189,7 @@ def test_audio_is_found_behind_other_lines() -> None:
         b"v=0\r\no=- 1 1 IN IP4 1.1.1.1\r\ns=-\r\n",
     ],
 )
-def test_an_offer_with_nothing_for_us_is_488_and_changes_nothing(body: bytes) -> None:
+def test_an_offer_without_common_audio_gets_488_and_changes_nothing(body: bytes) -> None:
     before, _ = answer_offer(US, offer())
     with pytest.raises(NotAcceptableHere) as caught:
         answer_offer(before, body)
@@ -203,7 +203,7 @@ def test_a_call_does_not_begin_with_a_port_of_0() -> None:
 
 @pytest.mark.parametrize("lines", [(), ("c=IN IP4 0.0.0.0",), ("a=sendonly",)])
 @pytest.mark.parametrize("direction", ["a=sendrecv", "a=inactive"])
-def test_sound_that_is_taken_away_is_a_hold_until_it_comes_back(lines: tuple[str, ...], direction: str) -> None:
+def test_removed_audio_is_a_hold_until_it_is_offered_again(lines: tuple[str, ...], direction: str) -> None:
     state, _ = answer_offer(US, offer())
     talking = state.agreed
     state, answer = answer_offer(state, offer(*lines, port=0, direction=direction))
@@ -220,7 +220,7 @@ def test_sound_that_is_taken_away_is_a_hold_until_it_comes_back(lines: tuple[str
     assert state.agreed == talking
 
 
-def test_video_that_stays_is_refused_while_the_sound_is_away() -> None:
+def test_video_is_refused_while_the_audio_is_removed() -> None:
     video = b"m=video 5000 RTP/AVP 96\r\n"
     state, _ = answer_offer(US, video_first := offer().replace(b"m=audio", video + b"m=audio"))
     state, answer = answer_offer(state, video_first.replace(b"audio 4000", b"audio 0"))
@@ -229,7 +229,7 @@ def test_video_that_stays_is_refused_while_the_sound_is_away() -> None:
     assert [(medium.kind, medium.port) for medium in parse(ours).media] == [("video", 0), ("audio", 16384)]
 
 
-def test_a_refresh_does_not_ask_for_sound_that_was_taken_away() -> None:
+def test_a_refresh_does_not_offer_removed_audio() -> None:
     state, plain = repeat_offer(US)
     assert b"m=audio 16384 " in plain
     state = apply_answer(state, offer())
@@ -244,7 +244,7 @@ def test_a_refresh_does_not_ask_for_sound_that_was_taken_away() -> None:
     assert apply_answer(repeat_offer(state)[0], offer()).agreed == state.agreed
 
 
-def test_who_answers_a_refresh_with_a_port_of_0_holds() -> None:
+def test_a_refresh_answered_with_port_0_is_a_hold() -> None:
     state, _ = answer_offer(US, offer())
     state, _ = repeat_offer(state)
     state = apply_answer(state, offer(port=0))
@@ -271,7 +271,7 @@ def test_only_one_offer_at_a_time() -> None:
         *(offer(port=0), offer(formats="18"), offer().replace(b"m=", b"x=")),
     ],
 )
-def test_an_answer_that_answers_nothing_is_refused(answer: bytes) -> None:
+def test_an_answer_without_audio_is_refused(answer: bytes) -> None:
     state, _ = make_offer(US)
     with pytest.raises(NotAcceptableHere):
         apply_answer(state, answer)
@@ -304,7 +304,7 @@ def test_a_line_that_allows_feedback_is_taken_and_stays_so() -> None:
     assert apply_answer(state, offer().replace(b"RTP/AVP", b"RTP/AVPF")).agreed is not None
 
 
-def test_what_was_answered_to_an_offer_is_one_codec() -> None:
+def test_an_answer_has_one_codec() -> None:
     agreed = answer_offer(US, offer(formats="8 0 9"))[0].agreed
     assert agreed is not None
     assert (agreed.codec, agreed.other_codecs) == ("PCMU", ())
@@ -337,7 +337,7 @@ def test_version_six_addresses() -> None:
     assert state.agreed.remote == ("::2", 4000)
 
 
-def test_of_two_audio_lines_that_is_taken_which_we_can_reach() -> None:
+def test_of_two_audio_lines_the_reachable_one_is_taken() -> None:
     six = offer("c=IN IP6 2001:db8::2") + b"m=audio 5000 RTP/AVP 0\r\nc=IN IP4 127.0.0.3\r\n"
     state, answer = answer_offer(US, six)
     assert state.agreed is not None
@@ -409,7 +409,7 @@ def test_a_hostile_description_is_unreadable_and_nothing_worse(body: bytes) -> N
         "m=video 5000 RTP/AVP 96\r\nc=IN IP4 phone.example.com\r\na=rtpmap:96 H264\r\na=rtpmap:x\r\na=ptime:x",
     ],
 )
-def test_a_line_that_cannot_be_read_costs_nothing_but_itself(line: str) -> None:
+def test_an_unreadable_line_costs_only_itself(line: str) -> None:
     odd = offer("a=ptime:30", line)
     assert parse(odd).media[0].ptime_ms in (20, 30)
     state, _ = answer_offer(US, odd)
@@ -451,7 +451,7 @@ def test_no_bytes_do_harm(noise: bytes, at: int, byte: int) -> None:
 
 
 def test_codecs_named_twice_are_one_codec() -> None:
-    """In a hold offer, where a server in the field fell over them."""
+    """A hold offer with this once crashed a server in the field."""
     state, _ = answer_offer(US, offer())
     named = ["a=rtpmap:0 PCMU/8000"] * 50
     twice = offer(*named, "a=rtpmap:0 pcmu/8000", direction="a=sendonly", formats="0 0 8 8 0 101 101")
@@ -462,7 +462,7 @@ def test_codecs_named_twice_are_one_codec() -> None:
     assert answer.count(b"PCMU") == 1
 
 
-def test_what_phones_really_send_is_read() -> None:
+def test_descriptions_of_real_phones_are_read() -> None:
     body = (
         b"v=0\no=- 3826 1 IN IP4 192.168.0.9\nc=IN IP4 192.168.0.9\nb=AS:128\na=group:BUNDLE audio\n"
         b"m=audio 7078/2 RTP/AVP 96 0 8 101\na=rtpmap:96 opus/48000/2\na=fmtp:96 useinbandfec=1\na=rtpmap:0 PCMU/8000\n"
@@ -475,7 +475,7 @@ def test_what_phones_really_send_is_read() -> None:
     assert state.agreed.remote == ("192.168.0.9", 7078)
 
 
-def test_who_wants_no_events_neither_offers_nor_agrees_to_them() -> None:
+def test_telephone_events_that_are_off_are_neither_offered_nor_accepted() -> None:
     plain = replace(THEM, telephone_events=False)
     asked, sdp = make_offer(plain)
     assert b"telephone-event" not in sdp

@@ -1,4 +1,4 @@
-"""Keys in descriptions: which lines are used, what both sides agree on, and what is never made plain."""
+"""SDES keys in descriptions: usable lines, agreed keys, and sessions that never become plain."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from holdfast.voice.sip.sdp.offer import (
 from holdfast.voice.sip.sdp.sdp import Direction, parse
 
 KEY = "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz"
-"""The example of RFC 4568 §4, which is 30 bytes."""
+"""The key of the example in RFC 4568 §4, which is 30 bytes."""
 OURS = sdes.make_crypto(lambda size: b"o" * size)
 THEIRS = sdes.make_crypto(lambda size: b"t" * size)
 US = Negotiation(local=("127.0.0.1", 16384), session_id=7, srtp_policy="accepted", crypto=OURS)
@@ -37,7 +37,7 @@ THEM = Negotiation(local=("127.0.0.2", 4000), session_id=8, srtp_policy="offered
         (f"3 AEAD_AES_128_GCM inline:{b64encode(b'x' * 28).decode()}", 3, "AEAD_AES_128_GCM"),
     ],
 )
-def test_a_line_is_read(value: str, tag: int, suite: str) -> None:
+def test_a_crypto_line_is_parsed(value: str, tag: int, suite: str) -> None:
     line = sdes.parse_crypto(value)
     assert line is not None
     assert (line.tag, line.suite, len(line.key)) == (tag, suite, sdes.KEY_BYTES[line.suite])
@@ -62,7 +62,7 @@ def test_a_line_is_read(value: str, tag: int, suite: str) -> None:
         f"1 AES_CM_128_HMAC_SHA1_80 uri:{KEY}",
     ],
 )
-def test_a_line_with_anything_else_is_passed_over(value: str) -> None:
+def test_a_crypto_line_with_anything_else_is_skipped(value: str) -> None:
     assert sdes.parse_crypto(value) is None
 
 
@@ -71,7 +71,7 @@ def test_no_line_does_harm(value: str) -> None:
     sdes.parse_crypto(value)
 
 
-def test_an_offer_has_our_keys_and_the_answer_theirs() -> None:
+def test_an_offer_has_our_keys_and_the_answer_the_peers() -> None:
     them, offer = make_offer(THEM)
     assert b"m=audio 4000 RTP/SAVP 0 8 9 101\r\n" in offer
     assert offer.count(b"a=crypto:") == 3
@@ -93,14 +93,14 @@ def test_the_offerers_order_decides_among_suites() -> None:
     assert us.agreed.srtp.suite == "AES_CM_128_HMAC_SHA1_32"
 
 
-def test_a_suite_we_have_no_key_for_is_passed_over() -> None:
+def test_a_suite_without_a_key_of_ours_is_skipped() -> None:
     _, offer = make_offer(THEM)
     us, _ = answer_offer(replace(US, crypto=OURS[2:]), offer)
     assert us.agreed is not None
     assert us.agreed.srtp == sdes.SdesKeys(suite="AEAD_AES_128_GCM", send=b"o" * 28, receive=b"t" * 28)
 
 
-def test_a_hold_keeps_the_keys() -> None:
+def test_a_hold_keeps_the_srtp_keys() -> None:
     them, offer = make_offer(THEM)
     us, answer = answer_offer(US, offer)
     before = us.agreed
@@ -126,14 +126,16 @@ def test_a_hold_keeps_the_keys() -> None:
         ("required", (b"RTP/SAVP", b"RTP/AVP"), "accepts SRTP alone"),
     ],
 )
-def test_what_is_not_taken_is_said(sealing: SrtpPolicy, change: tuple[bytes, bytes], why: str) -> None:
+def test_an_unsupported_description_is_refused_with_the_reason(
+    sealing: SrtpPolicy, change: tuple[bytes, bytes], why: str
+) -> None:
     _, offer = make_offer(THEM)
     with pytest.raises(NotAcceptableHere, match=why):
         answer_offer(replace(US, srtp_policy=sealing), offer.replace(*change))
 
 
-def test_keys_on_a_plain_line_change_nothing() -> None:
-    """Phones that would like to seal and need not offer RTP/AVP with keys. Source: RFC 4568 §4 (RTP/SAVP alone)."""
+def test_srtp_keys_on_a_plain_line_change_nothing() -> None:
+    """Phones with optional encryption offer RTP/AVP with keys. Source: RFC 4568 §4 (RTP/SAVP alone)."""
     _, offer = make_offer(THEM)
     us, answer = answer_offer(US, offer.replace(b"RTP/SAVP", b"RTP/AVP"))
     assert us.agreed is not None
@@ -141,7 +143,7 @@ def test_keys_on_a_plain_line_change_nothing() -> None:
     assert b"crypto" not in answer
 
 
-def test_of_a_plain_and_a_sealed_line_the_sealed_one_is_taken() -> None:
+def test_of_a_plain_line_and_one_with_srtp_the_latter_is_taken() -> None:
     _, offer = make_offer(THEM)
     plain = b"m=audio 4002 RTP/AVP 0\r\n"
     us, answer = answer_offer(US, offer.replace(b"m=audio", plain + b"m=audio", 1))
@@ -152,14 +154,14 @@ def test_of_a_plain_and_a_sealed_line_the_sealed_one_is_taken() -> None:
     assert [medium.port for medium in parse(answer).media] == [16384, 0]
 
 
-def test_a_sealed_session_is_never_made_plain() -> None:
+def test_a_session_with_srtp_never_becomes_plain() -> None:
     _, offer = make_offer(THEM)
     us, _ = answer_offer(US, offer)
     with pytest.raises(NotAcceptableHere, match="accepts SRTP alone"):
         answer_offer(us, offer.replace(b"RTP/SAVP", b"RTP/AVP"))
 
 
-def test_a_sealed_session_whose_sound_was_taken_away_comes_back_sealed() -> None:
+def test_a_session_with_srtp_keeps_it_after_its_audio_was_removed() -> None:
     _, offer = make_offer(THEM)
     state, _ = answer_offer(US, offer)
     state, away = answer_offer(state, offer.replace(b"m=audio 4000", b"m=audio 0"))
@@ -182,7 +184,7 @@ def test_an_answer_that_would_make_our_offer_plain_is_refused(change: tuple[byte
         apply_answer(them, answer.replace(*change))
 
 
-def test_a_plain_offer_of_ours_is_not_answered_sealed() -> None:
+def test_a_plain_offer_of_ours_is_not_answered_with_srtp() -> None:
     us, offer = make_offer(US)
     assert b"RTP/AVP" in offer
     _, answer = answer_offer(replace(THEM, srtp_policy="accepted"), offer)

@@ -1,4 +1,4 @@
-"""UPDATE before the answer (RFC 3311), both ways, and what else comes in early dialogs."""
+"""UPDATE before the answer (RFC 3311), both ways, and other requests in early dialogs."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ HELD = SDP.replace(b"sendrecv", b"inactive")
 
 
 def described(*extra: str) -> tuple[Scene, SessionId]:
-    """A call in whose caller has acknowledged our description."""
+    """Return a call whose caller has acknowledged our description."""
     scene = Scene()
     session = scene.called(REQUIRED, *extra)
     scene.wire.do(scene.bob, scene.bob.agent.ring(session, now=scene.wire.now, status=183, sdp=ANSWER))
-    scene.tag = header(scene.peer.heard()[-1], "To").partition("tag=")[2]
+    scene.tag = header(scene.peer.received()[-1], "To").partition("tag=")[2]
     assert prack(scene) == [200]
     scene.bob.events.clear()
     return scene, session
@@ -44,7 +44,7 @@ def described(*extra: str) -> tuple[Scene, SessionId]:
 
 def update(scene: Scene, *extra: str, cseq: int = 3, body: str = HELD.decode()) -> None:
     content = [WITH_SDP] if body else []
-    scene.say("UPDATE", *content, *extra, branch=f"z9hG4bKu{cseq}", cseq=cseq, body=body)
+    scene.send("UPDATE", *content, *extra, branch=f"z9hG4bKu{cseq}", cseq=cseq, body=body)
 
 
 # --- a call in
@@ -55,13 +55,13 @@ def test_a_caller_changes_its_description_before_the_answer() -> None:
     update(scene)
     assert scene.bob.events == [Reoffered(session=session, method="UPDATE", sdp=HELD)]
     scene.wire.do(scene.bob, scene.bob.agent.answer_reoffer(session, ANSWER, now=scene.wire.now))
-    (ok,) = scene.peer.heard()
+    (ok,) = scene.peer.received()
     assert (ok.split(" ")[1], header(ok, "CSeq")) == ("200", "3 UPDATE")
     assert ok.encode().endswith(ANSWER)
     scene.wire.do(scene.bob, scene.bob.agent.accept(session, None, now=scene.wire.now))
-    (ok,) = scene.peer.heard()
+    (ok,) = scene.peer.received()
     assert (header(ok, "CSeq"), header(ok, "Content-Length")) == ("1 INVITE", "0")
-    scene.say("ACK", branch="z9hG4bKack", cseq=1)
+    scene.send("ACK", branch="z9hG4bKack", cseq=1)
     scene.wire.run(40)
     assert scene.ends() == []
 
@@ -70,7 +70,7 @@ def test_an_update_with_an_offer_comes_too_soon_while_our_answer_is_due() -> Non
     scene = Scene()
     ringing(scene)
     update(scene)
-    (refused,) = scene.peer.heard()
+    (refused,) = scene.peer.received()
     assert (refused.split(" ")[1], header(refused, "Retry-After")) == ("500", "5")
     assert scene.bob.events == []
 
@@ -86,7 +86,7 @@ def test_an_update_without_an_offer_is_answered_and_sets_no_session_timer() -> N
     scene = Scene()
     ringing(scene)
     update(scene, "Supported: timer", "Session-Expires: 90", body="")
-    (ok,) = scene.peer.heard()
+    (ok,) = scene.peer.received()
     assert "Session-Expires" not in ok
     scene.wire.run(20)
     assert scene.ends() == []
@@ -101,7 +101,7 @@ def test_a_second_update_waits_for_the_first() -> None:
     assert scene.peer.statuses() == [488]
 
 
-def test_an_update_our_owner_forgets_is_refused() -> None:
+def test_an_update_that_the_owner_never_answers_is_refused() -> None:
     scene, session = described()
     update(scene)
     scene.wire.run(21)
@@ -109,7 +109,7 @@ def test_an_update_our_owner_forgets_is_refused() -> None:
     assert scene.bob.events[-1] == ReofferWithdrawn(session=session)
 
 
-def test_a_call_that_ends_answers_the_update_that_waits() -> None:
+def test_a_call_that_ends_answers_the_waiting_update() -> None:
     scene, session = described()
     update(scene)
     scene.wire.do(scene.bob, scene.bob.agent.refuse(session, 486, now=scene.wire.now))
@@ -119,9 +119,9 @@ def test_a_call_that_ends_answers_the_update_that_waits() -> None:
 
 
 def ours(scene: Scene, session: SessionId) -> str:
-    """An UPDATE of ours, as it went out."""
+    """Send our UPDATE and return it."""
     scene.wire.do(scene.bob, scene.bob.agent.reoffer(session, HELD, now=scene.wire.now, method="UPDATE"))
-    (sent,) = scene.peer.heard()
+    (sent,) = scene.peer.received()
     assert sent.startswith("UPDATE sip:")
     return sent
 
@@ -131,35 +131,35 @@ def test_we_change_our_description_before_we_answer() -> None:
     sent = ours(scene, session)
     update(scene)
     assert scene.peer.statuses() == [491], "both changed at once"
-    scene.peer.say(reply(sent, 100))
-    scene.peer.say(reply(sent, 200, WITH_SDP, "Contact: <sip:moved@10.0.0.3:5060>", body=ANSWER.decode()))
+    scene.peer.send(reply(sent, 100))
+    scene.peer.send(reply(sent, 200, WITH_SDP, "Contact: <sip:moved@10.0.0.3:5060>", body=ANSWER.decode()))
     assert scene.bob.events == [ReofferAnswered(session=session, sdp=ANSWER, offer_to_answer=False)]
-    scene.peer.say(reply(sent, 200, WITH_SDP, body=ANSWER.decode()))
+    scene.peer.send(reply(sent, 200, WITH_SDP, body=ANSWER.decode()))
     assert len(scene.bob.events) == 1
     scene.wire.do(scene.bob, scene.bob.agent.accept(session, None, now=scene.wire.now))
-    scene.say("ACK", branch="z9hG4bKack", cseq=1)
-    scene.peer.heard()
+    scene.send("ACK", branch="z9hG4bKack", cseq=1)
+    scene.peer.received()
     scene.wire.do(scene.bob, scene.bob.agent.bye(session, now=scene.wire.now))
-    assert scene.peer.heard()[0].startswith("BYE sip:moved@10.0.0.3:5060")
+    assert scene.peer.received()[0].startswith("BYE sip:moved@10.0.0.3:5060")
 
 
 @pytest.mark.parametrize("status", [488, 481])
 def test_a_refusal_of_our_change_leaves_the_call_alone(status: int) -> None:
     scene, session = described(ALLOWS)
     sent = ours(scene, session)
-    scene.peer.say(reply(sent, status))
+    scene.peer.send(reply(sent, status))
     (refused,) = scene.bob.events
     assert isinstance(refused, ReofferRefused)
     assert refused.status == status
     ours(scene, session)
 
 
-def test_nobody_answers_our_change_and_the_call_goes_on() -> None:
+def test_the_call_goes_on_when_our_change_is_not_answered() -> None:
     scene, session = described(ALLOWS)
     ours(scene, session)
     scene.wire.do(scene.bob, scene.bob.agent.accept(session, None, now=scene.wire.now))
     scene.wire.run(20)
-    scene.say("ACK", branch="z9hG4bKack", cseq=1)
+    scene.send("ACK", branch="z9hG4bKack", cseq=1)
     assert scene.ends() == []
     other, session = described(ALLOWS)
     ours(other, session)
@@ -169,32 +169,32 @@ def test_nobody_answers_our_change_and_the_call_goes_on() -> None:
     assert refused.status == 408
 
 
-def test_our_change_that_ends_after_our_200_is_told_all_the_same() -> None:
+def test_our_change_that_ends_after_our_200_is_reported_all_the_same() -> None:
     scene, session = described(ALLOWS)
     sent = ours(scene, session)
     scene.wire.do(scene.bob, scene.bob.agent.accept(session, None, now=scene.wire.now))
-    scene.peer.say(reply(sent, 200, WITH_SDP, body=ANSWER.decode()))
+    scene.peer.send(reply(sent, 200, WITH_SDP, body=ANSWER.decode()))
     assert scene.bob.events == [ReofferAnswered(session=session, sdp=ANSWER, offer_to_answer=False)]
 
 
 @pytest.mark.parametrize("allows", [[], [ALLOWS]])
-def test_a_change_that_cannot_be_asked_for_yet_is_refused_at_once(allows: list[str]) -> None:
-    """The caller takes no UPDATE; or it takes it, and we have not described ourselves."""
+def test_a_change_that_cannot_be_sent_yet_is_refused_at_once(allows: list[str]) -> None:
+    """The caller does not support UPDATE, or our description is not acknowledged yet."""
     scene = Scene()
     session = scene.called(*allows)
-    scene.peer.heard()
+    scene.peer.received()
     if not allows:
         scene, session = described()
     scene.bob.events.clear()
     scene.wire.do(scene.bob, scene.bob.agent.reoffer(session, HELD, now=scene.wire.now, method="UPDATE"))
-    assert scene.peer.heard() == []
+    assert scene.peer.received() == []
     assert scene.bob.events == [ReofferRefused(session=session, status=491, reason="Request Pending")]
 
 
 def test_before_the_answer_nothing_is_changed_by_invite() -> None:
     scene, session = described(ALLOWS)
     scene.wire.do(scene.bob, scene.bob.agent.reoffer(session, HELD, now=scene.wire.now))
-    assert scene.peer.heard() == []
+    assert scene.peer.received() == []
     assert isinstance(scene.bob.events[-1], ReofferRefused)
 
 
@@ -202,12 +202,12 @@ def test_before_the_answer_nothing_is_changed_by_invite() -> None:
 
 
 def progressed(*extra: str, tag: str = "peer") -> tuple[Wire, Node, Peer, str]:
-    """A call out whose far end has answered our offer in a 183 that we acknowledged."""
+    """Return an outbound call whose callee has answered our offer in a 183 that we acknowledged."""
     wire, alice, peer, sent = calling()
     described = rings(sent, 183, 7, tag=tag, body=ANSWER.decode())
-    peer.say(described.replace("Require:", "\n".join([*extra, "Require:"]), 1) if extra else described)
-    (acknowledged,) = peer.heard()
-    peer.say(reply(acknowledged, 200))
+    peer.send(described.replace("Require:", "\n".join([*extra, "Require:"]), 1) if extra else described)
+    (acknowledged,) = peer.received()
+    peer.send(reply(acknowledged, 200))
     (event,) = alice.events
     assert isinstance(event, Progressed)
     assert event.fork == tag
@@ -215,8 +215,10 @@ def progressed(*extra: str, tag: str = "peer") -> tuple[Wire, Node, Peer, str]:
     return wire, alice, peer, sent
 
 
-def asks(sent: str, method: str, *extra: str, tag: str = "peer", cseq: int = 1, body: bytes = b"") -> str:
-    """A request of the called phone's in its early dialog."""
+def request_from_callee(
+    sent: str, method: str, *extra: str, tag: str = "peer", cseq: int = 1, body: bytes = b""
+) -> str:
+    """Return a request of the callee in its early dialog."""
     text = invite(
         *extra,
         *([WITH_SDP] if body else []),
@@ -232,41 +234,41 @@ def asks(sent: str, method: str, *extra: str, tag: str = "peer", cseq: int = 1, 
     return "\n".join(f"{name}: {parties[name]}" if name in parties else line for line, name in names)
 
 
-def test_a_called_phone_changes_its_description_before_it_answers() -> None:
+def test_a_callee_changes_its_description_before_it_answers() -> None:
     wire, alice, peer, sent = progressed()
-    peer.say(asks(sent, "UPDATE", body=HELD))
+    peer.send(request_from_callee(sent, "UPDATE", body=HELD))
     assert alice.events == [Reoffered(session=A, method="UPDATE", sdp=HELD, fork="peer")]
     wire.do(alice, alice.agent.answer_reoffer(A, ANSWER, now=wire.now))
-    (ok,) = peer.heard()
+    (ok,) = peer.received()
     assert ok.startswith("SIP/2.0 200")
     assert ok.encode().endswith(ANSWER)
-    peer.say(asks(sent, "UPDATE", body=HELD))
+    peer.send(request_from_callee(sent, "UPDATE", body=HELD))
     assert peer.statuses() == [200], "a repetition gets the same answer"
-    peer.say(asks(sent, "UPDATE", cseq=0))
+    peer.send(request_from_callee(sent, "UPDATE", cseq=0))
     assert peer.statuses() == [500], "and an older request none"
-    peer.say(reply(sent, 200, "Contact: <sip:desk@10.0.0.3:5060>", tag="peer"))
+    peer.send(reply(sent, 200, "Contact: <sip:desk@10.0.0.3:5060>", tag="peer"))
     accepted = alice.events[-1]
     assert isinstance(accepted, Accepted)
     assert (accepted.sdp, accepted.fork) == (None, "peer")
-    peer.heard()
-    peer.say(asks(sent, "BYE", cseq=1))
+    peer.received()
+    peer.send(request_from_callee(sent, "BYE", cseq=1))
     assert peer.statuses() == [500], "its numbers go on after the answer"
-    peer.say(asks(sent, "BYE", cseq=2))
+    peer.send(request_from_callee(sent, "BYE", cseq=2))
     assert peer.statuses() == [200]
 
 
 def test_an_update_of_a_phone_that_has_not_answered_our_offer_crosses_it() -> None:
     _, alice, peer, sent = calling()
-    peer.say(reply(sent, 183, WITH_SDP, body=ANSWER.decode(), tag="peer"))
+    peer.send(reply(sent, 183, WITH_SDP, body=ANSWER.decode(), tag="peer"))
     alice.events.clear()
-    peer.say(asks(sent, "UPDATE", body=HELD))
+    peer.send(request_from_callee(sent, "UPDATE", body=HELD))
     assert peer.statuses() == [491]
-    peer.say(asks(sent, "UPDATE", cseq=2))
+    peer.send(request_from_callee(sent, "UPDATE", cseq=2))
     assert peer.statuses() == [200], "without an offer it only says where the phone is"
     assert alice.events == []
 
 
-def test_what_else_comes_before_the_answer() -> None:
+def test_other_requests_before_the_answer() -> None:
     _, alice, peer, sent = progressed()
     for cseq, (method, status) in enumerate(
         [
@@ -280,81 +282,81 @@ def test_what_else_comes_before_the_answer() -> None:
         ],
         start=1,
     ):
-        peer.say(asks(sent, method, cseq=cseq, body=HELD if method == "INVITE" else b""))
+        peer.send(request_from_callee(sent, method, cseq=cseq, body=HELD if method == "INVITE" else b""))
         assert peer.statuses() == [status], method
-    peer.say(asks(sent, "UPDATE", tag="stranger"))
+    peer.send(request_from_callee(sent, "UPDATE", tag="stranger"))
     assert peer.statuses() == [481]
     assert alice.events == []
 
 
-def test_a_call_that_comes_to_nothing_answers_the_update_that_waits() -> None:
+def test_a_refused_call_answers_the_waiting_update() -> None:
     wire, alice, peer, sent = progressed()
-    peer.say(asks(sent, "UPDATE", body=HELD))
-    peer.say(reply(sent, 486))
+    peer.send(request_from_callee(sent, "UPDATE", body=HELD))
+    peer.send(reply(sent, 486))
     assert 487 in peer.statuses()
     assert isinstance(alice.events[-1], Refused)
-    peer.say(asks(sent, "UPDATE", cseq=2))
+    peer.send(request_from_callee(sent, "UPDATE", cseq=2))
     assert peer.statuses() == [481]
     wire.run(60)
     assert (alice.agent.transactions(), alice.agent.timers()) == (0, 0)
 
 
-def test_after_we_gave_up_nothing_is_changed_any_more() -> None:
+def test_after_our_cancel_no_change_is_sent() -> None:
     wire, alice, peer, sent = progressed()
     wire.do(alice, alice.agent.cancel(A, now=wire.now))
-    peer.heard()
-    peer.say(asks(sent, "UPDATE", body=HELD))
+    peer.received()
+    peer.send(request_from_callee(sent, "UPDATE", body=HELD))
     assert peer.statuses() == [481]
 
 
 def test_we_change_our_description_before_the_called_phone_answers() -> None:
     wire, alice, peer, _sent = progressed(ALLOWS)
     wire.do(alice, alice.agent.reoffer(A, HELD, now=wire.now, method="UPDATE"))
-    (update,) = peer.heard()
+    (update,) = peer.received()
     assert update.startswith("UPDATE sip:desk@10.0.0.3:5060")
     assert header(update, "CSeq") == "3 UPDATE"
     wire.do(alice, alice.agent.reoffer(A, SDP, now=wire.now, method="UPDATE"))
     assert isinstance(alice.events.pop(), ReofferRefused)
-    peer.say(reply(update, 200, WITH_SDP, "Contact: <sip:moved@10.0.0.3:5060>", body=ANSWER.decode()))
+    peer.send(reply(update, 200, WITH_SDP, "Contact: <sip:moved@10.0.0.3:5060>", body=ANSWER.decode()))
     assert alice.events == [ReofferAnswered(session=A, sdp=ANSWER, offer_to_answer=False)]
     wire.do(alice, alice.agent.reoffer(A, SDP, now=wire.now, method="UPDATE"))
-    (update,) = peer.heard()
+    (update,) = peer.received()
     assert update.startswith("UPDATE sip:moved@10.0.0.3:5060")
 
 
 def test_our_change_is_over_when_another_fork_answers() -> None:
     wire, alice, peer, sent = progressed(ALLOWS)
     wire.do(alice, alice.agent.reoffer(A, HELD, now=wire.now, method="UPDATE"))
-    (update,) = peer.heard()
-    peer.say(reply(sent, 200, "Contact: <sip:other@10.0.0.3:5060>", WITH_SDP, tag="other", body=ANSWER.decode()))
+    (update,) = peer.received()
+    peer.send(reply(sent, 200, "Contact: <sip:other@10.0.0.3:5060>", WITH_SDP, tag="other", body=ANSWER.decode()))
     assert alice.events[0] == ReofferRefused(session=A, status=487, reason="Request Terminated")
-    peer.heard()
-    peer.say(reply(update, 200, WITH_SDP, body=ANSWER.decode()))
+    peer.received()
+    peer.send(reply(update, 200, WITH_SDP, body=ANSWER.decode()))
     assert len(alice.events) == 2
     wire.do(alice, alice.agent.reoffer(A, HELD, now=wire.now))
-    assert peer.heard()[0].startswith("INVITE sip:other@")
+    assert peer.received()[0].startswith("INVITE sip:other@")
 
 
-def test_our_change_is_answered_after_the_call_was_begun_anew() -> None:
-    """The far end wants a longer session (422) after one phone behind it has described itself."""
+def test_our_change_is_answered_after_the_invite_was_sent_again() -> None:
+    """The peer asks for a longer session (422) after one fork has sent its description."""
     wire, alice, peer, sent = progressed(ALLOWS)
     wire.do(alice, alice.agent.reoffer(A, HELD, now=wire.now, method="UPDATE"))
-    (update,) = peer.heard()
-    peer.say(reply(sent, 422, "Min-SE: 3600"))
-    again = peer.heard()[-1]
+    (update,) = peer.received()
+    peer.send(reply(sent, 422, "Min-SE: 3600"))
+    again = peer.received()[-1]
     assert header(again, "CSeq") == "2 INVITE"
-    peer.say(asks(sent, "UPDATE", body=HELD))
+    peer.send(request_from_callee(sent, "UPDATE", body=HELD))
     assert peer.statuses() == [481], "that phone is none of this call any more"
-    peer.say(reply(update, 200, WITH_SDP, body=ANSWER.decode()))
+    peer.send(reply(update, 200, WITH_SDP, body=ANSWER.decode()))
     assert alice.events == [ReofferAnswered(session=A, sdp=ANSWER, offer_to_answer=False)]
 
 
 def test_our_change_goes_on_when_its_fork_answers() -> None:
     wire, alice, peer, sent = progressed(ALLOWS)
     wire.do(alice, alice.agent.reoffer(A, HELD, now=wire.now, method="UPDATE"))
-    (update,) = peer.heard()
-    peer.say(reply(sent, 200, "Contact: <sip:desk@10.0.0.3:5060>", tag="peer"))
-    peer.say(reply(update, 200, WITH_SDP, body=ANSWER.decode()))
+    (update,) = peer.received()
+    peer.send(reply(sent, 200, "Contact: <sip:desk@10.0.0.3:5060>", tag="peer"))
+    peer.send(reply(update, 200, WITH_SDP, body=ANSWER.decode()))
     assert [type(event) for event in alice.events] == [Accepted, ReofferAnswered]
 
 
@@ -369,27 +371,27 @@ def test_two_agents_change_a_call_before_its_answer_over_a_network() -> None:
     wire.run(0.1)
     wire.do(bob, bob.agent.reoffer(session, HELD, now=wire.now, method="UPDATE"))
     wire.run(0.1)
-    (reoffered,) = alice.told(Reoffered)
+    (reoffered,) = alice.emitted(Reoffered)
     assert isinstance(reoffered, Reoffered)
     assert reoffered.fork
     wire.do(alice, alice.agent.answer_reoffer(A, ANSWER, now=wire.now))
     wire.run(0.1)
-    assert bob.told(ReofferAnswered)
+    assert bob.emitted(ReofferAnswered)
     wire.do(alice, alice.agent.reoffer(A, SDP, now=wire.now, method="UPDATE"))
     wire.run(0.1)
-    assert bob.told(Reoffered)
+    assert bob.emitted(Reoffered)
     wire.do(alice, alice.agent.cancel(A, now=wire.now))
     wire.run(60)
-    assert [event.cause for event in bob.told(Ended) if isinstance(event, Ended)] == [EndCause.CANCELLED]
+    assert [event.cause for event in bob.emitted(Ended) if isinstance(event, Ended)] == [EndCause.CANCELLED]
     assert (alice.agent.transactions(), bob.agent.transactions()) == (0, 0)
     assert (alice.agent.timers(), bob.agent.timers()) == (0, 0)
 
 
-def test_a_phone_whose_tag_is_no_text_has_a_name_that_is() -> None:
+def test_a_tag_that_is_not_text_is_reported_as_text() -> None:
     _, alice, peer, sent = calling()
     tag, name = "p\udc98", "p\ufffd"
-    peer.say(rings(sent, 183, 7, tag=tag, body=ANSWER.decode()))
-    peer.say(asks(sent, "UPDATE", tag=tag, body=HELD))
-    peer.say(reply(sent, 200, "Contact: <sip:desk@10.0.0.3:5060>", tag=tag))
-    told = [event.fork for event in alice.events if isinstance(event, Progressed | Reoffered | Accepted)]
-    assert told == [name, name, name]
+    peer.send(rings(sent, 183, 7, tag=tag, body=ANSWER.decode()))
+    peer.send(request_from_callee(sent, "UPDATE", tag=tag, body=HELD))
+    peer.send(reply(sent, 200, "Contact: <sip:desk@10.0.0.3:5060>", tag=tag))
+    forks = [event.fork for event in alice.events if isinstance(event, Progressed | Reoffered | Accepted)]
+    assert forks == [name, name, name]

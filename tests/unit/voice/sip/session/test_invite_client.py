@@ -1,4 +1,4 @@
-"""Calls out, one behaviour of RFC 3261 each, against a scripted far end."""
+"""Outbound calls to a scripted peer, one behaviour of RFC 3261 each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ A = SessionId("a")
 
 
 class Scene:
-    """Alice calls a scripted far end."""
+    """Alice calls a scripted peer."""
 
     def __init__(self, *, sdp: bytes | None = SDP, credentials: DigestCredentials | None = None) -> None:
         self.wire = Wire()
@@ -32,12 +32,12 @@ class Scene:
             headers=(("X-Extra", "yes"),),
         )
         self.wire.do(self.alice, asked)
-        self.invite = self.peer.heard()[0]
+        self.invite = self.peer.received()[0]
 
     def answer(self, *extra: str, tag: str = "peer", body: str = ANSWER.decode()) -> None:
-        """A 200 arrives."""
+        """Answer with 200."""
         contact = "Contact: <sip:bob@10.0.0.9:5070>"
-        self.peer.say(reply(self.invite, 200, contact, "Content-Type: application/sdp", *extra, tag=tag, body=body))
+        self.peer.send(reply(self.invite, 200, contact, "Content-Type: application/sdp", *extra, tag=tag, body=body))
 
     @property
     def events(self) -> list[object]:
@@ -45,7 +45,7 @@ class Scene:
 
 
 def sent(scene: Scene) -> list[str]:
-    """What Alice has sent anywhere since the last time."""
+    """Return what Alice has sent anywhere since the last time."""
     texts = [data.decode() for data, _, _ in scene.wire.lost]
     scene.wire.lost.clear()
     return texts
@@ -69,7 +69,7 @@ def test_an_unanswered_invite_is_repeated_at_doubling_intervals_and_given_up_aft
     times = []
     for _ in range(3300):
         scene.wire.run(0.01)
-        times += [round(scene.wire.now - 1000, 1) for _ in scene.peer.heard()]
+        times += [round(scene.wire.now - 1000, 1) for _ in scene.peer.received()]
     assert times == [0.5, 1.5, 3.5, 7.5, 15.5, 31.5]
     assert scene.events == [Refused(session=A, status=408, reason="Request Timeout", headers=())]
     assert (scene.alice.agent.transactions(), scene.alice.agent.timers()) == (0, 0)
@@ -77,18 +77,18 @@ def test_an_unanswered_invite_is_repeated_at_doubling_intervals_and_given_up_aft
 
 def test_a_phone_may_ring_longer_than_any_timer() -> None:
     scene = Scene()
-    scene.peer.say(reply(scene.invite, 180))
+    scene.peer.send(reply(scene.invite, 180))
     scene.wire.run(600)
-    assert scene.peer.heard() == []
+    assert scene.peer.received() == []
     scene.answer()
     assert [type(event) for event in scene.events] == [Progressed, Accepted]
 
 
-def test_provisional_responses_are_told_with_and_without_early_media_but_not_100() -> None:
+def test_provisional_responses_are_reported_with_and_without_early_media_but_not_100() -> None:
     scene = Scene()
-    scene.peer.say(reply(scene.invite, 100, tag=None))
-    scene.peer.say(reply(scene.invite, 180))
-    scene.peer.say(reply(scene.invite, 183, "Content-Type: application/sdp", body=ANSWER.decode()))
+    scene.peer.send(reply(scene.invite, 100, tag=None))
+    scene.peer.send(reply(scene.invite, 180))
+    scene.peer.send(reply(scene.invite, 183, "Content-Type: application/sdp", body=ANSWER.decode()))
     told = [event for event in scene.events if isinstance(event, Progressed)]
     assert [(event.status, event.sdp) for event in told] == [(180, None), (183, ANSWER)]
 
@@ -111,11 +111,11 @@ def test_requests_in_the_dialog_go_to_the_contact_along_the_recorded_route() -> 
 def test_requests_never_go_past_a_recorded_route_that_is_a_name() -> None:
     scene = Scene()
     scene.answer("Record-Route: <sip:sbc.carrier.example;lr>")
-    (ack,) = scene.peer.heard()
+    (ack,) = scene.peer.received()
     assert ack.startswith("ACK sip:bob@10.0.0.9:5070 SIP/2.0")
     assert header(ack, "Route") == "<sip:sbc.carrier.example;lr>"
     scene.wire.do(scene.alice, scene.alice.agent.bye(A, now=scene.wire.now))
-    (bye,) = scene.peer.heard()
+    (bye,) = scene.peer.received()
     assert header(bye, "Route") == "<sip:sbc.carrier.example;lr>"
 
 
@@ -127,50 +127,50 @@ def test_a_strict_router_gets_the_request_uri() -> None:
     assert header(ack, "Route") == "<sip:bob@10.0.0.9:5070>"
 
 
-def test_a_repeated_200_is_acknowledged_again_and_told_once() -> None:
+def test_a_repeated_200_is_acknowledged_again_and_reported_once() -> None:
     scene = Scene()
     scene.answer()
     first = sent(scene)
     scene.answer()
     scene.answer()
     assert sent(scene) == first * 2
-    assert len(scene.alice.told(Accepted)) == 1
+    assert len(scene.alice.emitted(Accepted)) == 1
 
 
 def test_a_busy_phone_is_acknowledged_on_the_invites_own_branch() -> None:
     scene = Scene()
     busy = reply(scene.invite, 486)
-    scene.peer.say(busy)
-    (ack,) = scene.peer.heard()
+    scene.peer.send(busy)
+    (ack,) = scene.peer.received()
     assert ack.startswith("ACK sip:bob@example.com SIP/2.0")
     assert header(ack, "Via") == header(scene.invite, "Via")
     assert header(ack, "To") == "<sip:bob@example.com>;tag=peer"
     assert header(ack, "CSeq") == "1 ACK"
-    scene.peer.say(busy)
-    assert scene.peer.heard() == [ack]
-    assert [(event.status, event.reason) for event in scene.alice.told(Refused)] == [(486, "Whatever")]  # type: ignore[union-attr]
+    scene.peer.send(busy)
+    assert scene.peer.received() == [ack]
+    assert [(event.status, event.reason) for event in scene.alice.emitted(Refused)] == [(486, "Whatever")]  # type: ignore[union-attr]
 
 
 def test_cancel_waits_for_a_provisional_response() -> None:
     scene = Scene()
     scene.wire.do(scene.alice, scene.alice.agent.cancel(A, now=scene.wire.now))
-    assert scene.peer.heard() == []
-    scene.peer.say(reply(scene.invite, 100, tag=None))
-    (cancel,) = scene.peer.heard()
+    assert scene.peer.received() == []
+    scene.peer.send(reply(scene.invite, 100, tag=None))
+    (cancel,) = scene.peer.received()
     assert cancel.startswith("CANCEL sip:bob@example.com SIP/2.0")
     assert header(cancel, "Via") == header(scene.invite, "Via")
     assert header(cancel, "CSeq") == "1 CANCEL"
-    scene.peer.say(reply(cancel, 200))
-    scene.peer.say(reply(scene.invite, 487))
-    assert scene.peer.heard()[0].startswith("ACK")
-    assert [event.status for event in scene.alice.told(Refused)] == [487]  # type: ignore[union-attr]
+    scene.peer.send(reply(cancel, 200))
+    scene.peer.send(reply(scene.invite, 487))
+    assert scene.peer.received()[0].startswith("ACK")
+    assert [event.status for event in scene.alice.emitted(Refused)] == [487]  # type: ignore[union-attr]
 
 
 def test_a_200_that_crosses_the_cancel_is_acknowledged_and_ended() -> None:
     scene = Scene()
-    scene.peer.say(reply(scene.invite, 180))
+    scene.peer.send(reply(scene.invite, 180))
     scene.wire.do(scene.alice, scene.alice.agent.cancel(A, now=scene.wire.now))
-    scene.peer.heard()
+    scene.peer.received()
     scene.answer()
     ack, bye = sent(scene)
     assert ack.startswith("ACK sip:bob@10.0.0.9:5070")
@@ -181,23 +181,23 @@ def test_a_200_that_crosses_the_cancel_is_acknowledged_and_ended() -> None:
     assert scene.alice.agent.sessions() == ()
 
 
-def test_a_cancel_that_nobody_answers_ends_the_call_after_32_seconds() -> None:
+def test_an_unanswered_cancel_ends_the_call_after_32_seconds() -> None:
     scene = Scene()
-    scene.peer.say(reply(scene.invite, 180))
+    scene.peer.send(reply(scene.invite, 180))
     scene.wire.do(scene.alice, scene.alice.agent.cancel(A, now=scene.wire.now))
     scene.wire.run(31)
-    assert scene.alice.told(Refused) == []
+    assert scene.alice.emitted(Refused) == []
     scene.wire.run(2)
-    assert [event.status for event in scene.alice.told(Refused)] == [487]  # type: ignore[union-attr]
+    assert [event.status for event in scene.alice.emitted(Refused)] == [487]  # type: ignore[union-attr]
     scene.wire.run(40)
     assert (scene.alice.agent.transactions(), scene.alice.agent.timers()) == (0, 0)
 
 
-def test_cancelling_a_call_nobody_answers_at_all() -> None:
+def test_cancelling_a_call_without_any_response() -> None:
     scene = Scene()
     scene.wire.do(scene.alice, scene.alice.agent.bye(A, now=scene.wire.now))
     scene.wire.run(40)
-    assert [event.status for event in scene.alice.told(Refused)] == [487]  # type: ignore[union-attr]
+    assert [event.status for event in scene.alice.emitted(Refused)] == [487]  # type: ignore[union-attr]
 
 
 def test_of_two_forks_that_answer_the_second_is_acknowledged_and_ended() -> None:
@@ -208,7 +208,7 @@ def test_of_two_forks_that_answer_the_second_is_acknowledged_and_ended() -> None
     ack, bye = sent(scene)
     assert (ack.split(" ")[0], bye.split(" ")[0]) == ("ACK", "BYE")
     assert header(bye, "To").endswith(";tag=mobile")
-    assert len(scene.alice.told(Accepted)) == 1
+    assert len(scene.alice.emitted(Accepted)) == 1
     assert scene.alice.agent.sessions() == (A,)
 
 
@@ -216,7 +216,7 @@ def test_an_offer_in_the_200_is_answered_in_the_ack() -> None:
     scene = Scene(sdp=None)
     scene.answer()
     assert sent(scene) == []
-    (accepted,) = scene.alice.told(Accepted)
+    (accepted,) = scene.alice.emitted(Accepted)
     assert isinstance(accepted, Accepted)
     assert (accepted.offer_to_answer, accepted.sdp) == (True, ANSWER)
     scene.answer()
@@ -240,8 +240,8 @@ CHALLENGE = 'WWW-Authenticate: Digest realm="them", nonce="n1", qop="auth", algo
 
 def test_a_challenge_is_answered_with_a_new_number_and_branch() -> None:
     scene = Scene(credentials=DigestCredentials(user="alice", password="secret"))
-    scene.peer.say(reply(scene.invite, 401, CHALLENGE))
-    ack, again = scene.peer.heard()
+    scene.peer.send(reply(scene.invite, 401, CHALLENGE))
+    ack, again = scene.peer.received()
     assert ack.startswith("ACK")
     assert header(again, "CSeq") == "2 INVITE"
     assert header(again, "Via") != header(scene.invite, "Via")
@@ -258,37 +258,37 @@ def test_a_challenge_is_answered_with_a_new_number_and_branch() -> None:
 
 def test_wrong_credentials_are_not_sent_twice_unless_the_nonce_was_stale() -> None:
     scene = Scene(credentials=DigestCredentials(user="alice", password="wrong"))
-    scene.peer.say(reply(scene.invite, 407, CHALLENGE.replace("WWW", "Proxy").replace("Authenticate", "Authenticate")))
-    again = scene.peer.heard()[1]
-    scene.peer.say(reply(again, 407, CHALLENGE.replace("WWW", "Proxy") + ", stale=true"))
-    third = scene.peer.heard()[1]
+    scene.peer.send(reply(scene.invite, 407, CHALLENGE.replace("WWW", "Proxy").replace("Authenticate", "Authenticate")))
+    again = scene.peer.received()[1]
+    scene.peer.send(reply(again, 407, CHALLENGE.replace("WWW", "Proxy") + ", stale=true"))
+    third = scene.peer.received()[1]
     assert header(third, "CSeq") == "3 INVITE"
-    scene.peer.say(reply(third, 407, CHALLENGE.replace("WWW", "Proxy") + ", stale=true"))
-    assert [event.status for event in scene.alice.told(Refused)] == [407]  # type: ignore[union-attr]
+    scene.peer.send(reply(third, 407, CHALLENGE.replace("WWW", "Proxy") + ", stale=true"))
+    assert [event.status for event in scene.alice.emitted(Refused)] == [407]  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
     "credentials", [None, DigestCredentials(user="alice", password="x", realms=("somebody else",))]
 )
-def test_a_challenge_we_have_nothing_for_refuses_the_call(credentials: DigestCredentials | None) -> None:
+def test_a_challenge_without_credentials_of_ours_refuses_the_call(credentials: DigestCredentials | None) -> None:
     scene = Scene(credentials=credentials)
-    scene.peer.say(reply(scene.invite, 401, CHALLENGE))
-    assert [event.status for event in scene.alice.told(Refused)] == [401]  # type: ignore[union-attr]
+    scene.peer.send(reply(scene.invite, 401, CHALLENGE))
+    assert [event.status for event in scene.alice.emitted(Refused)] == [401]  # type: ignore[union-attr]
 
 
 def test_a_challenge_after_we_gave_up_is_not_answered() -> None:
     scene = Scene(credentials=DigestCredentials(user="alice", password="secret"))
     scene.wire.do(scene.alice, scene.alice.agent.cancel(A, now=scene.wire.now))
-    scene.peer.say(reply(scene.invite, 401, CHALLENGE))
-    assert [event.status for event in scene.alice.told(Refused)] == [487]  # type: ignore[union-attr]
+    scene.peer.send(reply(scene.invite, 401, CHALLENGE))
+    assert [event.status for event in scene.alice.emitted(Refused)] == [487]  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("status", [183, 200, 486])
-def test_what_a_phone_answers_in_another_alphabet_is_told_as_text(status: int) -> None:
-    """A reason in Latin-1 is no text: whoever stores or sends on what it is told would fail at it."""
+def test_a_reason_in_another_alphabet_is_reported_as_text(status: int) -> None:
+    """A reason in Latin-1 is not text: stores and senders would fail at it."""
     scene = Scene()
     odd = reply(scene.invite, status, "X-Note: caf\udce9", "Contact: <sip:bob@10.0.0.9>", body=ANSWER.decode())
-    scene.peer.say(odd.replace("Whatever", "occup\udce9\x9b", 1))
+    scene.peer.send(odd.replace("Whatever", "occup\udce9\x9b", 1))
     told = scene.events[-1]
     assert isinstance(told, Progressed | Accepted | Refused)
     if not isinstance(told, Accepted):
@@ -297,7 +297,7 @@ def test_what_a_phone_answers_in_another_alphabet_is_told_as_text(status: int) -
         assert dict(told.headers)["X-Note"] == "caf\ufffd"
 
 
-def test_the_far_end_hangs_up() -> None:
+def test_the_peer_hangs_up() -> None:
     scene = Scene()
     scene.answer()
     sent(scene)
@@ -306,16 +306,16 @@ def test_the_far_end_hangs_up() -> None:
         f"BYE sip:garbage@1127.0.0.1 SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.3:5060;branch=z9hG4bKbye\n"
         f"From: {from_}\nTo: {to}\nCall-ID: {header(scene.invite, 'Call-ID')}\nCSeq: 7 BYE\n\n"
     )
-    scene.peer.say(bye)
-    scene.peer.say(bye)
+    scene.peer.send(bye)
+    scene.peer.send(bye)
     assert scene.peer.statuses() == [200, 200]
-    assert [event.status for event in scene.alice.told(Ended)] == [200]  # type: ignore[union-attr]
+    assert [event.status for event in scene.alice.emitted(Ended)] == [200]  # type: ignore[union-attr]
 
 
-def test_a_response_nobody_asked_for_is_dropped() -> None:
+def test_an_unsolicited_response_is_dropped() -> None:
     scene = Scene()
-    scene.peer.say(reply(scene.invite.replace("branch=z9hG4bK", "branch=z9hG4bKother"), 200))
-    scene.peer.say(reply(scene.invite, 200).replace("From:", "Via: SIP/2.0/UDP 10.9.9.9;branch=x\nFrom:"))
+    scene.peer.send(reply(scene.invite.replace("branch=z9hG4bK", "branch=z9hG4bKother"), 200))
+    scene.peer.send(reply(scene.invite, 200).replace("From:", "Via: SIP/2.0/UDP 10.9.9.9;branch=x\nFrom:"))
     assert [type(event).__name__ for event in scene.events] == ["MessageDropped"] * 2
 
 
@@ -349,10 +349,10 @@ def test_a_caller_may_be_a_whole_uri() -> None:
     alice = wire.node(ALICE)
     effects = alice.agent.invite(A, "sip:bob@10.0.0.3", now=0, sdp=SDP, caller="sip:+15550100@sip.example.com")
     wire.do(alice, effects)
-    assert "<sip:+15550100@sip.example.com>" in Peer(wire, alice, Address("10.0.0.3", 5060)).heard()[0]
+    assert "<sip:+15550100@sip.example.com>" in Peer(wire, alice, Address("10.0.0.3", 5060)).received()[0]
 
 
-def test_asks_about_a_session_that_is_over_do_nothing() -> None:
+def test_calls_about_a_session_that_is_over_do_nothing() -> None:
     wire = Wire()
     agent = wire.node(ALICE).agent
     gone = SessionId("gone")
@@ -370,15 +370,15 @@ def test_many_forks_are_not_remembered_without_end() -> None:
     assert len(acks) == 16
 
 
-def test_a_call_is_unheard_until_anything_comes_of_it() -> None:
+def test_a_call_has_no_response_until_the_first_one() -> None:
     scene = Scene(credentials=DigestCredentials(user="alice", password="secret"))
     agent = scene.alice.agent
     assert agent.has_no_response(A)
     assert not agent.has_no_response(SessionId("nobody's"))
-    scene.peer.say(reply(scene.invite, 401, CHALLENGE))
+    scene.peer.send(reply(scene.invite, 401, CHALLENGE))
     assert not agent.has_no_response(A), "it was challenged"
     other = Scene()
-    other.peer.say(reply(other.invite, 100))
+    other.peer.send(reply(other.invite, 100))
     assert not other.alice.agent.has_no_response(A)
     other.answer()
     assert not other.alice.agent.has_no_response(A), "it is answered"

@@ -1,4 +1,4 @@
-"""REFER in both directions: between two agents, and with a scripted far end that does not keep to the rules."""
+"""REFER in both directions: between two agents, and with a scripted peer that breaks the rules."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CAROL = "sip:carol@192.0.2.9?X-Order=17"
 
 
 class Pair:
-    """Two agents who talk."""
+    """Two agents in a call."""
 
     def __init__(self) -> None:
         self.wire = Wire()
@@ -29,7 +29,7 @@ class Pair:
         self.bob: Node = self.wire.node(BOB)
         self.a = call(self.wire, self.alice, self.bob, sdp=SDP)
         self.wire.run(1)
-        (invited,) = self.bob.told(Invited)
+        (invited,) = self.bob.emitted(Invited)
         assert isinstance(invited, Invited)
         self.b: SessionId = invited.session
         self.wire.do(self.bob, self.bob.agent.accept(self.b, ANSWER, now=self.wire.now))
@@ -39,7 +39,7 @@ class Pair:
         return self
 
     def refer(self, target: str = CAROL) -> None:
-        """Bob sends Alice elsewhere."""
+        """Send Alice a REFER from Bob."""
         self.wire.do(self.bob, self.bob.agent.refer(self.b, target, now=self.wire.now))
         self.wire.run(0.1)
 
@@ -47,29 +47,29 @@ class Pair:
         self.wire.do(self.alice, self.alice.agent.answer_refer(self.a, status, now=self.wire.now))
         self.wire.run(1)
 
-    def tell(self, status: int) -> None:
+    def notify(self, status: int) -> None:
         self.wire.do(self.alice, self.alice.agent.notify_refer(self.a, status, now=self.wire.now))
         self.wire.run(1)
 
 
 def sent(node: Node, method: str) -> list[str]:
-    """The requests of a method a node has sent."""
+    """Return the requests of one method that a node has sent."""
     return [data.decode() for data, _ in node.sent if data.startswith(f"{method} ".encode())]
 
 
-def test_one_is_sent_elsewhere_and_tells_how_it_fares() -> None:
+def test_a_referred_phone_calls_the_target_and_reports_progress() -> None:
     pair = Pair().run()
     pair.refer()
-    assert pair.alice.told(Referred) == [Referred(session=pair.a, target=f"<{CAROL}>")]
+    assert pair.alice.emitted(Referred) == [Referred(session=pair.a, target=f"<{CAROL}>")]
     (asked,) = sent(pair.bob, "REFER")
     assert header(asked, "Refer-To") == f"<{CAROL}>"
     assert header(asked, "Referred-By").startswith("<sip:bob@")
     assert header(asked, "Contact").startswith("<sip:")
     pair.answer(202)
-    assert pair.bob.told(ReferralAnswered) == [ReferralAnswered(session=pair.b, status=202)]
+    assert pair.bob.emitted(ReferralAnswered) == [ReferralAnswered(session=pair.b, status=202)]
     for status in (180, 200):
-        pair.tell(status)
-    assert pair.bob.told(Referral) == [
+        pair.notify(status)
+    assert pair.bob.emitted(Referral) == [
         Referral(session=pair.b, status=100, is_over=False, expires_s=60.0),
         Referral(session=pair.b, status=180, is_over=False, expires_s=60.0),
         Referral(session=pair.b, status=200, is_over=True, expires_s=None),
@@ -84,49 +84,49 @@ def test_one_is_sent_elsewhere_and_tells_how_it_fares() -> None:
     assert header(notices[0], "Subscription-State") == "active;expires=60"
     assert header(notices[-1], "Subscription-State") == "terminated;reason=noresource"
     assert header(notices[0], "Content-Type") == "message/sipfrag;version=2.0"
-    pair.tell(486)
+    pair.notify(486)
     assert len(sent(pair.alice, "NOTIFY")) == 3
-    assert pair.bob.told(Ended) == []
+    assert pair.bob.emitted(Ended) == []
 
 
 @pytest.mark.parametrize("status", [403, 603])
-def test_one_does_not_go(status: int) -> None:
+def test_a_refer_can_fail(status: int) -> None:
     pair = Pair().run()
     pair.refer()
     pair.answer(status)
-    assert pair.bob.told(ReferralAnswered) == [ReferralAnswered(session=pair.b, status=status)]
-    pair.tell(200)
+    assert pair.bob.emitted(ReferralAnswered) == [ReferralAnswered(session=pair.b, status=status)]
+    pair.notify(200)
     assert sent(pair.alice, "NOTIFY") == []
     pair.refer()
-    assert len(pair.alice.told(Referred)) == 2
+    assert len(pair.alice.emitted(Referred)) == 2
 
 
-def test_it_waits_for_the_ack() -> None:
+def test_a_refer_waits_for_the_ack() -> None:
     pair = Pair()
     pair.wire.do(pair.bob, pair.bob.agent.refer(pair.b, CAROL, now=pair.wire.now))
     assert sent(pair.bob, "REFER") == []
     pair.wire.run(0.1)
     assert len(sent(pair.bob, "REFER")) == 1
-    assert len(pair.alice.told(Referred)) == 1
+    assert len(pair.alice.emitted(Referred)) == 1
 
 
 # --- and changes of the call, meanwhile
 
 
 class Changing(Scene):
-    """Alice has asked for a REFER to be sent in a call that somebody changes."""
+    """Alice has asked for a REFER in a call that changes."""
 
     def refer(self) -> list[str]:
-        """Ask; what she says."""
+        """Ask for the REFER and return what she sends."""
         self.wire.do(self.alice, self.alice.agent.refer(A, CAROL, now=self.wire.now))
         return self.methods()
 
     def methods(self) -> list[str]:
-        """What Alice has said since the last time: methods and statuses."""
-        return [text.split(" ")[text.startswith("SIP/2.0")] for text in self.peer.heard()]
+        """Return the methods and statuses that Alice has sent since the last time."""
+        return [text.split(" ")[text.startswith("SIP/2.0")] for text in self.peer.received()]
 
 
-def test_it_waits_for_our_own_change() -> None:
+def test_a_refer_waits_for_our_own_change() -> None:
     scene = Changing()
     asked = scene.ask()
     assert scene.refer() == []
@@ -144,8 +144,8 @@ def test_a_change_that_waits_goes_before_it() -> None:
 
 
 @pytest.mark.parametrize("asked_first", [True, False])
-def test_it_waits_for_a_hold_of_the_peers_and_its_ack(asked_first: bool) -> None:
-    """Phones that hold and are sent elsewhere at once answer 491."""
+def test_a_refer_waits_for_a_hold_of_the_peer_and_its_ack(asked_first: bool) -> None:
+    """Phones that hold answer an immediate REFER with 491."""
     scene = Changing()
     scene.from_peer("INVITE", "z9hG4bKhold", 1, SDP.decode())
     assert scene.methods() == ["100"]
@@ -159,7 +159,7 @@ def test_it_waits_for_a_hold_of_the_peers_and_its_ack(asked_first: bool) -> None
     assert scene.methods() == ["REFER"]
 
 
-def test_it_follows_a_hold_by_update_that_was_answered_or_refused() -> None:
+def test_a_refer_follows_a_hold_by_update_that_was_answered_or_refused() -> None:
     for status in (200, 488):
         scene = Changing()
         scene.from_peer("UPDATE", "z9hG4bKhold", 1, SDP.decode())
@@ -170,31 +170,31 @@ def test_it_follows_a_hold_by_update_that_was_answered_or_refused() -> None:
         assert scene.methods() == [str(status), "REFER"]
 
 
-def test_one_that_meets_a_change_of_the_peers_is_sent_again() -> None:
-    scene = Changing(dice=0.0)
+def test_a_refer_that_meets_a_change_of_the_peer_is_sent_again() -> None:
+    scene = Changing(random=0.0)
     scene.wire.do(scene.alice, scene.alice.agent.refer(A, CAROL, now=scene.wire.now))
     for _ in range(2):
-        (asked,) = scene.peer.heard()
+        (asked,) = scene.peer.received()
         assert header(asked, "Refer-To") == f"<{CAROL}>"
-        scene.peer.say(reply(asked, 491))
-        assert scene.alice.told(ReferralAnswered) == []
+        scene.peer.send(reply(asked, 491))
+        assert scene.alice.emitted(ReferralAnswered) == []
         scene.wire.run(2.0)
-        assert scene.peer.heard() == []
+        assert scene.peer.received() == []
         scene.wire.run(0.2)
-    (asked,) = scene.peer.heard()
-    scene.peer.say(reply(asked, 491))
-    assert scene.alice.told(ReferralAnswered) == [ReferralAnswered(session=A, status=491)]
+    (asked,) = scene.peer.received()
+    scene.peer.send(reply(asked, 491))
+    assert scene.alice.emitted(ReferralAnswered) == [ReferralAnswered(session=A, status=491)]
     # And the next one has as many tries.
     scene.wire.do(scene.alice, scene.alice.agent.refer(A, CAROL, now=scene.wire.now))
-    (again,) = scene.peer.heard()
-    scene.peer.say(reply(again, 491))
+    (again,) = scene.peer.received()
+    scene.peer.send(reply(again, 491))
     scene.wire.run(2.2)
-    (answered,) = scene.peer.heard()
-    scene.peer.say(reply(answered, 202))
-    assert scene.alice.told(ReferralAnswered)[1:] == [ReferralAnswered(session=A, status=202)]
+    (answered,) = scene.peer.received()
+    scene.peer.send(reply(answered, 202))
+    assert scene.alice.emitted(ReferralAnswered)[1:] == [ReferralAnswered(session=A, status=202)]
 
 
-def test_one_that_waits_is_gone_with_the_call() -> None:
+def test_a_waiting_refer_ends_with_the_call() -> None:
     scene = Changing()
     asked = scene.ask()
     assert scene.refer() == []
@@ -203,30 +203,30 @@ def test_one_that_waits_is_gone_with_the_call() -> None:
     assert [text.split(" ")[0] for text in scene.ok(asked)] == ["ACK"]
 
 
-def test_one_at_a_time_and_none_that_is_left_open() -> None:
+def test_one_refer_at_a_time_is_asked_and_none_stays_open() -> None:
     pair = Pair().run()
     pair.refer()
     pair.refer()
     assert len(sent(pair.bob, "REFER")) == 1
     pair.wire.run(30)
-    assert pair.bob.told(ReferralAnswered) == [ReferralAnswered(session=pair.b, status=603)]
+    assert pair.bob.emitted(ReferralAnswered) == [ReferralAnswered(session=pair.b, status=603)]
 
 
-def test_a_goodbye_answers_what_was_left_open() -> None:
+def test_a_bye_answers_the_pending_requests() -> None:
     pair = Pair().run()
     pair.refer()
     pair.wire.do(pair.alice, pair.alice.agent.bye(pair.a, now=pair.wire.now))
     pair.wire.run(60)
-    assert pair.bob.told(ReferralAnswered) == [ReferralAnswered(session=pair.b, status=487)]
-    assert [ended.cause for ended in pair.bob.told(Ended) if isinstance(ended, Ended)] == [EndCause.HUNG_UP]
+    assert pair.bob.emitted(ReferralAnswered) == [ReferralAnswered(session=pair.b, status=487)]
+    assert [ended.cause for ended in pair.bob.emitted(Ended) if isinstance(ended, Ended)] == [EndCause.HUNG_UP]
     assert (pair.alice.agent.transactions(), pair.bob.agent.transactions()) == (0, 0)
     assert (pair.alice.agent.timers(), pair.bob.agent.timers()) == (0, 0)
 
 
-def test_what_nobody_asked_for_is_not_answered_or_told() -> None:
+def test_unrequested_answers_and_reports_have_no_effect() -> None:
     pair = Pair().run()
     pair.answer(202)
-    pair.tell(200)
+    pair.notify(200)
     nobody = SessionId("nobody")
     agent = pair.bob.agent
     now = pair.wire.now
@@ -239,15 +239,15 @@ def test_what_nobody_asked_for_is_not_answered_or_told() -> None:
 
 
 def referring() -> tuple[Scene, str]:
-    """Alice has sent her peer elsewhere; her REFER."""
+    """Return a scene with Alice's REFER to her peer."""
     scene = Scene()
     scene.wire.do(scene.alice, scene.alice.agent.refer(A, CAROL, now=scene.wire.now))
-    (asked,) = scene.peer.heard()
+    (asked,) = scene.peer.received()
     return scene, asked
 
 
 def notify(scene: Scene, cseq: int, *extra: str, body: str = "") -> int:
-    """The peer's NOTIFY with these headers; the status it gets."""
+    """Send the peer's NOTIFY with these headers and return the status of its answer."""
     lines = "\n".join(extra)
     scene.from_peer("NOTIFY", f"z9hG4bKn{cseq}", cseq)
     first = scene.peer.statuses()
@@ -265,7 +265,7 @@ def notify(scene: Scene, cseq: int, *extra: str, body: str = "") -> int:
             lines,
         ]
     )
-    scene.peer.say(text + "\n\n" + body)
+    scene.peer.send(text + "\n\n" + body)
     (status,) = scene.peer.statuses()
     return status
 
@@ -275,7 +275,7 @@ FRAGMENT = "Content-Type: message/sipfrag;version=2.0"
 
 
 @pytest.mark.parametrize(
-    ("state", "body", "told"),
+    ("state", "body", "reported"),
     [
         ("active;expires=30", "SIP/2.0 183 Session Progress", (183, False, 30.0)),
         ("active", "SIP/2.0 486 Busy Here\r\nX: y", (486, True, None)),
@@ -286,25 +286,25 @@ FRAGMENT = "Content-Type: message/sipfrag;version=2.0"
         ("pending", "hello", (0, False, None)),
     ],
 )
-def test_what_a_phone_may_tell(state: str, body: str, told: tuple[int, bool, float | None]) -> None:
+def test_a_notify_is_read(state: str, body: str, reported: tuple[int, bool, float | None]) -> None:
     scene, asked = referring()
-    scene.peer.say(reply(asked, 202))
+    scene.peer.send(reply(asked, 202))
     assert notify(scene, 10, EVENT, f"Subscription-State: {state}", FRAGMENT, body=body) == 200
-    status, is_over, lasts_s = told
-    assert scene.alice.events == [Referral(session=A, status=status, is_over=is_over, expires_s=lasts_s)]
+    status, is_over, expires_s = reported
+    assert scene.alice.events == [Referral(session=A, status=status, is_over=is_over, expires_s=expires_s)]
     again = notify(scene, 20, EVENT, "Subscription-State: terminated", FRAGMENT, body="SIP/2.0 200 OK")
     assert again == 200
     assert (scene.alice.events == []) is is_over
 
 
-def test_a_notice_may_come_before_the_answer_and_of_another_kind_is_refused() -> None:
+def test_a_notify_may_arrive_before_the_answer_and_another_event_is_refused() -> None:
     scene, _ = referring()
     assert notify(scene, 10, EVENT, "Subscription-State: active", FRAGMENT, body="SIP/2.0 100 Trying") == 200
-    assert scene.alice.told(Referral) != []
+    assert scene.alice.emitted(Referral) != []
     assert notify(scene, 20, "Event: presence", "Subscription-State: active") == 489
 
 
-def test_a_notice_nobody_asked_for_is_refused() -> None:
+def test_an_unsolicited_notify_is_refused() -> None:
     scene = Scene()
     assert notify(scene, 10, EVENT, "Subscription-State: active", FRAGMENT, body="SIP/2.0 200 OK") == 481
     assert scene.alice.events == []
@@ -312,33 +312,33 @@ def test_a_notice_nobody_asked_for_is_refused() -> None:
 
 def test_a_challenge_is_answered() -> None:
     scene, asked = referring()
-    scene.peer.say(reply(asked, 401, CHALLENGE))
-    (again,) = scene.peer.heard()
+    scene.peer.send(reply(asked, 401, CHALLENGE))
+    (again,) = scene.peer.received()
     assert header(again, "Authorization").startswith("Digest")
     assert header(again, "Refer-To") == f"<{CAROL}>"
-    scene.peer.say(reply(again, 202))
+    scene.peer.send(reply(again, 202))
     assert scene.alice.events == [ReferralAnswered(session=A, status=202)]
 
 
 @pytest.mark.parametrize("status", [408, 481])
 def test_a_peer_that_knows_no_such_call_is_lost(status: int) -> None:
     scene, asked = referring()
-    scene.peer.say(reply(asked, status))
+    scene.peer.send(reply(asked, status))
     assert scene.alice.events == [Ended(session=A, cause=EndCause.LOST, status=status)]
 
 
-def test_a_peer_that_says_nothing_is_lost() -> None:
+def test_a_silent_peer_is_lost() -> None:
     scene, _ = referring()
     scene.wire.run(40)
     assert scene.alice.events == [Ended(session=A, cause=EndCause.LOST, status=408)]
 
 
-def test_a_provisional_answer_and_one_after_our_goodbye_are_nothing() -> None:
+def test_a_provisional_answer_and_one_after_our_bye_have_no_effect() -> None:
     scene, asked = referring()
-    scene.peer.say(reply(asked, 100))
+    scene.peer.send(reply(asked, 100))
     assert scene.alice.events == []
     scene.wire.do(scene.alice, scene.alice.agent.bye(A, now=scene.wire.now))
-    scene.peer.say(reply(asked, 202))
+    scene.peer.send(reply(asked, 202))
     assert scene.alice.events == []
     assert notify(scene, 10, EVENT, "Subscription-State: active", FRAGMENT, body="SIP/2.0 200 OK") in (200, 481)
     assert scene.alice.events == []
@@ -368,7 +368,7 @@ def test_a_referral_that_cannot_be_read_is_refused(headers: tuple[str, ...], sta
             *headers,
         ]
     )
-    scene.peer.say(text + "\n\n")
+    scene.peer.send(text + "\n\n")
     assert scene.peer.statuses() == [status]
     assert scene.alice.events == []
 
@@ -390,17 +390,17 @@ def test_two_at_once_and_one_outside_a_call() -> None:
                 "Refer-To: <tel:+15550111>",
             ]
         )
-        scene.peer.say(text + "\n\n")
+        scene.peer.send(text + "\n\n")
         statuses += scene.peer.statuses()
     assert statuses == [491, 603]
     assert scene.alice.events == [Referred(session=A, target="<tel:+15550111>")]
 
 
-def test_one_before_the_ack_is_declined() -> None:
+def test_a_refer_before_the_ack_is_declined() -> None:
     scene = Called()
     session = scene.called()
     scene.wire.do(scene.bob, scene.bob.agent.accept(session, ANSWER, now=scene.wire.now))
-    scene.tag = header(scene.peer.heard()[-1], "To").partition("tag=")[2]
-    scene.say("REFER", "Refer-To: <sip:carol@192.0.2.9>", branch="z9hG4bKr", cseq=2)
+    scene.tag = header(scene.peer.received()[-1], "To").partition("tag=")[2]
+    scene.send("REFER", "Refer-To: <sip:carol@192.0.2.9>", branch="z9hG4bKr", cseq=2)
     assert scene.peer.statuses() == [603]
-    assert scene.bob.told(Referred) == []
+    assert scene.bob.emitted(Referred) == []

@@ -1,4 +1,4 @@
-"""Changes, keys and goodbyes of ours in a running call, against a scripted far end and against another agent."""
+"""Changes, digits and BYE of ours in a running call, with a scripted peer and with another agent."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ CHALLENGE = 'WWW-Authenticate: Digest realm="them", nonce="n1", qop="auth", algo
 
 
 class Scene:
-    """A call of Alice's to a scripted far end, answered."""
+    """An answered call of Alice to a scripted peer."""
 
-    def __init__(self, *, dice: float = 0.5) -> None:
+    def __init__(self, *, random: float = 0.5) -> None:
         self.wire = Wire()
-        self.alice: Node = self.wire.node(ALICE, dice=dice)
+        self.alice: Node = self.wire.node(ALICE, random=random)
         self.peer = Peer(self.wire, self.alice)
         asked = self.alice.agent.invite(
             A,
@@ -51,28 +51,28 @@ class Scene:
             credentials=DigestCredentials(user="alice", password="secret"),
         )
         self.wire.do(self.alice, asked)
-        self.invite = self.peer.heard()[0]
+        self.invite = self.peer.received()[0]
         contact = "Contact: <sip:bob@10.0.0.3:5060>"
-        self.peer.say(reply(self.invite, 200, contact, "Content-Type: application/sdp", body=ANSWER.decode()))
-        self.peer.heard()
+        self.peer.send(reply(self.invite, 200, contact, "Content-Type: application/sdp", body=ANSWER.decode()))
+        self.peer.received()
         self.alice.events.clear()
 
     def ask(self, sdp: bytes | None = SDP) -> str:
-        """Alice changes the call; her re-INVITE, or "" when it waits."""
+        """Change the call as Alice; return her re-INVITE, or "" while it waits."""
         self.wire.do(self.alice, self.alice.agent.reoffer(A, sdp, now=self.wire.now))
-        heard = self.peer.heard()
-        return heard[-1] if heard else ""
+        received = self.peer.received()
+        return received[-1] if received else ""
 
     def ok(self, to: str, sdp: bytes | None = ANSWER) -> list[str]:
-        """The far end says 200; what Alice says to that."""
+        """Answer with 200 and return what Alice sends then."""
         extra = ["Contact: <sip:bob@10.0.0.3:5062>"] + (["Content-Type: application/sdp"] if sdp else [])
-        self.peer.say(reply(to, 200, *extra, body=(sdp or b"").decode()))
+        self.peer.send(reply(to, 200, *extra, body=(sdp or b"").decode()))
         texts = [data.decode() for data, _, _ in self.wire.lost]
         self.wire.lost.clear()
         return texts
 
     def from_peer(self, method: str, branch: str, cseq: int, body: str = "") -> None:
-        """A request of the far end in the dialog."""
+        """Send a request of the peer in the dialog."""
         text = invite(
             *(["Content-Type: application/sdp"] if body else []), method=method, branch=branch, cseq=cseq, body=body
         )
@@ -85,14 +85,14 @@ class Scene:
             else line
             for line in text.split("\n")
         ]
-        self.peer.say("\n".join(lines))
+        self.peer.send("\n".join(lines))
 
 
 def events(scene: Scene) -> list[Event]:
     return scene.alice.events
 
 
-def test_a_change_that_is_accepted_refreshes_where_requests_go() -> None:
+def test_an_accepted_change_refreshes_the_target() -> None:
     scene = Scene()
     asked = scene.ask()
     assert asked.startswith("INVITE sip:bob@10.0.0.3:5060")
@@ -119,7 +119,7 @@ def test_a_change_without_an_offer_is_answered_in_the_ack() -> None:
 def test_a_change_by_update_is_answered_without_an_ack() -> None:
     scene = Scene()
     scene.wire.do(scene.alice, scene.alice.agent.reoffer(A, SDP, now=scene.wire.now, method="UPDATE"))
-    (asked,) = scene.peer.heard()
+    (asked,) = scene.peer.received()
     assert asked.startswith("UPDATE sip:bob@10.0.0.3:5060")
     assert scene.ok(asked) == []
     assert events(scene) == [ReofferAnswered(session=A, sdp=ANSWER, offer_to_answer=False)]
@@ -129,30 +129,30 @@ def test_a_change_by_update_is_answered_without_an_ack() -> None:
 def test_a_refused_update_leaves_the_call_as_it_was(status: int) -> None:
     scene = Scene()
     scene.wire.do(scene.alice, scene.alice.agent.reoffer(A, SDP, now=scene.wire.now, method="UPDATE"))
-    (asked,) = scene.peer.heard()
-    scene.peer.say(reply(asked, status))
+    (asked,) = scene.peer.received()
+    scene.peer.send(reply(asked, status))
     assert events(scene) == [ReofferRefused(session=A, status=status, reason="Whatever")]
-    assert scene.peer.heard() == []
+    assert scene.peer.received() == []
 
 
 @pytest.mark.parametrize("status", [488, 500, 603, 415])
 def test_a_refused_change_leaves_the_call_as_it_was(status: int) -> None:
     scene = Scene()
-    scene.peer.say(reply(scene.ask(), status))
+    scene.peer.send(reply(scene.ask(), status))
     assert events(scene) == [ReofferRefused(session=A, status=status, reason="Whatever")]
     assert scene.alice.agent.sessions() == (A,)
-    assert scene.peer.heard()[0].startswith("ACK")
+    assert scene.peer.received()[0].startswith("ACK")
 
 
 @pytest.mark.parametrize("status", [408, 481])
-def test_a_far_end_that_lost_the_dialog_ends_the_call(status: int) -> None:
+def test_a_peer_that_lost_the_dialog_ends_the_call(status: int) -> None:
     scene = Scene()
-    scene.peer.say(reply(scene.ask(), status))
+    scene.peer.send(reply(scene.ask(), status))
     assert events(scene) == [Ended(session=A, cause=EndCause.LOST, status=status)]
-    assert [text.split(" ")[0] for text in scene.peer.heard()] == ["ACK", "BYE"]
+    assert [text.split(" ")[0] for text in scene.peer.received()] == ["ACK", "BYE"]
 
 
-def test_a_far_end_that_says_nothing_ends_the_call() -> None:
+def test_a_peer_that_does_not_answer_ends_the_call() -> None:
     scene = Scene()
     scene.ask()
     scene.wire.run(33)
@@ -161,15 +161,15 @@ def test_a_far_end_that_says_nothing_ends_the_call() -> None:
     assert (scene.alice.agent.transactions(), scene.alice.agent.timers()) == (0, 0)
 
 
-@pytest.mark.parametrize(("dice", "after"), [(0.0, 2.1), (0.5, 3.05), (0.999, 4.0)])
-def test_glare_backs_off_and_tries_again(dice: float, after: float) -> None:
-    scene = Scene(dice=dice)
-    scene.peer.say(reply(scene.ask(), 491))
-    scene.peer.heard()
+@pytest.mark.parametrize(("number", "after"), [(0.0, 2.1), (0.5, 3.05), (0.999, 4.0)])
+def test_glare_backs_off_and_tries_again(number: float, after: float) -> None:
+    scene = Scene(random=number)
+    scene.peer.send(reply(scene.ask(), 491))
+    scene.peer.received()
     scene.wire.run(after - 0.02)
     assert events(scene) == [ReofferPostponed(session=A)]
     scene.wire.run(0.04)
-    assert scene.peer.heard() == []
+    assert scene.peer.received() == []
     assert events(scene) == [ReofferPostponed(session=A), ReofferDue(session=A, method="INVITE")]
     scene.alice.events.clear()
     again = scene.ask()
@@ -181,49 +181,49 @@ def test_glare_backs_off_and_tries_again(dice: float, after: float) -> None:
 def test_glare_of_an_update_asks_for_an_update_again() -> None:
     scene = Scene()
     scene.wire.do(scene.alice, scene.alice.agent.reoffer(A, SDP, now=scene.wire.now, method="UPDATE"))
-    scene.peer.say(reply(scene.peer.heard()[0], 491))
+    scene.peer.send(reply(scene.peer.received()[0], 491))
     scene.wire.run(4.1)
     assert events(scene) == [ReofferPostponed(session=A), ReofferDue(session=A, method="UPDATE")]
 
 
 def test_glare_of_a_change_without_an_offer_is_tried_again_by_itself() -> None:
     scene = Scene()
-    scene.peer.say(reply(scene.ask(None), 491))
-    scene.peer.heard()
+    scene.peer.send(reply(scene.ask(None), 491))
+    scene.peer.received()
     scene.wire.run(3.2)
-    (again,) = scene.peer.heard()
+    (again,) = scene.peer.received()
     assert header(again, "CSeq") == "3 INVITE"
     assert events(scene) == []
 
 
-def test_a_change_asked_while_we_back_off_goes_in_place_of_the_one_put_off() -> None:
+def test_a_change_requested_during_the_backoff_replaces_the_postponed_one() -> None:
     scene = Scene()
-    scene.peer.say(reply(scene.ask(), 491))
-    scene.peer.heard()
+    scene.peer.send(reply(scene.ask(), 491))
+    scene.peer.received()
     assert scene.ask(b"v=1") == ""
     scene.wire.run(3.2)
-    (again,) = scene.peer.heard()
+    (again,) = scene.peer.received()
     assert again.endswith("v=1")
     assert events(scene) == [ReofferPostponed(session=A)]
 
 
-def test_glare_without_end_is_told_and_drops_nothing() -> None:
+def test_endless_glare_is_reported_and_ends_nothing() -> None:
     scene = Scene()
     for _ in range(2):
-        scene.peer.say(reply(scene.ask(), 491))
-        scene.peer.heard()
+        scene.peer.send(reply(scene.ask(), 491))
+        scene.peer.received()
         scene.wire.run(4.1)
         assert events(scene) == [ReofferPostponed(session=A), ReofferDue(session=A, method="INVITE")]
         scene.alice.events.clear()
-    scene.peer.say(reply(scene.ask(), 491))
+    scene.peer.send(reply(scene.ask(), 491))
     assert events(scene) == [ReofferRefused(session=A, status=491, reason="Whatever")]
     assert scene.alice.agent.sessions() == (A,)
 
 
-def test_while_we_back_off_the_far_end_may_change_first() -> None:
-    scene = Scene(dice=0.0)
-    scene.peer.say(reply(scene.ask(), 491))
-    scene.peer.heard()
+def test_during_our_backoff_the_peer_may_change_first() -> None:
+    scene = Scene(random=0.0)
+    scene.peer.send(reply(scene.ask(), 491))
+    scene.peer.received()
     scene.from_peer("INVITE", "z9hG4bKre", 9, SDP.decode())
     assert events(scene) == [ReofferPostponed(session=A), Reoffered(session=A, method="INVITE", sdp=SDP)]
     scene.wire.run(2.2)
@@ -231,11 +231,11 @@ def test_while_we_back_off_the_far_end_may_change_first() -> None:
     scene.wire.do(scene.alice, scene.alice.agent.answer_reoffer(A, ANSWER, now=scene.wire.now))
     scene.from_peer("ACK", "z9hG4bKack", 9)
     scene.wire.run(2.2)
-    assert scene.alice.told(ReofferDue)
+    assert scene.alice.emitted(ReofferDue)
 
 
 @pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
-def test_while_our_change_is_out_the_far_ends_gets_491(method: str) -> None:
+def test_while_our_change_is_out_that_of_the_peer_gets_491(method: str) -> None:
     scene = Scene()
     asked = scene.ask()
     scene.from_peer(method, "z9hG4bKre", 9, SDP.decode())
@@ -247,7 +247,7 @@ def test_while_our_change_is_out_the_far_ends_gets_491(method: str) -> None:
 def test_of_changes_that_wait_the_latest_is_sent() -> None:
     scene = Scene()
     asked = scene.ask()
-    scene.peer.say(reply(asked, 100, tag=None))
+    scene.peer.send(reply(asked, 100, tag=None))
     assert scene.ask(b"v=1") == ""
     assert scene.ask(SDP) == ""
     texts = scene.ok(asked)
@@ -259,27 +259,27 @@ def test_a_change_that_waited_follows_a_refused_one() -> None:
     scene = Scene()
     asked = scene.ask()
     scene.ask(SDP)
-    scene.peer.say(reply(asked, 488))
-    assert [text.split(" ")[0] for text in scene.peer.heard()] == ["ACK", "INVITE"]
+    scene.peer.send(reply(asked, 488))
+    assert [text.split(" ")[0] for text in scene.peer.received()] == ["ACK", "INVITE"]
 
 
-def test_a_change_that_waited_follows_the_far_ends() -> None:
+def test_a_waiting_change_follows_that_of_the_peer() -> None:
     scene = Scene()
     scene.from_peer("UPDATE", "z9hG4bKup", 9, SDP.decode())
     assert scene.ask(SDP) == ""
     scene.wire.do(scene.alice, scene.alice.agent.answer_reoffer(A, ANSWER, now=scene.wire.now))
-    assert [text.split(" ")[0] for text in scene.peer.heard()] == ["SIP/2.0", "INVITE"]
+    assert [text.split(" ")[0] for text in scene.peer.received()] == ["SIP/2.0", "INVITE"]
     scene = Scene()
     scene.from_peer("UPDATE", "z9hG4bKup", 9, SDP.decode())
     assert scene.ask(SDP) == ""
     scene.wire.do(scene.alice, scene.alice.agent.refuse_reoffer(A, 200, now=scene.wire.now))
-    assert [text.split(" ")[1] for text in scene.peer.heard()] == ["488", "sip:peer@10.0.0.3:5060"]
+    assert [text.split(" ")[1] for text in scene.peer.received()] == ["488", "sip:peer@10.0.0.3:5060"]
 
 
 def test_a_change_is_challenged_and_sent_again() -> None:
     scene = Scene()
-    scene.peer.say(reply(scene.ask(), 401, CHALLENGE))
-    again = scene.peer.heard()[-1]
+    scene.peer.send(reply(scene.ask(), 401, CHALLENGE))
+    again = scene.peer.received()[-1]
     assert header(again, "CSeq") == "3 INVITE"
     assert "Digest" in header(again, "Authorization")
     assert header(again, "Content-Type") == "application/sdp"
@@ -291,87 +291,87 @@ def test_a_200_to_a_change_after_we_hung_up_is_acknowledged() -> None:
     scene = Scene()
     asked = scene.ask()
     scene.wire.do(scene.alice, scene.alice.agent.bye(A, now=scene.wire.now))
-    bye = scene.peer.heard()[0]
+    bye = scene.peer.received()[0]
     texts = scene.ok(asked)
     assert [text.split(" ")[0] for text in texts] == ["ACK"]
-    scene.peer.say(reply(bye, 200))
+    scene.peer.send(reply(bye, 200))
     assert events(scene) == [Ended(session=A, cause=EndCause.WE_HUNG_UP, status=200)]
     scene.wire.run(60)
     assert (scene.alice.agent.transactions(), scene.alice.agent.timers()) == (0, 0)
 
 
-def test_a_failure_of_a_change_after_we_hung_up_is_nothing() -> None:
+def test_a_refused_change_after_our_bye_has_no_effect() -> None:
     scene = Scene()
     asked = scene.ask()
     scene.wire.do(scene.alice, scene.alice.agent.bye(A, now=scene.wire.now))
-    scene.peer.say(reply(asked, 481))
+    scene.peer.send(reply(asked, 481))
     assert events(scene) == []
 
 
 def test_a_bye_is_challenged_and_sent_again() -> None:
     scene = Scene()
     scene.wire.do(scene.alice, scene.alice.agent.bye(A, now=scene.wire.now))
-    scene.peer.say(reply(scene.peer.heard()[0], 401, CHALLENGE))
-    (again,) = scene.peer.heard()
+    scene.peer.send(reply(scene.peer.received()[0], 401, CHALLENGE))
+    (again,) = scene.peer.received()
     assert "Digest" in header(again, "Authorization")
-    scene.peer.say(reply(again, 481))
+    scene.peer.send(reply(again, 481))
     assert events(scene) == [Ended(session=A, cause=EndCause.WE_HUNG_UP, status=200)]
 
 
-def test_a_bye_nobody_answers_is_repeated_and_given_up() -> None:
+def test_an_unanswered_bye_is_repeated_and_given_up() -> None:
     scene = Scene()
     scene.wire.do(scene.alice, scene.alice.agent.bye(A, now=scene.wire.now))
     scene.wire.do(scene.alice, scene.alice.agent.bye(A, now=scene.wire.now))
     scene.wire.run(33)
-    assert len(scene.peer.heard()) == 11
+    assert len(scene.peer.received()) == 11
     assert events(scene) == [Ended(session=A, cause=EndCause.WE_HUNG_UP, status=408)]
 
 
-def test_a_key_is_told_by_info() -> None:
+def test_a_digit_is_sent_by_info() -> None:
     scene = Scene()
     scene.wire.do(scene.alice, scene.alice.agent.send_digit(A, "#", now=scene.wire.now))
-    (info,) = scene.peer.heard()
+    (info,) = scene.peer.received()
     assert info.startswith("INFO")
     assert info.endswith("Signal=#\r\nDuration=160\r\n")
-    scene.peer.say(reply(info, 200))
+    scene.peer.send(reply(info, 200))
     assert events(scene) == []
 
 
 @pytest.mark.parametrize(("status", "ends"), [(415, False), (481, True), (401, False)])
-def test_what_a_key_comes_to(status: int, ends: bool) -> None:
+def test_the_response_to_a_digit_decides(status: int, ends: bool) -> None:
     scene = Scene()
     scene.wire.do(scene.alice, scene.alice.agent.send_digit(A, "#", now=scene.wire.now))
-    scene.peer.say(reply(scene.peer.heard()[0], status, CHALLENGE))
+    scene.peer.send(reply(scene.peer.received()[0], status, CHALLENGE))
     assert bool(events(scene)) is ends
     assert (A in scene.alice.agent.sessions()) is not ends
 
 
-def test_a_key_nobody_hears_ends_the_call() -> None:
+def test_an_unanswered_digit_ends_the_call() -> None:
     scene = Scene()
     scene.wire.do(scene.alice, scene.alice.agent.send_digit(A, "#", now=scene.wire.now))
     scene.wire.run(33)
     assert events(scene) == [Ended(session=A, cause=EndCause.LOST, status=408)]
 
 
-def test_an_info_that_fails_after_we_hung_up_is_nothing() -> None:
+def test_a_failed_info_after_our_bye_has_no_effect() -> None:
     scene = Scene()
     scene.wire.do(scene.alice, scene.alice.agent.send_digit(A, "#", now=scene.wire.now))
-    info = scene.peer.heard()[0]
+    info = scene.peer.received()[0]
     scene.wire.do(scene.alice, scene.alice.agent.bye(A, now=scene.wire.now))
-    scene.peer.say(reply(info, 481))
+    scene.peer.send(reply(info, 481))
     assert events(scene) == []
 
 
 # --- two agents
 
 
-def talking(*, dice: float = 0.2) -> tuple[Wire, Node, Node, SessionId]:
-    """Alice called Bob, and he answered."""
+def talking(*, random: float = 0.2) -> tuple[Wire, Node, Node, SessionId]:
+    """Return a call of Alice to Bob that he has answered."""
     wire = Wire()
-    alice, bob = wire.node(ALICE, dice=dice), wire.node(BOB, dice=dice)
+    alice, bob = wire.node(ALICE, random=random), wire.node(BOB, random=random)
     call(wire, alice, bob)
     wire.run(0.1)
-    (invited,) = bob.told(Invited)
+    (invited,) = bob.emitted(Invited)
     assert isinstance(invited, Invited)
     wire.do(bob, bob.agent.accept(invited.session, ANSWER, now=wire.now))
     wire.run(0.1)
@@ -379,22 +379,22 @@ def talking(*, dice: float = 0.2) -> tuple[Wire, Node, Node, SessionId]:
 
 
 class Owner:
-    """Whoever offers and answers for an agent, and what it was told to be answered."""
+    """The owner of an agent, which offers and answers for it, and records the peer's descriptions."""
 
     def __init__(self, wire: Wire, node: Node, session: SessionId, state: Negotiation) -> None:
         self.wire, self.node, self.session, self.state = wire, node, session, state
-        self.heard: list[tuple[int, bytes]] = []
-        """The versions of the far end's descriptions, each with what it describes."""
+        self.described: list[tuple[int, bytes]] = []
+        """The versions of the peer's descriptions, each with its content."""
 
     def offer(self) -> None:
-        """Offer what is wished."""
+        """Offer the owner's direction."""
         self.state, sdp = make_offer(self.state)
         self.wire.do(self.node, self.node.agent.reoffer(self.session, sdp, now=self.wire.now))
 
     def catch_up(self) -> None:
-        """Do what is due by what was told."""
-        told, self.node.events[:] = self.node.events[:], []
-        for event in told:
+        """Handle the events of the agent."""
+        events, self.node.events[:] = self.node.events[:], []
+        for event in events:
             match event:
                 case Reoffered(sdp=sdp) if sdp is not None:
                     self._note(sdp)
@@ -412,38 +412,38 @@ class Owner:
 
     def _note(self, sdp: bytes) -> None:
         origin, _, described = sdp.partition(b"\r\ns=")
-        self.heard.append((int(origin.split()[3]), described))
+        self.described.append((int(origin.split()[3]), described))
 
 
-def owners(*, alice: Direction, bob: Direction, dice: float) -> tuple[Wire, Owner, Owner]:
-    """Two who talk, with what each wishes from now on."""
-    wire, calling, called, at_bob = talking(dice=dice)
+def owners(*, alice: Direction, bob: Direction, random: float) -> tuple[Wire, Owner, Owner]:
+    """Return two agents in a call, each with its direction from now on."""
+    wire, calling, called, at_bob = talking(random=random)
     asked, sdp = make_offer(Negotiation(local=(ALICE.host, 4000), session_id=1))
     answered, back = answer_offer(Negotiation(local=(BOB.host, 4000), session_id=2), sdp)
     ours = Owner(wire, calling, A, replace(apply_answer(asked, back), local_direction=alice))
     return wire, ours, Owner(wire, called, at_bob, replace(answered, local_direction=bob))
 
 
-def go_on(wire: Wire, *owners: Owner, seconds: float) -> None:
-    """Let time pass, in which the owners do what is due."""
+def run_owners(wire: Wire, *owners: Owner, seconds: float) -> None:
+    """Let time pass, in which the owners handle their events."""
     for _ in range(round(seconds / 0.02)):
         wire.run(0.02)
         for owner in owners:
             owner.catch_up()
 
 
-@pytest.mark.parametrize("dice", [0.0, 0.2, 0.999])
-def test_both_sides_change_at_once_and_both_changes_come_through(dice: float) -> None:
-    wire, alice, bob = owners(alice=Direction.SENDRECV, bob=Direction.SENDONLY, dice=dice)
+@pytest.mark.parametrize("number", [0.0, 0.2, 0.999])
+def test_both_sides_change_at_once_and_both_changes_come_through(number: float) -> None:
+    wire, alice, bob = owners(alice=Direction.SENDRECV, bob=Direction.SENDONLY, random=number)
     alice.offer()
     bob.offer()
-    go_on(wire, alice, bob, seconds=10.0)
+    run_owners(wire, alice, bob, seconds=10.0)
     for owner in (alice, bob):
         assert not owner.state.offered
-        versions = [version for version, _ in owner.heard]
+        versions = [version for version, _ in owner.described]
         assert len(versions) == 2
         assert versions == sorted(versions)
-        assert len(set(versions)) == len(set(owner.heard))
+        assert len(set(versions)) == len(set(owner.described))
     assert alice.state.agreed is not None
     assert bob.state.agreed is not None
     assert alice.state.agreed.peer_holds
@@ -452,16 +452,16 @@ def test_both_sides_change_at_once_and_both_changes_come_through(dice: float) ->
 
 
 def test_a_hold_while_we_back_off_is_answered_and_our_change_comes_after_it() -> None:
-    wire, alice, bob = owners(alice=Direction.SENDRECV, bob=Direction.SENDONLY, dice=0.0)
+    wire, alice, bob = owners(alice=Direction.SENDRECV, bob=Direction.SENDONLY, random=0.0)
     alice.offer()
     bob.offer()
-    go_on(wire, alice, bob, seconds=2.0)
-    assert (len(alice.heard), len(bob.heard)) == (1, 1)
+    run_owners(wire, alice, bob, seconds=2.0)
+    assert (len(alice.described), len(bob.described)) == (1, 1)
     assert (alice.state.offered, bob.state.offered) == (False, False)
     assert alice.state.agreed is not None
     assert alice.state.agreed.peer_holds
-    go_on(wire, alice, bob, seconds=1.0)
-    assert (len(alice.heard), len(bob.heard)) == (2, 2)
+    run_owners(wire, alice, bob, seconds=1.0)
+    assert (len(alice.described), len(bob.described)) == (2, 2)
     assert alice.state.agreed.peer_holds
 
 
@@ -470,17 +470,17 @@ def test_both_sides_hang_up_at_once() -> None:
     wire.do(alice, alice.agent.bye(A, now=wire.now))
     wire.do(bob, bob.agent.bye(at_bob, now=wire.now))
     wire.run(40)
-    assert alice.told(Ended) == [Ended(session=A, cause=EndCause.WE_HUNG_UP, status=200)]
-    assert bob.told(Ended) == [Ended(session=at_bob, cause=EndCause.WE_HUNG_UP, status=200)]
+    assert alice.emitted(Ended) == [Ended(session=A, cause=EndCause.WE_HUNG_UP, status=200)]
+    assert bob.emitted(Ended) == [Ended(session=at_bob, cause=EndCause.WE_HUNG_UP, status=200)]
     for node in (alice, bob):
         assert (node.agent.transactions(), node.agent.timers()) == (0, 0)
 
 
-def test_a_key_reaches_the_other_side() -> None:
+def test_a_digit_reaches_the_peer() -> None:
     wire, alice, bob, at_bob = talking()
     wire.do(alice, alice.agent.send_digit(A, "7", now=wire.now, duration_ms=300))
     wire.run(0.1)
-    assert bob.told(DigitSignalled) == [DigitSignalled(session=at_bob, digit="7", duration_ms=300)]
+    assert bob.emitted(DigitSignalled) == [DigitSignalled(session=at_bob, digit="7", duration_ms=300)]
 
 
 def test_a_change_asked_before_the_ack_waits_for_it() -> None:
@@ -488,18 +488,18 @@ def test_a_change_asked_before_the_ack_waits_for_it() -> None:
     alice, bob = wire.node(ALICE), wire.node(BOB)
     call(wire, alice, bob)
     wire.run(0.1)
-    (invited,) = bob.told(Invited)
+    (invited,) = bob.emitted(Invited)
     assert isinstance(invited, Invited)
     wire.do(bob, bob.agent.accept(invited.session, ANSWER, now=wire.now))
     wire.do(bob, bob.agent.reoffer(invited.session, SDP, now=wire.now))
     wire.run(0.2)
-    assert alice.told(Reoffered) == []
+    assert alice.emitted(Reoffered) == []
     wire.fate = lambda _: (0.01,)
     wire.run(1)
-    assert len(alice.told(Reoffered)) == 1
+    assert len(alice.emitted(Reoffered)) == 1
 
 
-def test_every_message_is_shown_in_the_order_it_passed() -> None:
+def test_every_message_is_traced_in_order() -> None:
     wire, alice, bob, _ = talking()
     wire.do(alice, alice.agent.bye(A, now=wire.now))
     wire.run(1)
@@ -517,7 +517,7 @@ def test_every_message_is_shown_in_the_order_it_passed() -> None:
         *("1 INVITE", "1 INVITE", "1 INVITE", "1 ACK", "2 BYE", "2 BYE"),
     ]
     assert all(not seen.repeated for seen in alice.seen)
-    assert len(alice.told(Accepted)) == 1
+    assert len(alice.emitted(Accepted)) == 1
 
 
 def test_a_timer_that_was_stopped_does_nothing() -> None:
@@ -527,7 +527,7 @@ def test_a_timer_that_was_stopped_does_nothing() -> None:
     assert PROXY not in wire.nodes
 
 
-def test_a_change_nobody_answers_after_we_hung_up_is_nothing() -> None:
+def test_an_unanswered_change_after_our_bye_has_no_effect() -> None:
     scene = Scene()
     scene.ask()
     scene.wire.run(1)
@@ -536,8 +536,8 @@ def test_a_change_nobody_answers_after_we_hung_up_is_nothing() -> None:
     assert events(scene) == [Ended(session=A, cause=EndCause.WE_HUNG_UP, status=408)]
 
 
-def test_a_change_that_was_never_asked_is_answered_and_refused_in_vain() -> None:
+def test_answering_or_refusing_a_change_that_does_not_exist_has_no_effect() -> None:
     scene = Scene()
     scene.wire.do(scene.alice, scene.alice.agent.answer_reoffer(A, ANSWER, now=scene.wire.now))
     scene.wire.do(scene.alice, scene.alice.agent.refuse_reoffer(A, 488, now=scene.wire.now))
-    assert scene.peer.heard() == []
+    assert scene.peer.received() == []

@@ -28,7 +28,7 @@ TAKES_UPDATE = "Allow: INVITE, ACK, BYE, CANCEL, UPDATE"
 
 
 class Scene:
-    """An agent and a scripted far end, and a call between them, made by either."""
+    """An agent, a scripted peer, and a call between them in either direction."""
 
     def __init__(self, *, session_expires_s: int = 1800, keepalive_s: float = 0.0) -> None:
         self.wire = Wire()
@@ -49,34 +49,34 @@ class Scene:
         self.tag = ""
 
     def call_out(self) -> str:
-        """Our INVITE."""
+        """Send our INVITE and return it."""
         self.wire.do(self.node, self.node.agent.invite(A, "sip:x@10.0.0.3:5060", now=self.wire.now, sdp=SDP))
-        (self.invite,) = self.peer.heard()
+        (self.invite,) = self.peer.received()
         return self.invite
 
     def answered(self, *extra: str) -> None:
-        """The far end answers our INVITE."""
+        """Answer our INVITE."""
         contact = "Contact: <sip:x@10.0.0.3:5060>"
-        self.peer.say(reply(self.invite, 200, contact, WITH_SDP, *extra, body=ANSWER.decode()))
-        assert self.peer.heard()[0].startswith("ACK")
+        self.peer.send(reply(self.invite, 200, contact, WITH_SDP, *extra, body=ANSWER.decode()))
+        assert self.peer.received()[0].startswith("ACK")
 
     def call_in(self, *extra: str) -> str:
-        """The far end calls; our response to it."""
-        self.peer.say(invite(WITH_SDP, *extra, body=SDP.decode()))
-        told = self.node.told(Invited)
-        if not told:
-            return self.peer.heard()[-1]
-        assert isinstance(told[0], Invited)
-        self.session = told[0].session
+        """Call from the peer and return our response."""
+        self.peer.send(invite(WITH_SDP, *extra, body=SDP.decode()))
+        invited = self.node.emitted(Invited)
+        if not invited:
+            return self.peer.received()[-1]
+        assert isinstance(invited[0], Invited)
+        self.session = invited[0].session
         self.wire.do(self.node, self.node.agent.accept(self.session, ANSWER, now=self.wire.now))
-        said = self.peer.heard()[-1]
+        said = self.peer.received()[-1]
         self.tag = header(said, "To").partition("tag=")[2]
-        self.say("ACK", branch="z9hG4bKack", cseq=1)
+        self.send("ACK", branch="z9hG4bKack", cseq=1)
         return said
 
-    def say(self, method: str, *extra: str, branch: str, cseq: int, body: str = "") -> None:
+    def send(self, method: str, *extra: str, branch: str, cseq: int, body: str = "") -> None:
         contact = "<sip:peer@10.0.0.3:5060>" if method in ("INVITE", "UPDATE") else ""
-        self.peer.say(
+        self.peer.send(
             invite(*extra, method=method, branch=branch, cseq=cseq, to_tag=self.tag, body=body, contact=contact)
         )
 
@@ -84,7 +84,7 @@ class Scene:
         return [(event.cause, event.status) for event in self.node.events if isinstance(event, Ended)]
 
 
-def words(texts: list[str]) -> list[str]:
+def start_words(texts: list[str]) -> list[str]:
     return [text.split(" ", 1)[0] for text in texts]
 
 
@@ -113,7 +113,7 @@ def test_our_invite_asks_for_half_an_hour() -> None:
         ((), None),
     ],
 )
-def test_what_a_caller_asks_for_is_answered_by_the_rfcs_table(fields: tuple[str, ...], said: str | None) -> None:
+def test_a_session_timer_is_answered_by_the_rfcs_table(fields: tuple[str, ...], said: str | None) -> None:
     response = Scene().call_in(*fields)
     if said is None:
         assert "Session-Expires" not in response
@@ -138,22 +138,22 @@ def test_without_timers_of_ours_none_is_agreed() -> None:
 def test_a_422_is_answered_with_a_longer_session() -> None:
     scene = Scene()
     scene.call_out()
-    scene.peer.say(reply(scene.invite, 422, "Min-SE: 3600"))
-    ack, again = scene.peer.heard()
+    scene.peer.send(reply(scene.invite, 422, "Min-SE: 3600"))
+    ack, again = scene.peer.received()
     assert ack.startswith("ACK")
     assert (header(again, "Session-Expires"), header(again, "Min-SE")) == ("3600", "3600")
     assert header(again, "CSeq") == "2 INVITE"
     for _ in range(3):
-        scene.peer.say(reply(again, 422, "Min-SE: 3600"))
-        again = scene.peer.heard()[-1]
-    assert scene.node.told(Refused)
+        scene.peer.send(reply(again, 422, "Min-SE: 3600"))
+        again = scene.peer.received()[-1]
+    assert scene.node.emitted(Refused)
 
 
 def test_a_422_that_says_nothing_refuses_the_call() -> None:
     scene = Scene()
     scene.call_out()
-    scene.peer.say(reply(scene.invite, 422))
-    assert scene.node.told(Refused)
+    scene.peer.send(reply(scene.invite, 422))
+    assert scene.node.emitted(Refused)
 
 
 # --- we refresh
@@ -164,17 +164,17 @@ def test_we_refresh_at_half_time_by_update() -> None:
     scene.call_out()
     scene.answered("Session-Expires: 600;refresher=uac", TAKES_UPDATE)
     scene.wire.run(299)
-    assert scene.peer.heard() == []
+    assert scene.peer.received() == []
     scene.wire.run(1.2)
-    (update,) = scene.peer.heard()
+    (update,) = scene.peer.received()
     assert update.startswith("UPDATE")
     assert header(update, "Session-Expires") == "600;refresher=uac"
     assert header(update, "Content-Length") == "0"
-    scene.peer.say(reply(update, 200, "Session-Expires: 600;refresher=uac", "Contact: <sip:x@10.0.0.3:5060>"))
+    scene.peer.send(reply(update, 200, "Session-Expires: 600;refresher=uac", "Contact: <sip:x@10.0.0.3:5060>"))
     scene.wire.run(299)
-    assert scene.peer.heard() == []
+    assert scene.peer.received() == []
     scene.wire.run(1.2)
-    assert words(scene.peer.heard()) == ["UPDATE"]
+    assert start_words(scene.peer.received()) == ["UPDATE"]
 
 
 def test_we_refresh_by_re_invite_where_update_is_not_taken() -> None:
@@ -182,20 +182,20 @@ def test_we_refresh_by_re_invite_where_update_is_not_taken() -> None:
     scene.call_out()
     scene.answered("Session-Expires: 600")
     scene.wire.run(301)
-    assert scene.node.told(RefreshDue) == [RefreshDue(session=A)]
+    assert scene.node.emitted(RefreshDue) == [RefreshDue(session=A)]
     scene.wire.do(scene.node, scene.node.agent.reoffer(A, SDP, now=scene.wire.now))
-    (again,) = scene.peer.heard()
+    (again,) = scene.peer.received()
     assert header(again, "Session-Expires") == "600;refresher=uac"
-    scene.peer.say(
+    scene.peer.send(
         reply(again, 200, "Session-Expires: 600;refresher=uac", "Contact: <sip:x@10.0.0.3:5060>", WITH_SDP, body="x")
     )
     scene.wire.run(295)
-    assert len(scene.node.told(RefreshDue)) == 1
+    assert len(scene.node.emitted(RefreshDue)) == 1
     scene.wire.run(10)
-    assert len(scene.node.told(RefreshDue)) == 2
+    assert len(scene.node.emitted(RefreshDue)) == 2
 
 
-def test_a_refresh_nobody_makes_ends_the_call_a_little_early() -> None:
+def test_a_missing_refresh_ends_the_call_a_little_early() -> None:
     scene = Scene()
     scene.call_out()
     scene.answered("Session-Expires: 600")
@@ -203,7 +203,7 @@ def test_a_refresh_nobody_makes_ends_the_call_a_little_early() -> None:
     assert scene.ends() == []
     scene.wire.run(2)
     assert scene.ends() == [(EndCause.LOST, 408)]
-    assert words(scene.peer.heard())[0] == "BYE"
+    assert start_words(scene.peer.received())[0] == "BYE"
     scene.wire.run(60)
     assert scene.node.agent.timers() == 0
 
@@ -219,16 +219,16 @@ def test_a_short_session_ends_a_third_early() -> None:
 
 
 @pytest.mark.parametrize("status", [408, 481])
-def test_a_peer_that_lost_the_call_is_found_by_the_refresh(status: int) -> None:
+def test_the_refresh_detects_a_peer_that_lost_the_call(status: int) -> None:
     scene = Scene()
     scene.call_out()
     scene.answered("Session-Expires: 600", TAKES_UPDATE)
     scene.wire.run(301)
-    scene.peer.say(reply(scene.peer.heard()[0], status))
+    scene.peer.send(reply(scene.peer.received()[0], status))
     assert scene.ends() == [(EndCause.LOST, status)]
 
 
-def test_a_peer_that_is_gone_is_found_by_the_refresh() -> None:
+def test_the_refresh_detects_a_peer_that_is_gone() -> None:
     scene = Scene()
     scene.call_out()
     scene.answered("Session-Expires: 600", TAKES_UPDATE)
@@ -236,19 +236,19 @@ def test_a_peer_that_is_gone_is_found_by_the_refresh() -> None:
     assert scene.ends() == [(EndCause.LOST, 408)]
 
 
-def test_a_refresh_that_is_not_taken_now_is_tried_again() -> None:
+def test_a_temporarily_refused_refresh_is_tried_again() -> None:
     scene = Scene()
     scene.call_out()
     scene.answered("Session-Expires: 600", TAKES_UPDATE)
     scene.wire.run(301)
-    scene.peer.say(reply(scene.peer.heard()[0], 500))
+    scene.peer.send(reply(scene.peer.received()[0], 500))
     scene.wire.run(10.2)
-    (update,) = scene.peer.heard()
-    scene.peer.say(reply(update, 422, "Min-SE: 900"))
-    (longer,) = scene.peer.heard()
+    (update,) = scene.peer.received()
+    scene.peer.send(reply(update, 422, "Min-SE: 900"))
+    (longer,) = scene.peer.received()
     assert header(longer, "Session-Expires") == "900;refresher=uac"
-    scene.peer.say(reply(longer, 501))
-    assert scene.node.told(RefreshDue) == [RefreshDue(session=A)]
+    scene.peer.send(reply(longer, 501))
+    assert scene.node.emitted(RefreshDue) == [RefreshDue(session=A)]
 
 
 def test_a_refresh_waits_for_a_change_under_way() -> None:
@@ -257,16 +257,16 @@ def test_a_refresh_waits_for_a_change_under_way() -> None:
     scene.answered("Session-Expires: 600", TAKES_UPDATE)
     scene.wire.run(299)
     scene.wire.do(scene.node, scene.node.agent.reoffer(A, SDP, now=scene.wire.now))
-    (again,) = scene.peer.heard()
-    scene.peer.say(reply(again, 100, tag=None))
+    (again,) = scene.peer.received()
+    scene.peer.send(reply(again, 100, tag=None))
     scene.wire.run(5)
-    assert scene.peer.heard() == []
-    scene.peer.say(reply(again, 200, "Contact: <sip:x@10.0.0.3:5060>", WITH_SDP, body=ANSWER.decode()))
-    assert scene.node.told(ReofferAnswered)
-    scene.peer.heard()
+    assert scene.peer.received() == []
+    scene.peer.send(reply(again, 200, "Contact: <sip:x@10.0.0.3:5060>", WITH_SDP, body=ANSWER.decode()))
+    assert scene.node.emitted(ReofferAnswered)
+    scene.peer.received()
     scene.wire.run(700)
     assert scene.ends() == []
-    """The 200 said nothing of a timer, so there is none any more."""
+    """The 200 named no timer, so there is none any more."""
 
 
 # --- they refresh
@@ -277,8 +277,8 @@ def test_the_callers_refreshes_keep_the_call() -> None:
     scene.call_in(KNOWS, "Session-Expires: 600;refresher=uac")
     for number in range(3):
         scene.wire.run(300)
-        scene.say("UPDATE", KNOWS, "Session-Expires: 600;refresher=uac", branch=f"z9hG4bKu{number}", cseq=2 + number)
-        (said,) = scene.peer.heard()
+        scene.send("UPDATE", KNOWS, "Session-Expires: 600;refresher=uac", branch=f"z9hG4bKu{number}", cseq=2 + number)
+        (said,) = scene.peer.received()
         assert header(said, "Session-Expires") == "600;refresher=uac"
     assert scene.ends() == []
     scene.wire.run(569)
@@ -290,32 +290,32 @@ def test_a_re_invite_refreshes_and_may_change_who_does() -> None:
     scene.call_in(KNOWS, TAKES_UPDATE, "Session-Expires: 600;refresher=uac")
     scene.wire.run(300)
     fields = (WITH_SDP, KNOWS, "Session-Expires: 300;refresher=uas")
-    scene.say("INVITE", *fields, branch="z9hG4bKre", cseq=2, body=SDP.decode())
-    assert scene.node.told(Reoffered)
+    scene.send("INVITE", *fields, branch="z9hG4bKre", cseq=2, body=SDP.decode())
+    assert scene.node.emitted(Reoffered)
     scene.wire.do(scene.node, scene.node.agent.answer_reoffer(scene.session, ANSWER, now=scene.wire.now))
-    said = scene.peer.heard()[-1]
+    said = scene.peer.received()[-1]
     assert header(said, "Session-Expires") == "300;refresher=uas"
-    scene.say("ACK", branch="z9hG4bKack2", cseq=2)
+    scene.send("ACK", branch="z9hG4bKack2", cseq=2)
     scene.wire.run(150.2)
-    (update,) = scene.peer.heard()
+    (update,) = scene.peer.received()
     assert (update.split(" ")[0], header(update, "Session-Expires")) == ("UPDATE", "300;refresher=uac")
 
 
 def test_a_refresh_too_short_gets_422() -> None:
     scene = Scene()
     scene.call_in(KNOWS)
-    scene.say("UPDATE", KNOWS, "Session-Expires: 20", branch="z9hG4bKu", cseq=2)
-    (said,) = scene.peer.heard()
+    scene.send("UPDATE", KNOWS, "Session-Expires: 20", branch="z9hG4bKu", cseq=2)
+    (said,) = scene.peer.received()
     assert said.startswith("SIP/2.0 422")
     assert header(said, "Min-SE") == "90"
 
 
-def test_the_called_side_refreshes_where_it_agreed_to() -> None:
+def test_the_callee_refreshes_where_it_agreed_to() -> None:
     scene = Scene()
     scene.call_out()
     scene.answered("Session-Expires: 600;refresher=uas", "Require: timer")
     scene.wire.run(500)
-    assert scene.peer.heard() == []
+    assert scene.peer.received() == []
     scene.wire.run(69)
     assert scene.ends() == [(EndCause.LOST, 408)]
 
@@ -323,27 +323,27 @@ def test_the_called_side_refreshes_where_it_agreed_to() -> None:
 # --- OPTIONS
 
 
-def test_a_silent_peer_is_asked_and_lives() -> None:
+def test_a_silent_peer_that_answers_options_keeps_its_call() -> None:
     scene = Scene(keepalive_s=60.0)
     scene.call_out()
     scene.answered()
     for status in (200, 501, 401):
         scene.wire.run(60.2)
-        (asked,) = scene.peer.heard()
+        (asked,) = scene.peer.received()
         assert asked.startswith("OPTIONS sip:x@10.0.0.3:5060")
-        scene.peer.say(reply(asked, status))
+        scene.peer.send(reply(asked, status))
     assert scene.ends() == []
 
 
-def test_a_peer_that_talks_is_not_asked() -> None:
+def test_a_peer_that_sends_messages_gets_no_options() -> None:
     scene = Scene(keepalive_s=60.0)
     scene.call_in()
     for number in range(3):
         scene.wire.run(40)
-        scene.say("INFO", branch=f"z9hG4bKi{number}", cseq=2 + number)
-    assert words(scene.peer.heard()) == ["SIP/2.0"] * 3
+        scene.send("INFO", branch=f"z9hG4bKi{number}", cseq=2 + number)
+    assert start_words(scene.peer.received()) == ["SIP/2.0"] * 3
     scene.wire.run(60.2)
-    assert words(scene.peer.heard()) == ["OPTIONS"]
+    assert start_words(scene.peer.received()) == ["OPTIONS"]
 
 
 def test_a_peer_that_knows_no_such_call_ends_it() -> None:
@@ -351,20 +351,22 @@ def test_a_peer_that_knows_no_such_call_ends_it() -> None:
     scene.call_out()
     scene.answered()
     scene.wire.run(61)
-    scene.peer.say(reply(scene.peer.heard()[0], 481))
+    scene.peer.send(reply(scene.peer.received()[0], 481))
     assert scene.ends() == [(EndCause.LOST, 481)]
 
 
 @pytest.mark.parametrize("status", [None, 408])
-def test_a_peer_that_answered_once_and_is_gone_ends_the_call_within_the_time_and_32_seconds(status: int | None) -> None:
+def test_a_peer_that_answered_once_and_stops_ends_the_call_within_the_interval_and_32_seconds(
+    status: int | None,
+) -> None:
     scene = Scene(keepalive_s=60.0)
     scene.call_out()
     scene.answered()
     scene.wire.run(60.2)
-    scene.peer.say(reply(scene.peer.heard()[0], 200))
+    scene.peer.send(reply(scene.peer.received()[0], 200))
     scene.wire.run(61)
     if status is not None:
-        scene.peer.say(reply(scene.peer.heard()[0], status))
+        scene.peer.send(reply(scene.peer.received()[0], status))
     else:
         scene.wire.run(30)
         assert scene.ends() == []
@@ -376,24 +378,24 @@ def test_a_peer_that_answered_once_and_is_gone_ends_the_call_within_the_time_and
 
 @pytest.mark.parametrize("allow", [TAKES_UPDATE, "Allow: INVITE, ACK, BYE"])
 @pytest.mark.parametrize("status", [None, 408])
-def test_a_peer_that_never_answered_is_asked_by_a_refresh_before_it_is_given_up(status: int | None, allow: str) -> None:
-    """A phone that holds sends no sound, and what is between it and us may drop OPTIONS."""
+def test_a_peer_that_never_answered_gets_a_refresh_before_the_call_ends(status: int | None, allow: str) -> None:
+    """A phone that holds sends no RTP, and a box on the path may drop OPTIONS."""
     scene = Scene(keepalive_s=60.0)
     scene.call_out()
     scene.answered(allow)
     for _ in range(3):
         scene.wire.run(60.2)
-        asked = scene.peer.heard()[0]
+        asked = scene.peer.received()[0]
         assert asked.startswith("OPTIONS")
         if status is None:
             scene.wire.run(32)
         else:
-            scene.peer.say(reply(asked, status))
+            scene.peer.send(reply(asked, status))
         refresh = refreshed(scene)
         body = ANSWER.decode() if refresh.startswith("INVITE") else ""
         kind = [WITH_SDP] if body else []
-        scene.peer.say(reply(refresh, 200, "Contact: <sip:x@10.0.0.3:5060>", *kind, body=body))
-        scene.peer.heard()
+        scene.peer.send(reply(refresh, 200, "Contact: <sip:x@10.0.0.3:5060>", *kind, body=body))
+        scene.peer.received()
         assert scene.ends() == []
     scene.wire.run(93)
     assert refreshed(scene).startswith("UPDATE" if "UPDATE" in allow else "INVITE")
@@ -406,16 +408,16 @@ def test_a_peer_that_never_answered_is_asked_by_a_refresh_before_it_is_given_up(
 
 
 def refreshed(scene: Scene) -> str:
-    """The owner does what a refresh that is due wants; the refresh."""
-    for event in scene.node.told(RefreshDue):
+    """Refresh as the owner does when it is due, and return the request."""
+    for event in scene.node.emitted(RefreshDue):
         assert isinstance(event, RefreshDue)
         scene.wire.do(scene.node, scene.node.agent.reoffer(event.session, SDP, now=scene.wire.now))
         scene.node.events.remove(event)
-    sent = [text for text in scene.peer.heard() if text.split(" ")[0] in ("UPDATE", "INVITE")]
+    sent = [text for text in scene.peer.received() if text.split(" ")[0] in ("UPDATE", "INVITE")]
     return sent[-1]
 
 
-def test_a_peer_that_never_answers_anything_is_given_up_even_if_nobody_refreshes() -> None:
+def test_a_peer_that_never_answers_ends_the_call_even_without_a_refresh() -> None:
     scene = Scene(keepalive_s=60.0)
     scene.call_out()
     scene.answered()
@@ -425,45 +427,45 @@ def test_a_peer_that_never_answers_anything_is_given_up_even_if_nobody_refreshes
     assert scene.ends() == [(EndCause.LOST, 408)]
 
 
-def test_while_a_change_is_under_way_it_shows_whether_the_peer_is_there() -> None:
+def test_a_change_in_progress_replaces_the_refresh() -> None:
     scene = Scene(keepalive_s=60.0)
     scene.call_out()
     scene.answered(TAKES_UPDATE)
     scene.wire.run(80)
     scene.wire.do(scene.node, scene.node.agent.reoffer(A, SDP, now=scene.wire.now))
-    scene.peer.heard()
+    scene.peer.received()
     scene.wire.run(13)
-    assert not any(text.startswith("UPDATE") for text in scene.peer.heard())
+    assert not any(text.startswith("UPDATE") for text in scene.peer.received())
     scene.wire.run(20)
     assert scene.ends() == [(EndCause.LOST, 408)]
 
 
 def unreachable(scene: Scene, phone: Address, seconds: int) -> list[str]:
-    """Time passes, and each connection to the phone fails after a second; what was tried to be sent."""
+    """Let time pass while each connection to the phone fails after a second; return the methods that were tried."""
     tried = []
     for _ in range(seconds):
         before = len(scene.node.sent)
         scene.wire.run(1)
-        tried += words([data.decode() for data, to in scene.node.sent[before:] if to == phone])
+        tried += start_words([data.decode() for data, to in scene.node.sent[before:] if to == phone])
         if len(scene.node.sent) > before:
             scene.wire.do(scene.node, scene.node.agent.handle_disconnect(phone, scene.wire.now))
     return tried
 
 
 def connected() -> tuple[Scene, Address]:
-    """A call of a phone that is reached by TCP, and where."""
+    """Return a call of a phone that is reached by TCP, and its address."""
     scene = Scene(keepalive_s=60.0)
     phone = Address("10.0.0.3", 5060, "TCP")
     target = "sip:x@10.0.0.3:5060;transport=tcp"
     scene.peer = Peer(scene.wire, scene.node, phone)
     scene.wire.do(scene.node, scene.node.agent.invite(A, target, now=scene.wire.now, sdp=SDP))
-    (scene.invite,) = scene.peer.heard()
-    scene.peer.say(reply(scene.invite, 200, f"Contact: <{target}>", WITH_SDP, body=ANSWER.decode()))
-    assert words(scene.peer.heard()) == ["ACK"]
+    (scene.invite,) = scene.peer.received()
+    scene.peer.send(reply(scene.invite, 200, f"Contact: <{target}>", WITH_SDP, body=ANSWER.decode()))
+    assert start_words(scene.peer.received()) == ["ACK"]
     return scene, phone
 
 
-def test_a_phone_to_which_no_connection_can_be_had_ends_the_call_as_late_as_by_udp() -> None:
+def test_a_phone_without_a_connection_ends_the_call_as_late_as_by_udp() -> None:
     scene, phone = connected()
     scene.wire.do(scene.node, scene.node.agent.handle_disconnect(phone, scene.wire.now))
     assert unreachable(scene, phone, 91) == ["OPTIONS"] * 4
@@ -475,44 +477,44 @@ def test_a_phone_to_which_no_connection_can_be_had_ends_the_call_as_late_as_by_u
     assert (scene.node.agent.transactions(), scene.node.agent.timers()) == (0, 0)
 
 
-def test_a_phone_that_can_be_connected_to_again_in_time_is_there() -> None:
+def test_a_phone_that_is_connected_again_in_time_keeps_its_call() -> None:
     scene, phone = connected()
     scene.wire.do(scene.node, scene.node.agent.handle_disconnect(phone, scene.wire.now))
     assert unreachable(scene, phone, 75) == ["OPTIONS"] * 2
-    scene.peer.heard()
+    scene.peer.received()
     scene.wire.run(10)
-    (asked,) = scene.peer.heard()
-    scene.peer.say(reply(asked, 503))
+    (asked,) = scene.peer.received()
+    scene.peer.send(reply(asked, 503))
     assert unreachable(scene, phone, 59) == []
     assert unreachable(scene, phone, 30) == ["OPTIONS"] * 3
     assert scene.ends() == []
 
 
-def test_a_call_that_ends_while_no_connection_can_be_had_is_asked_no_more() -> None:
+def test_a_call_that_ends_without_a_connection_gets_no_more_options() -> None:
     scene, phone = connected()
     scene.wire.run(60.5)
-    assert words(scene.peer.heard()) == ["OPTIONS"]
+    assert start_words(scene.peer.received()) == ["OPTIONS"]
     scene.wire.do(scene.node, scene.node.agent.bye(A, now=scene.wire.now))
     scene.wire.do(scene.node, scene.node.agent.handle_disconnect(phone, scene.wire.now))
     assert scene.ends() == [(EndCause.WE_HUNG_UP, 200)]
 
 
 @pytest.mark.parametrize("status", [None, 408])
-def test_who_does_not_answer_but_is_heard_keeps_the_call_for_as_long(status: int | None) -> None:
+def test_a_call_with_audio_goes_on_without_answers(status: int | None) -> None:
     scene = Scene(keepalive_s=60.0)
     scene.call_out()
     scene.answered()
     for _ in range(3):
         scene.wire.run(60.2)
-        asked = scene.peer.heard()[0]
+        asked = scene.peer.received()[0]
         assert asked.startswith("OPTIONS")
         scene.wire.run(20)
         scene.node.agent.record_audio(A, now=scene.wire.now)
         if status is None:
             scene.wire.run(12.1)
         else:
-            scene.peer.say(reply(asked, status))
-        scene.peer.heard()
+            scene.peer.send(reply(asked, status))
+        scene.peer.received()
     assert scene.ends() == []
     scene.wire.run(60 + 32 + 60 + 32 + 1)
     assert scene.ends() == [(EndCause.LOST, 408)]
@@ -520,7 +522,7 @@ def test_who_does_not_answer_but_is_heard_keeps_the_call_for_as_long(status: int
     assert scene.node.agent.sessions() == ()
 
 
-def test_who_cannot_be_connected_to_but_is_heard_keeps_the_call() -> None:
+def test_a_call_with_audio_goes_on_without_a_connection() -> None:
     scene, phone = connected()
     scene.wire.do(scene.node, scene.node.agent.handle_disconnect(phone, scene.wire.now))
     unreachable(scene, phone, 85)
@@ -531,46 +533,46 @@ def test_who_cannot_be_connected_to_but_is_heard_keeps_the_call() -> None:
     assert scene.ends() == [(EndCause.LOST, 408)]
 
 
-def test_who_knows_no_such_call_ends_it_though_it_is_heard() -> None:
+def test_a_peer_that_knows_no_such_call_ends_it_even_with_audio() -> None:
     scene = Scene(keepalive_s=60.0)
     scene.call_out()
     scene.answered()
     scene.wire.run(60.2)
     scene.node.agent.record_audio(A, now=scene.wire.now)
-    scene.peer.say(reply(scene.peer.heard()[0], 481))
+    scene.peer.send(reply(scene.peer.received()[0], 481))
     assert scene.ends() == [(EndCause.LOST, 481)]
 
 
 @pytest.mark.parametrize("status", [None, 408])
-@pytest.mark.parametrize("heard", [True, False])
-def test_an_update_that_is_dropped_on_the_way_costs_no_call_that_is_heard(heard: bool, status: int | None) -> None:
+@pytest.mark.parametrize("has_audio", [True, False])
+def test_a_dropped_update_does_not_end_a_call_with_audio(has_audio: bool, status: int | None) -> None:
     scene = Scene()
     scene.call_out()
     scene.answered("Session-Expires: 600", TAKES_UPDATE)
     scene.wire.run(300.2)
-    (update,) = scene.peer.heard()
+    (update,) = scene.peer.received()
     scene.wire.run(30)
-    if heard:
+    if has_audio:
         scene.node.agent.record_audio(A, now=scene.wire.now)
     if status is None:
         scene.wire.run(3)
     else:
-        scene.peer.say(reply(update, status))
-    assert scene.ends() == ([] if heard else [(EndCause.LOST, 408)])
-    assert len(scene.node.told(RefreshDue)) == heard
-    if heard:
+        scene.peer.send(reply(update, status))
+    assert scene.ends() == ([] if has_audio else [(EndCause.LOST, 408)])
+    assert len(scene.node.emitted(RefreshDue)) == has_audio
+    if has_audio:
         again = refreshed(scene)
         assert again.startswith("INVITE")
         said = ("Session-Expires: 600;refresher=uac", "Contact: <sip:x@10.0.0.3:5060>", WITH_SDP)
-        scene.peer.say(reply(again, 200, *said, body=ANSWER.decode()))
-        scene.peer.heard()
+        scene.peer.send(reply(again, 200, *said, body=ANSWER.decode()))
+        scene.peer.received()
         scene.wire.run(301)
-        assert len(scene.node.told(RefreshDue)) == 1, "from now on by re-INVITE"
+        assert len(scene.node.emitted(RefreshDue)) == 1, "from now on by re-INVITE"
 
 
 @pytest.mark.parametrize("status", [None, 408])
 @pytest.mark.parametrize("what", ["change", "key", "transfer"])
-def test_what_is_dropped_on_the_way_costs_no_call_that_is_heard(what: str, status: int | None) -> None:
+def test_dropped_options_do_not_end_a_call_with_audio(what: str, status: int | None) -> None:
     scene = Scene()
     scene.call_out()
     scene.answered()
@@ -582,19 +584,19 @@ def test_what_is_dropped_on_the_way_costs_no_call_that_is_heard(what: str, statu
         scene.wire.do(scene.node, agent.send_digit(A, "5", now=now))
     else:
         scene.wire.do(scene.node, agent.refer(A, "sip:carol@10.0.0.9", now=now))
-    asked = scene.peer.heard()[0]
+    asked = scene.peer.received()[0]
     scene.wire.run(30)
     agent.record_audio(A, now=scene.wire.now)
     scene.node.events.clear()
-    scene.peer.heard()
+    scene.peer.received()
     if status is None:
         scene.wire.run(3)
     else:
-        scene.peer.say(reply(asked, status))
+        scene.peer.send(reply(asked, status))
     assert scene.ends() == []
     if what == "change":
         assert scene.node.events == [ReofferRefused(session=A, status=408, reason="Request Timeout")]
-        assert scene.peer.heard()[-1].encode().endswith(ANSWER), "the change that waited is tried"
+        assert scene.peer.received()[-1].encode().endswith(ANSWER), "the change that waited is tried"
     elif what == "key":
         assert scene.node.events == []
     else:
@@ -603,7 +605,7 @@ def test_what_is_dropped_on_the_way_costs_no_call_that_is_heard(what: str, statu
 
 @pytest.mark.parametrize("what", ["refresh", "transfer", "OPTIONS"])
 @pytest.mark.parametrize("status", [None, 408])
-def test_what_goes_unanswered_after_the_end_is_nothing(what: str, status: int | None) -> None:
+def test_a_timeout_after_the_end_has_no_effect(what: str, status: int | None) -> None:
     scene = Scene(keepalive_s=60.0 if what == "OPTIONS" else 0.0)
     scene.call_out()
     scene.answered("Session-Expires: 120", TAKES_UPDATE)
@@ -611,26 +613,26 @@ def test_what_goes_unanswered_after_the_end_is_nothing(what: str, status: int | 
         scene.wire.do(scene.node, scene.node.agent.refer(A, "sip:carol@10.0.0.9", now=scene.wire.now))
     else:
         scene.wire.run(60.2)
-    asked = [text for text in scene.peer.heard() if what != "OPTIONS" or text.startswith("OPTIONS")][-1]
+    asked = [text for text in scene.peer.received() if what != "OPTIONS" or text.startswith("OPTIONS")][-1]
     scene.wire.do(scene.node, scene.node.agent.bye(A, now=scene.wire.now))
     if status is not None:
-        scene.peer.say(reply(asked, status))
+        scene.peer.send(reply(asked, status))
     scene.wire.run(60)
     assert scene.ends() == [(EndCause.WE_HUNG_UP, 408)]
 
 
 @pytest.mark.parametrize(("status", "due"), [(405, 1), (501, 1), (500, 0)])
-def test_whatever_answers_the_refresh_that_asked_is_there(status: int, due: int) -> None:
+def test_any_answer_to_the_refresh_keeps_the_call(status: int, due: int) -> None:
     scene = Scene(keepalive_s=60.0)
     scene.call_out()
     scene.answered(TAKES_UPDATE)
     scene.wire.run(92.5)
-    update = scene.peer.heard()[-1]
+    update = scene.peer.received()[-1]
     assert update.startswith("UPDATE")
-    scene.peer.say(reply(update, status))
-    assert len(scene.node.told(RefreshDue)) == due
+    scene.peer.send(reply(update, status))
+    assert len(scene.node.emitted(RefreshDue)) == due
     scene.wire.run(59)
-    assert scene.peer.heard() == []
+    assert scene.peer.received() == []
     scene.wire.run(36)
     assert scene.ends() == [], "it was there a short time ago, so a refresh asks again"
 
@@ -641,25 +643,25 @@ def test_a_refresh_for_which_there_is_no_connection_is_no_sign_of_life() -> None
     target = "sip:x@10.0.0.3:5060;transport=tcp"
     scene.peer = Peer(scene.wire, scene.node, phone)
     scene.wire.do(scene.node, scene.node.agent.invite(A, target, now=scene.wire.now, sdp=SDP))
-    (scene.invite,) = scene.peer.heard()
+    (scene.invite,) = scene.peer.received()
     said = (f"Contact: <{target}>", WITH_SDP, TAKES_UPDATE, "Session-Expires: 120")
-    scene.peer.say(reply(scene.invite, 200, *said, body=ANSWER.decode()))
-    scene.peer.heard()
+    scene.peer.send(reply(scene.invite, 200, *said, body=ANSWER.decode()))
+    scene.peer.received()
     scene.wire.run(59)
     scene.wire.do(scene.node, scene.node.agent.handle_disconnect(phone, scene.wire.now))
     assert unreachable(scene, phone, 13) == ["UPDATE", "OPTIONS", "UPDATE"]
 
 
-def test_answers_that_come_after_the_end_are_nothing() -> None:
+def test_responses_after_the_end_have_no_effect() -> None:
     scene = Scene(keepalive_s=60.0)
     scene.call_out()
     scene.answered("Session-Expires: 120;refresher=uac", TAKES_UPDATE)
     scene.wire.run(60.2)
-    asked = scene.peer.heard()
-    assert sorted(words(asked)) == ["OPTIONS", "UPDATE"]
+    asked = scene.peer.received()
+    assert sorted(start_words(asked)) == ["OPTIONS", "UPDATE"]
     scene.wire.do(scene.node, scene.node.agent.bye(A, now=scene.wire.now))
     for text in asked:
-        scene.peer.say(reply(text, 481))
+        scene.peer.send(reply(text, 481))
     scene.wire.run(120)
     assert scene.ends() == [(EndCause.WE_HUNG_UP, 408)]
 
@@ -672,7 +674,7 @@ def test_two_agents_keep_a_call_for_a_day() -> None:
     (session,) = bob.agent.sessions()
     wire.do(bob, bob.agent.accept(session, ANSWER, now=wire.now))
     wire.run(86_400)
-    assert alice.told(Accepted)
+    assert alice.emitted(Accepted)
     assert sum(data.startswith(b"UPDATE") for data, _ in alice.sent) == 95
     assert alice.agent.sessions() == (A,)
     assert bob.agent.sessions() == (session,)
@@ -688,21 +690,21 @@ def test_a_challenged_refresh_is_sent_again_with_our_proof() -> None:
         scene.node,
         scene.node.agent.invite(A, "sip:x@10.0.0.3:5060", now=scene.wire.now, sdp=SDP, credentials=credentials),
     )
-    (scene.invite,) = scene.peer.heard()
+    (scene.invite,) = scene.peer.received()
     scene.answered("Session-Expires: 600", TAKES_UPDATE)
     scene.wire.run(300.2)
-    (update,) = scene.peer.heard()
-    scene.peer.say(reply(update, 401, 'WWW-Authenticate: Digest realm="r", nonce="n", qop="auth"'))
-    (again,) = scene.peer.heard()
+    (update,) = scene.peer.received()
+    scene.peer.send(reply(update, 401, 'WWW-Authenticate: Digest realm="r", nonce="n", qop="auth"'))
+    (again,) = scene.peer.received()
     assert again.startswith("UPDATE")
     assert header(again, "Authorization").startswith("Digest")
     assert header(again, "Session-Expires") == "600;refresher=uac"
-    scene.peer.say(reply(again, 200, "Session-Expires: 600;refresher=uac"))
+    scene.peer.send(reply(again, 200, "Session-Expires: 600;refresher=uac"))
     scene.wire.run(200)
     assert scene.ends() == []
 
 
-def test_a_call_that_is_ending_is_neither_refreshed_nor_asked() -> None:
+def test_a_call_that_is_ending_is_neither_refreshed_nor_sent_options() -> None:
     scene = Scene(keepalive_s=60.0)
     scene.call_out()
     scene.answered("Session-Expires: 120;refresher=uac", TAKES_UPDATE)
@@ -710,6 +712,6 @@ def test_a_call_that_is_ending_is_neither_refreshed_nor_asked() -> None:
     assert not scene.node.agent.is_idle()
     scene.wire.do(scene.node, scene.node.agent.bye(A, now=scene.wire.now))
     scene.wire.run(60)
-    assert set(words(scene.peer.heard())) == {"BYE"}
+    assert set(start_words(scene.peer.received())) == {"BYE"}
     assert scene.ends() == [(EndCause.WE_HUNG_UP, 408)]
     assert scene.node.agent.is_idle()

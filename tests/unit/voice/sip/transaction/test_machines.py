@@ -1,4 +1,4 @@
-"""The four machines by themselves: what their tables say, over UDP and over a transport that delivers."""
+"""The four transaction machines by themselves, over UDP and over a transport that delivers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from holdfast.voice.sip.transaction.machines import (
     step,
     trigger_of,
 )
-from tests.unit.voice.sip.wire import PROXY, invite, wired
+from tests.unit.voice.sip.wire import PROXY, encode, invite
 
 FIRST = {
     Machine.INVITE_CLIENT: State.CALLING,
@@ -35,7 +35,7 @@ STATUS = {Trigger.PROVISIONAL: 180, Trigger.SUCCESS: 200, Trigger.FAILURE: 486}
 
 
 def read(text: str) -> Request:
-    message = decode(wired(text))
+    message = decode(encode(text))
     assert isinstance(message, Request)
     return message
 
@@ -111,7 +111,7 @@ def test_over_a_reliable_transport_nothing_lingers(machine: Machine) -> None:
     assert all(after_s <= 5.0 for _, after_s in taken.starts)
 
 
-def test_a_request_that_is_no_invite_is_repeated_slower_once_something_came() -> None:
+def test_a_non_invite_request_is_repeated_slower_after_a_provisional_response() -> None:
     begun = begin_client(made(Machine.CLIENT)).transaction
     waits = []
     for _ in range(5):
@@ -133,7 +133,7 @@ def test_a_server_repeats_its_last_response_and_takes_no_second_final_one() -> N
     assert step(done, Trigger.FAILURE, given_to(done, Trigger.FAILURE)).sends == ()
 
 
-def test_an_invite_server_with_nothing_said_yet_repeats_nothing() -> None:
+def test_an_invite_server_without_a_response_repeats_nothing() -> None:
     assert step(made(Machine.INVITE_SERVER), Trigger.REQUEST).sends == ()
 
 
@@ -143,7 +143,7 @@ def test_a_response_trigger_without_a_response_sends_nothing(machine: Machine) -
         assert step(made(machine), trigger).sends == ()
 
 
-def test_keys_tell_transactions_apart() -> None:
+def test_keys_distinguish_transactions() -> None:
     first = read(invite())
     assert server_key(first) == server_key(read(invite("X-A: b")))
     assert server_key(first) == server_key(read(invite(method="ACK")))
