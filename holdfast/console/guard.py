@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from holdfast.console.app import FILES, KEYS, SESSION
-from holdfast.console.sessions import Session, Sessions
+from holdfast.console.sessions import ConsoleSession, Sessions
 
 SELF_AUTHENTICATED = ("/2010-04-01/", "/engine/", "/twiml/")
 METRICS = "/metrics"
@@ -61,7 +61,7 @@ class AccessGuard:
             return
         await answer(scope, receive, send)
 
-    def _session(self, headers: Headers) -> Session | None:
+    def _session(self, headers: Headers) -> ConsoleSession | None:
         return self._sessions.find(headers.get("authorization", ""))
 
     def _is_account(self, headers: Headers) -> bool:
@@ -72,7 +72,7 @@ class AccessGuard:
             return False
         return scheme.lower() == "basic" and hmac.compare_digest(given, self._pair)
 
-    async def _pass_within(self, session: Session, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _pass_within(self, session: ConsoleSession, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on a request until its session ends: an event stream is then ended cleanly, as when the server stops."""
         started = complete = False
 

@@ -22,7 +22,7 @@ MAX_SESSIONS = 100
 """Above these limits the oldest end: only the account can make a key, and so a session."""
 
 
-class Session:
+class ConsoleSession:
     """The session of a browser that signed in. Units: `ends_at` seconds of the clock of `Sessions`."""
 
     def __init__(self, *, ends_at: float, now: Callable[[], float]) -> None:
@@ -59,7 +59,7 @@ class Sessions:
     def __init__(self, *, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self._keys: dict[bytes, float] = {}
-        self._sessions: dict[bytes, Session] = {}
+        self._sessions: dict[bytes, ConsoleSession] = {}
 
     def new_key(self) -> str:
         """Return a key for one link, to be used once, within ten minutes."""
@@ -78,10 +78,10 @@ class Sessions:
         self._sessions = {digest: each for digest, each in self._sessions.items() if each.remaining_s}
         while len(self._sessions) >= MAX_SESSIONS:
             self._sessions.pop(next(iter(self._sessions))).end()
-        self._sessions[_digest(token)] = Session(ends_at=self._now() + SESSION_LIFETIME_S, now=self._now)
+        self._sessions[_digest(token)] = ConsoleSession(ends_at=self._now() + SESSION_LIFETIME_S, now=self._now)
         return token
 
-    def find(self, authorization: str) -> Session | None:
+    def find(self, authorization: str) -> ConsoleSession | None:
         """Return the live session that an Authorization header names, or None. Source: RFC 6750 §2.1."""
         scheme, _, token = authorization.partition(" ")
         found = _find_digest(token.strip(), self._sessions) if scheme.lower() == "bearer" else None

@@ -16,7 +16,16 @@ from holdfast.testing.clock import now_s
 from holdfast.voice.runtime.sip.config.tls import Tls, TlsFiles, load_tls
 from holdfast.voice.runtime.sip.transport.streams import Streams
 from holdfast.voice.sip.agent import AdmissionPolicy, Agent, AgentSettings, AllowEveryCall
-from holdfast.voice.sip.effects import Address, Effect, Event, SendMessage, StartTimer, StopTimer, TimerToken, Transport
+from holdfast.voice.sip.effects import (
+    Address,
+    Effect,
+    Event,
+    SendMessage,
+    StartSipTimer,
+    StopSipTimer,
+    TimerToken,
+    Transport,
+)
 from holdfast.voice.sip.message.framing import FramingBroken
 
 ALLOW_EVERY_CALL = AllowEveryCall()
@@ -92,11 +101,11 @@ class TestEndpoint(asyncio.DatagramProtocol):
                         self._streams.send(effect.data, effect.to)
                     elif self._transport is not None:
                         self._transport.sendto(effect.data, (effect.to.host, effect.to.port))
-                case StartTimer():
+                case StartSipTimer():
                     self._stop(effect.token)
                     loop = asyncio.get_running_loop()
                     self._timers[effect.token] = loop.call_later(effect.after_s, self._fire, effect.token)
-                case StopTimer():
+                case StopSipTimer():
                     self._stop(effect.token)
                 case event:
                     self.events.put_nowait(event)

@@ -27,8 +27,8 @@ from holdfast.voice.sip.effects import (
     Reoffered,
     SendMessage,
     SessionId,
-    StartTimer,
-    StopTimer,
+    StartSipTimer,
+    StopSipTimer,
     TimerToken,
 )
 from holdfast.voice.sip.errors import SipMessageUnreadable
@@ -140,9 +140,9 @@ class Line:
                     self.sent.append(effect.data)
                     if not 1 <= effect.to.port <= 65535:
                         self.wrong.append(f"a message to port {effect.to.port}")
-                case StartTimer():
+                case StartSipTimer():
                     self._timers[effect.token] = self.now + effect.after_s
-                case StopTimer():
+                case StopSipTimer():
                     self._timers.pop(effect.token, None)
                 case Invited():
                     self._invited(effect)
@@ -154,7 +154,7 @@ class Line:
                     self.ended.append(effect.session)
                 case _:
                     pass
-            if not isinstance(effect, SendMessage | StartTimer | StopTimer):
+            if not isinstance(effect, SendMessage | StartSipTimer | StopSipTimer):
                 self.wrong += [
                     f"{type(effect).__name__} tells {text!r}" for text in texts(effect) if not is_clean(text)
                 ]

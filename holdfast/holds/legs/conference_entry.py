@@ -8,7 +8,7 @@ from holdfast.holds.ids import CallSid
 from holdfast.holds.legs import planner
 from holdfast.holds.legs.pair_index import PairIndex
 from holdfast.holds.ports import AccountPort
-from holdfast.holds.steps.account_steps import RedirectCall
+from holdfast.holds.steps.account_steps import RedirectLeg
 from holdfast.holds.steps.pair import Pair, current_document
 
 
@@ -21,7 +21,7 @@ class ConferenceEntry:
         self._missing: set[CallSid] = set()
         """Parties that were missing at the last check. Once is no proof: a document may be on its way."""
 
-    async def check(self, pair: Pair) -> tuple[RedirectCall, ...]:
+    async def check(self, pair: Pair) -> tuple[RedirectLeg, ...]:
         """Return the redirects to repeat, for parties that were missing twice. Raises: AccountError."""
         calls = [party.call for party in planner.unconfirmed_in_room(pair)]
         if not calls:
@@ -36,7 +36,7 @@ class ConferenceEntry:
         missing = {call for call in calls if call not in inside}
         again = missing & self._missing
         self._missing = (self._missing - set(calls)) | (missing - again)
-        return tuple(RedirectCall(call=call, document=current_document(pair, call)) for call in calls if call in again)
+        return tuple(RedirectLeg(call=call, document=current_document(pair, call)) for call in calls if call in again)
 
     async def _participants(self, room: str | None) -> set[CallSid]:
         """Return the calls in the live conferences of this name."""

@@ -21,7 +21,7 @@ from holdfast.holds.steps.account_steps import (
     Document,
     LegStep,
     OpenQueue,
-    RedirectCall,
+    RedirectLeg,
     Refusal,
 )
 from holdfast.holds.steps.documents import Documents
@@ -267,7 +267,7 @@ class LegsExecutor:
             await self._execute_plan(planner.cleanup(pair))
         elif result.not_queued is not None:
             late = tuple(
-                step for step in result.steps if not isinstance(step, RedirectCall) or pair.party(step.call).unconfirmed
+                step for step in result.steps if not isinstance(step, RedirectLeg) or pair.party(step.call).unconfirmed
             )
             await self._execute_plan(planner.Plan(pair=pair, steps=late))
 
@@ -303,7 +303,7 @@ class LegsExecutor:
                         continue
                     # A parent is not moved while its child may not have been.
                     break
-            if isinstance(step, RedirectCall):
+            if isinstance(step, RedirectLeg):
                 await self._mark_released(step.call)
         pair = self._pairs.of(plan.pair.parent.call)
         if done and pair is not None and pair.over and not planner.awaiting_request(pair):
@@ -317,12 +317,12 @@ class LegsExecutor:
 
     async def _execute(self, steps: tuple[LegStep, ...]) -> None:
         for step in steps:
-            call = step.call if isinstance(step, RedirectCall) else None
+            call = step.call if isinstance(step, RedirectLeg) else None
             try:
                 match step:
                     case OpenQueue(name=name):
                         await self._open_queue(name)
-                    case RedirectCall(call=target, document=to):
+                    case RedirectLeg(call=target, document=to):
                         pair = self._pairs.of(target)
                         after = pair.after if pair is not None and pair.parent.call == target else None
                         await self._account.redirect(target, twiml=self._documents.write(to, after=after))

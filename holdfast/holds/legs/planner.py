@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from holdfast.holds.ids import CallSid
 from holdfast.holds.steps.account_steps import (
     CloseQueue,
-    EnterConference,
+    JoinConference,
     LegStep,
     OpenQueue,
-    RedirectCall,
+    RedirectLeg,
     Refusal,
     TakeFromQueue,
     WaitInQueue,
@@ -68,7 +68,7 @@ def hold(pair: Pair, call: CallSid, *, music: str | None, limit_s: float | None 
     if party.state is LegState.PARENT:
         return Plan(
             pair=pair.next_generation(held, replace(other, state=LegState.PARKED, generation=generation)),
-            steps=(OpenQueue(name=queue_name(call)), RedirectCall(call=other.call, document=park_document(held))),
+            steps=(OpenQueue(name=queue_name(call)), RedirectLeg(call=other.call, document=park_document(held))),
         )
     held = replace(held, generation=generation)
     # One who is held already, or parked for want of the other, stays where it is.
@@ -81,7 +81,7 @@ def hold(pair: Pair, call: CallSid, *, music: str | None, limit_s: float | None 
         pair=pair.next_generation(held, left),
         steps=(
             OpenQueue(name=queue_name(call)),
-            RedirectCall(call=call, document=WaitInQueue(queue=queue_name(call), music=music, generation=generation)),
+            RedirectLeg(call=call, document=WaitInQueue(queue=queue_name(call), music=music, generation=generation)),
         ),
     )
 
@@ -99,12 +99,12 @@ def resume(pair: Pair, call: CallSid) -> Plan | Refusal:
     generation = pair.generation + 1
     if other.held:
         parked = replace(party, state=LegState.PARKED, held=False, unconfirmed=False, generation=generation, music=None)
-        return Plan(pair=pair.next_generation(parked), steps=(RedirectCall(call=call, document=park_document(other)),))
+        return Plan(pair=pair.next_generation(parked), steps=(RedirectLeg(call=call, document=park_document(other)),))
     taking = replace(other, state=LegState.TAKING, unconfirmed=False, generation=generation)
     back = replace(party, held=False, unconfirmed=False)
     return Plan(
         pair=pair.next_generation(taking, back),
-        steps=(RedirectCall(call=other.call, document=TakeFromQueue(queue=queue_name(call), generation=generation)),),
+        steps=(RedirectLeg(call=other.call, document=TakeFromQueue(queue=queue_name(call), generation=generation)),),
     )
 
 
@@ -122,7 +122,7 @@ def convert(pair: Pair) -> Plan | Refusal:
     )
     return Plan(
         pair=replace(moved, room=room),
-        steps=(RedirectCall(call=pair.child.call, document=EnterConference(room=room, generation=generation)),),
+        steps=(RedirectLeg(call=pair.child.call, document=JoinConference(room=room, generation=generation)),),
     )
 
 
@@ -138,15 +138,15 @@ def fall_back(pair: Pair, call: CallSid, *, answered: bool = False) -> Plan:
     here = replace(party, held=False, music=None, generation=generation, unconfirmed=False)
     if other.held:
         parked = replace(here, state=LegState.PARKED)
-        steps: tuple[LegStep, ...] = () if answered else (RedirectCall(call=call, document=park_document(other)),)
+        steps: tuple[LegStep, ...] = () if answered else (RedirectLeg(call=call, document=park_document(other)),)
         return Plan(pair=pair.next_generation(parked), steps=steps)
     room = room_name(pair)
-    enter = EnterConference(room=room, generation=generation)
+    enter = JoinConference(room=room, generation=generation)
     there = replace(other, state=LegState.ROOM, music=None, generation=generation, unconfirmed=True)
     moved = pair.next_generation(replace(here, state=LegState.ROOM, unconfirmed=not answered), there)
-    steps = (RedirectCall(call=other.call, document=enter),)
+    steps = (RedirectLeg(call=other.call, document=enter),)
     return Plan(
-        pair=replace(moved, room=room), steps=steps if answered else (RedirectCall(call=call, document=enter), *steps)
+        pair=replace(moved, room=room), steps=steps if answered else (RedirectLeg(call=call, document=enter), *steps)
     )
 
 
@@ -215,7 +215,7 @@ def abandon_resume(pair: Pair, call: CallSid) -> Plan:
             replace(party, held=True, state=LegState.WAITING, unconfirmed=False),
             replace(other, state=LegState.PARKED, unconfirmed=False, generation=generation),
         ),
-        steps=(RedirectCall(call=other.call, document=park_document(party)),),
+        steps=(RedirectLeg(call=other.call, document=park_document(party)),),
     )
 
 
@@ -234,7 +234,7 @@ def cleanup(pair: Pair) -> Plan:
     waiting_for = awaiting_request(pair)
     for party in (pair.parent, pair.child):
         if party.state in (LegState.PARKED, LegState.WAITING) and party not in waiting_for:
-            steps.append(RedirectCall(call=party.call, document=next_document(pair, party.call)))
+            steps.append(RedirectLeg(call=party.call, document=next_document(pair, party.call)))
     if pair.generation:
         steps += [CloseQueue(name=queue_name(party.call)) for party in (pair.parent, pair.child)]
     return Plan(pair=pair, steps=tuple(steps))

@@ -35,7 +35,7 @@ class TakeFromQueue:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EnterConference:
+class JoinConference:
     """Join this conference."""
 
     room: str
@@ -50,11 +50,11 @@ class ContinueDocument:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HangUp:
+class HangUpLeg:
     """Hang up."""
 
 
-Document = WaitInQueue | Park | TakeFromQueue | EnterConference | ContinueDocument | HangUp
+Document = WaitInQueue | Park | TakeFromQueue | JoinConference | ContinueDocument | HangUpLeg
 
 
 # Steps: requests to the account.
@@ -78,7 +78,7 @@ class OpenQueue:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RedirectCall:
+class RedirectLeg:
     """Give a live call a new document."""
 
     call: CallSid
@@ -92,7 +92,7 @@ class CloseQueue:
     name: str
 
 
-LegStep = OpenQueue | RedirectCall | CloseQueue
+LegStep = OpenQueue | RedirectLeg | CloseQueue
 Step = SetHold | LegStep
 
 

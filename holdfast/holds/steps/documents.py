@@ -17,8 +17,8 @@ from holdfast.holds.policy import MAX_CALL_S, Policy, document_length_s
 from holdfast.holds.steps.account_steps import (
     ContinueDocument,
     Document,
-    EnterConference,
-    HangUp,
+    HangUpLeg,
+    JoinConference,
     Park,
     TakeFromQueue,
     WaitInQueue,
@@ -82,7 +82,7 @@ class Documents:
                 )
                 dial.queue(queue)
                 response.append(dial)
-            case EnterConference(room=room, generation=generation):
+            case JoinConference(room=room, generation=generation):
                 dial = Dial(action=self.continue_url(generation=generation, after=after), method="POST")
                 # The two parties of one call: when one leaves, the conversation is over for the other too.
                 dial.conference(
@@ -91,7 +91,7 @@ class Documents:
                 response.append(dial)
             case ContinueDocument(url=url):
                 response.redirect(url, method="POST")
-            case HangUp():
+            case HangUpLeg():
                 response.hangup()
         return str(response)
 

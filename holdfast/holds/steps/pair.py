@@ -14,8 +14,8 @@ from holdfast.holds.ids import CallSid
 from holdfast.holds.steps.account_steps import (
     ContinueDocument,
     Document,
-    EnterConference,
-    HangUp,
+    HangUpLeg,
+    JoinConference,
     Park,
     TakeFromQueue,
     WaitInQueue,
@@ -124,7 +124,7 @@ def next_document(pair: Pair, call: CallSid) -> Document:
     """Return what a party does when the conversation is over."""
     if pair.after is not None and call == pair.parent.call:
         return ContinueDocument(url=pair.after)
-    return HangUp()
+    return HangUpLeg()
 
 
 def park_document(other: Party) -> Park:
@@ -149,6 +149,6 @@ def current_document(pair: Pair, call: CallSid) -> Document:
         case LegState.TAKING:
             return TakeFromQueue(queue=queue_name(other.call), generation=me.generation)
         case LegState.ROOM:
-            return EnterConference(room=pair.room or room_name(pair), generation=me.generation)
+            return JoinConference(room=pair.room or room_name(pair), generation=me.generation)
         case LegState.PARENT | LegState.CHILD | LegState.GONE:
             return next_document(pair, call)

@@ -215,7 +215,7 @@ class MediaServer:
                 row = self._rows.by_leg.get(leg)
                 if row is not None:
                     self._dtmf_relay.relay(self._rows.used[row], digit)
-            case m.DetectSpeech(legs=legs, enabled=enabled):
+            case m.WatchSpeech(legs=legs, enabled=enabled):
                 for row in (row for leg in legs if (row := self._rows.by_leg.get(leg)) is not None):
                     self._mix_engine.voice_activity.set_enabled(row, enabled=enabled)
             case rm.OpenTap() | rm.ChangeTap() | rm.CloseTap():

@@ -119,7 +119,7 @@ class PendingCallbacks:
     since: float
 
 
-class Legs(Protocol):
+class LegsPort(Protocol):
     """Attachments to the outside of one kind (SIP, later WebRTC)."""
 
     def carry_out(self, effect: LegEffect) -> None:

@@ -22,7 +22,7 @@ MAX_HOSTS_REMEMBERED = 1000
 OTHERS = "(others)"
 
 
-class Member(Protocol):
+class HostConnection(Protocol):
     """A member is one connection, or one request of a connection that carries requests of several hosts."""
 
     def evict(self) -> None:
@@ -30,7 +30,7 @@ class Member(Protocol):
         ...
 
 
-M = TypeVar("M", bound=Member)
+M = TypeVar("M", bound=HostConnection)
 
 
 class ConnectionLimiter(Generic[M]):

@@ -214,7 +214,7 @@ class MediaClient:
 
     def detect_speech(self, legs: Iterable[m.Leg], *, enabled: bool) -> None:
         """Report (`SpeechChanged`) when these parties begin to speak and stop, or stop reporting."""
-        self._send_command(m.DetectSpeech(legs=tuple(legs), enabled=enabled))
+        self._send_command(m.WatchSpeech(legs=tuple(legs), enabled=enabled))
 
     def capture(self, command: TapCommand) -> None:
         """Open, change or close a recording tap. `TapClosed` reports the end."""
@@ -337,7 +337,7 @@ class MediaClient:
     def _refuse(self, commands: tuple[m.Command, ...], reason: str) -> None:
         """Post `RequestRefused` for commands that never reached the media process."""
         for command in commands:
-            if isinstance(command, TapCommand | m.Drop | m.BeepRows | m.RelayDigit | m.DetectSpeech):
+            if isinstance(command, TapCommand | m.Drop | m.BeepRows | m.RelayDigit | m.WatchSpeech):
                 continue  # the recorder learns of it by `ControlDetached`; a beep that was not heard is not reported
             legs = [listener for listener, _ in command.hears] if isinstance(command, m.RouteRows) else [command.leg]
             token = command.token if isinstance(command, m.PlayClip | m.StopClip) else None

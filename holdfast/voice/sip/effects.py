@@ -64,7 +64,7 @@ class SendMessage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StartTimer:
+class StartSipTimer:
     """Call `Agent.fire` with `token` after `after_s` seconds."""
 
     token: TimerToken
@@ -72,7 +72,7 @@ class StartTimer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StopTimer:
+class StopSipTimer:
     """Discard the timer."""
 
     token: TimerToken
@@ -440,4 +440,4 @@ Event = (
     | LockedOut
     | MessageDropped
 )
-Effect = SendMessage | StartTimer | StopTimer | Event
+Effect = SendMessage | StartSipTimer | StopSipTimer | Event

@@ -28,8 +28,8 @@ from holdfast.voice.sip.effects import (
     MessageSeen,
     SendMessage,
     SessionId,
-    StartTimer,
-    StopTimer,
+    StartSipTimer,
+    StopSipTimer,
     TimerToken,
 )
 from holdfast.voice.sip.message.digest import DigestCredentials, answer_challenge
@@ -147,13 +147,13 @@ class SipStack:
     def start(self, token: TimerToken, after_s: float) -> None:
         """Start a timer, or restart it."""
         self.running_timers.add(token)
-        self._effects.append(StartTimer(token=token, after_s=after_s))
+        self._effects.append(StartSipTimer(token=token, after_s=after_s))
 
     def stop(self, token: TimerToken) -> None:
         """Stop a timer if it runs."""
         if token in self.running_timers:
             self.running_timers.discard(token)
-            self._effects.append(StopTimer(token=token))
+            self._effects.append(StopSipTimer(token=token))
 
     # --- transactions
 

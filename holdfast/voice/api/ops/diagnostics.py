@@ -52,7 +52,7 @@ class PhoneHold(BaseModel):
     since: float
 
 
-class PhoneHolds(BaseModel):
+class PhoneHoldsResponse(BaseModel):
     """Every live call that its own phone holds."""
 
     holds: list[PhoneHold]
@@ -110,9 +110,9 @@ def make_diagnostics(
         return LadderResponse(call=call, entries=lines)
 
     @engine.get("/phone-holds", summary="Calls that their own phones hold")
-    async def phone_holds() -> PhoneHolds:
+    async def phone_holds() -> PhoneHoldsResponse:
         calls = switch.state.calls.values()
-        return PhoneHolds(
+        return PhoneHoldsResponse(
             holds=[
                 PhoneHold(call=call.sid, since=call.phone_held_at or call.updated_at)
                 for call in calls

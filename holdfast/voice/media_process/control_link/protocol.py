@@ -145,7 +145,7 @@ class RelayDigit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DetectSpeech:
+class WatchSpeech:
     """Report or stop reporting when these parties speak; legs that are not open are no error."""
 
     legs: tuple[Leg, ...]
@@ -162,7 +162,7 @@ Command = Annotated[
     | Drop
     | BeepRows
     | RelayDigit
-    | DetectSpeech
+    | WatchSpeech
     | OpenTap
     | ChangeTap
     | CloseTap,

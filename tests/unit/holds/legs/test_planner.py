@@ -10,9 +10,9 @@ from holdfast.holds.legs.continuation import ContinuationRequest, continue_call
 from holdfast.holds.steps.account_steps import (
     CloseQueue,
     ContinueDocument,
-    HangUp,
+    HangUpLeg,
     Park,
-    RedirectCall,
+    RedirectLeg,
     Refusal,
     TakeFromQueue,
     WaitInQueue,
@@ -80,7 +80,7 @@ def test_a_hold_that_fails_beside_one_that_holds_parks(answered: bool) -> None:
     plan = legs_planner.fall_back(both_held(), P, answered=answered)
     assert plan.pair.party(P).state is LegState.PARKED
     assert plan.pair.party(C).held
-    assert plan.steps == (() if answered else (RedirectCall(call=P, document=Park()),))
+    assert plan.steps == (() if answered else (RedirectLeg(call=P, document=Park()),))
 
 
 def test_undo_after_the_pair_has_moved_meanwhile() -> None:
@@ -103,7 +103,7 @@ def test_an_abandoned_resume_leaves_the_held_party_held() -> None:
         True,
         LegState.PARKED,
     )
-    assert plan.steps == (RedirectCall(call=P, document=Park()),)
+    assert plan.steps == (RedirectLeg(call=P, document=Park()),)
     beside = legs_planner.abandon_resume(both_held(), C)
     assert (beside.pair.party(C).held, beside.pair.party(P).held, beside.steps) == (True, True, ())
 
@@ -133,11 +133,11 @@ def test_after_the_conversation_each_party_continues_at_its_own_document() -> No
     pair = replace(held_child(), after="https://app.example/after")
     plan = legs_planner.party_left(pair, C)
     assert plan.steps == (
-        RedirectCall(call=P, document=ContinueDocument(url="https://app.example/after")),
+        RedirectLeg(call=P, document=ContinueDocument(url="https://app.example/after")),
         CloseQueue(name=f"hold-{P}"),
         CloseQueue(name=f"hold-{C}"),
     )
     assert current_document(plan.pair, P) == ContinueDocument(url="https://app.example/after")
     fresh = pair_of_dial(parent=P, child=C)
-    assert current_document(fresh, P) == current_document(fresh, C) == HangUp()
+    assert current_document(fresh, P) == current_document(fresh, C) == HangUpLeg()
     assert legs_planner.party_left(fresh, C).steps == ()

@@ -20,8 +20,8 @@ from holdfast.voice.sip.effects import (
     MessageSeen,
     SendMessage,
     SessionId,
-    StartTimer,
-    StopTimer,
+    StartSipTimer,
+    StopSipTimer,
     TimerToken,
 )
 
@@ -110,11 +110,11 @@ class Wire:
                 case SendMessage():
                     node.sent.append((effect.data, effect.to))
                     self.post(effect.data, node.address, effect.to)
-                case StartTimer():
+                case StartSipTimer():
                     serial = next(self._order)
                     node.timers[effect.token] = serial
                     self._at(effect.after_s, partial(self._fire, node, effect.token, serial))
-                case StopTimer():
+                case StopSipTimer():
                     node.timers.pop(effect.token, None)
                 case MessageSeen():
                     node.seen.append(effect)

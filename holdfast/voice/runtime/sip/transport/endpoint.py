@@ -23,8 +23,8 @@ from holdfast.voice.sip.effects import (
     MessageDropped,
     PasswordWrong,
     SendMessage,
-    StartTimer,
-    StopTimer,
+    StartSipTimer,
+    StopSipTimer,
     TimerToken,
 )
 from holdfast.voice.sip.message.framing import FramingBroken
@@ -85,11 +85,11 @@ class SipEndpoint:
                         self.streams.send(effect.data, effect.to)
                     else:
                         self.socket.send(effect.data, self._datagram_target(effect.to))
-                case StartTimer():
+                case StartSipTimer():
                     self._stop(effect.token)
                     loop = asyncio.get_running_loop()
                     self._timers[effect.token] = loop.call_later(effect.after_s, self._fire, effect.token)
-                case StopTimer():
+                case StopSipTimer():
                     self._stop(effect.token)
                 case PasswordWrong():
                     why = "no such line, or not its password"
