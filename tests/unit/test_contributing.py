@@ -62,4 +62,4 @@ def test_the_files_and_hooks_it_names_exist() -> None:
         if not any((ROOT / folder / file).is_file() for folder in (".", "holdfast/voice")) and "chime" not in file
     ]
     assert wrong == []
-    assert [hook for hook in re.findall(r"`(wants_\w+|takes_\w+)`", PAGE) if not hasattr(Verb, hook)] == []
+    assert [hook for hook in re.findall(r"`(accepts_\w+)`", PAGE) if not hasattr(Verb, hook)] == []
