@@ -1,4 +1,4 @@
-"""What a document plays is what its call hears, whichever way the call came about."""
+"""A call hears the sounds of its document, inbound and outbound."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def stage(server: Server) -> AsyncIterator[Stage]:
             yield Stage(server=server, client=client, files=files, alice=alice)
 
 
-async def test_a_call_in_hears_what_its_number_plays(stage: Stage) -> None:
+async def test_an_inbound_call_hears_the_document_of_its_number(stage: Stage) -> None:
     stage.files.put("voice.xml", stage.music())
     await asyncio.to_thread(
         stage.client.incoming_phone_numbers.create,
@@ -54,7 +54,7 @@ async def test_a_call_in_hears_what_its_number_plays(stage: Stage) -> None:
     await call.hang_up()
 
 
-async def test_a_call_out_hears_what_it_was_made_for(stage: Stage) -> None:
+async def test_an_outbound_call_hears_its_document(stage: Stage) -> None:
     await stage.alice.register()
     await asyncio.to_thread(stage.client.calls.create, to="client:alice", from_="+15550100", twiml=stage.music())
     call = await stage.alice.called()

@@ -28,7 +28,7 @@ ALICE, BOB = CallSid("CA" + "a" * 32), CallSid("CA" + "b" * 32)
 
 
 class Names(AbstractResolver):
-    """Host names as a test wants them."""
+    """A resolver of the host names of a test."""
 
     def __init__(self, **addresses: str) -> None:
         self.addresses = addresses
@@ -73,7 +73,7 @@ async def code_of(web: WebClient, ask: HttpRequest) -> int:
     return failure.value.code
 
 
-# --- what is sent -----------------------------------------------------------------------------------------
+# --- requests --------------------------------------------------------------------------------------------
 
 
 async def test_a_post_is_a_signed_form(server: WebServer, web: WebClient) -> None:
@@ -96,7 +96,7 @@ async def test_a_post_is_a_signed_form(server: WebServer, web: WebClient) -> Non
     assert RequestValidator(TOKEN).validate(server.url(request.target), request.form, signature)
 
 
-async def test_a_get_carries_the_form_in_its_signed_address(server: WebServer, web: WebClient) -> None:
+async def test_a_get_carries_the_form_in_its_signed_url(server: WebServer, web: WebClient) -> None:
     url = server.on("/hold", reply("<Response/>"))
 
     await web.send(HttpRequest(url=url + "?room=a%20b", form=(("CallSid", ALICE), ("Name", "ü&"))))
@@ -108,7 +108,7 @@ async def test_a_get_carries_the_form_in_its_signed_address(server: WebServer, w
     assert RequestValidator(TOKEN).validate(server.url(request.target), {}, signature)
 
 
-async def test_a_password_in_the_address_goes_in_its_header_and_holds_for_the_call(
+async def test_a_password_in_the_url_is_sent_as_a_header_during_the_whole_call(
     server: WebServer, web: WebClient
 ) -> None:
     server.on("/a", reply())
@@ -155,7 +155,7 @@ async def test_a_password_does_not_follow_a_redirect_to_another_origin(server: W
 # --- cookies ------------------------------------------------------------------------------------------------
 
 
-async def test_cookies_are_each_calls_own_even_of_numeric_hosts(server: WebServer, web: WebClient) -> None:
+async def test_each_call_has_its_own_cookies_even_for_numeric_hosts(server: WebServer, web: WebClient) -> None:
     url = server.on("/a", reply(headers={"Set-Cookie": "session=1; Path=/"}))
 
     for call in (ALICE, ALICE, BOB, None):
@@ -206,7 +206,7 @@ async def test_a_redirect_that_keeps_the_method_keeps_the_form(server: WebServer
     assert RequestValidator(TOKEN).validate(server.url("/b"), request.form, signature)
 
 
-async def test_a_sounds_redirect_is_followed_as_it_stands(server: WebServer, web: WebClient) -> None:
+async def test_a_redirect_of_a_sound_is_followed_without_the_query(server: WebServer, web: WebClient) -> None:
     server.on("/b", reply(b"x"))
     url = server.on("/a", to("/b?signed=yes"))
 
@@ -244,7 +244,7 @@ async def test_a_redirect_to_itself_ends(server: WebServer, web: WebClient) -> N
         ("http://0xa9fea9fe/", 11210),
     ],
 )
-async def test_a_redirect_to_where_we_do_not_go(server: WebServer, location: str, code: int) -> None:
+async def test_a_redirect_to_a_forbidden_address_is_refused(server: WebServer, location: str, code: int) -> None:
     url = server.on("/a", to(location))
 
     async with client(names=Names()) as web:
@@ -255,7 +255,7 @@ async def test_a_redirect_without_a_target_is_an_error_status(server: WebServer,
     assert await code_of(web, HttpRequest(url=server.on("/a", reply(status=302)))) == 11200
 
 
-# --- whom we connect to -------------------------------------------------------------------------------------
+# --- allowed addresses --------------------------------------------------------------------------------------
 
 
 async def test_loopback_is_refused_unless_allowed_and_nothing_is_sent(server: WebServer) -> None:
@@ -286,8 +286,8 @@ async def test_of_two_addresses_only_the_one_allowed_is_connected_to(server: Web
         assert server.requests[0].headers["host"] == f"hooks.example:{server.port}"
 
 
-async def test_the_address_that_was_judged_is_the_address_used(server: WebServer) -> None:
-    """A name that changes its address between judgement and connection (DNS rebinding) gains nothing."""
+async def test_the_address_that_was_checked_is_the_address_used(server: WebServer) -> None:
+    """A name that changes its address between check and connection (DNS rebinding) gains nothing."""
     names = Names(rebind_example="127.0.0.1")
     async with client(names=names) as web:
         url = server.on("/", reply("here")).replace("127.0.0.1", "rebind.example")
@@ -299,7 +299,7 @@ async def test_the_address_that_was_judged_is_the_address_used(server: WebServer
         assert len(server.requests) == 2
 
 
-async def test_a_name_without_address() -> None:
+async def test_a_host_name_without_an_address_is_an_error() -> None:
     async with client(names=Names()) as web:
         assert await code_of(web, HttpRequest(url="http://nowhere.example/")) == 11210
 
@@ -312,7 +312,7 @@ async def nothing(request: Request, writer: asyncio.StreamWriter) -> None:
 
 
 async def drip(request: Request, writer: asyncio.StreamWriter) -> None:
-    """A byte now and then: never silent for long, never done."""
+    """Send a byte now and then: never silent for long, never complete."""
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: 1000\r\n\r\n")
     for _ in range(600):
         writer.write(b"<")
@@ -335,7 +335,7 @@ async def endless_chunks(request: Request, writer: asyncio.StreamWriter) -> None
 
 
 async def reset(request: Request, writer: asyncio.StreamWriter) -> None:
-    """Part of a body, then a connection reset."""
+    """Send part of a body, then reset the connection."""
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf")
     await writer.drain()
     await asyncio.sleep(0.05)
@@ -378,11 +378,11 @@ async def test_failures_have_twilios_codes(server: WebServer, web: WebClient, be
     assert await code_of(web, HttpRequest(url=url, audio_limit_bytes=1_000_000)) == code
 
 
-async def test_a_document_of_exactly_the_limit_is_taken(server: WebServer, web: WebClient) -> None:
+async def test_a_document_of_exactly_the_limit_is_accepted(server: WebServer, web: WebClient) -> None:
     assert len((await web.send(HttpRequest(url=server.on("/a", reply(b"x" * 65_536))))).body) == 65_536
 
 
-async def test_a_small_answer_that_unpacks_to_a_large_one(server: WebServer, web: WebClient) -> None:
+async def test_a_small_response_that_unpacks_to_a_large_one_is_refused(server: WebServer, web: WebClient) -> None:
     packer = zlib.compressobj(wbits=31)
     bomb = b"".join(packer.compress(bytes(1_000_000)) for _ in range(100)) + packer.flush()
     url = server.on("/a", reply(bomb, headers={"Content-Encoding": "gzip"}))
@@ -391,19 +391,19 @@ async def test_a_small_answer_that_unpacks_to_a_large_one(server: WebServer, web
     assert await code_of(web, HttpRequest(url=url, limit_bytes=200_000)) == 11750
 
 
-async def test_a_callbacks_answer_is_only_cut(server: WebServer, web: WebClient) -> None:
+async def test_a_response_to_a_callback_is_only_truncated(server: WebServer, web: WebClient) -> None:
     found = await web.send(HttpRequest(url=server.on("/a", endless), limit_bytes=100, truncate=True))
 
     assert (found.status, len(found.body)) == (200, 100)
 
 
-async def test_nobody_listens(web: WebClient) -> None:
+async def test_a_refused_connection_is_an_error(web: WebClient) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         assert await code_of(web, HttpRequest(url=f"http://127.0.0.1:{closed.getsockname()[1]}/")) == 11202
 
 
-async def test_a_listener_that_accepts_nobody(web: WebClient) -> None:
+async def test_a_listener_that_accepts_no_connection_times_out(web: WebClient) -> None:
     with socket.socket() as full, socket.socket() as first:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
@@ -415,14 +415,14 @@ async def test_a_listener_that_accepts_nobody(web: WebClient) -> None:
         assert await code_of(web, HttpRequest(url=url + "#ct=100&rc=1")) == 11201
 
 
-async def test_a_certificate_nobody_vouches_for() -> None:
+async def test_an_untrusted_certificate_is_refused() -> None:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(Path(__file__).with_name("localhost.pem"))
     async with WebServer(tls=tls) as server, client() as web:
         assert await code_of(web, HttpRequest(url=server.on("/", reply()))) == 11237
 
 
-async def test_an_authority_of_ones_own_is_trusted_by_setting() -> None:
+async def test_the_setting_adds_a_trusted_authority() -> None:
     certificate = Path(__file__).with_name("localhost.pem")
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(certificate)
@@ -434,7 +434,7 @@ async def test_an_authority_of_ones_own_is_trusted_by_setting() -> None:
 
 
 @pytest.mark.parametrize(("text", "said"), [("no certificate", "has no PEM certificate"), (None, "cannot be read")])
-def test_a_file_of_authorities_that_cannot_be_used_is_named(tmp_path: Path, text: str | None, said: str) -> None:
+def test_an_unusable_file_of_authorities_is_named(tmp_path: Path, text: str | None, said: str) -> None:
     path = tmp_path / "authorities.pem"
     if text is not None:
         path.write_text(text)
@@ -442,7 +442,7 @@ def test_a_file_of_authorities_that_cannot_be_used_is_named(tmp_path: Path, text
         tls_context(path)
 
 
-async def test_tls_with_somebody_who_speaks_none(web: WebClient) -> None:
+async def test_tls_with_a_server_that_speaks_plain_http_is_an_error(web: WebClient) -> None:
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         writer.close()
@@ -455,11 +455,11 @@ async def test_tls_with_somebody_who_speaks_none(web: WebClient) -> None:
 
 
 @pytest.mark.parametrize("url", ["", "/relative", "ftp://127.0.0.1/", "http://127.0.0.1:1/\r\nX: y"])
-async def test_what_is_no_url(web: WebClient, url: str) -> None:
+async def test_an_invalid_url_is_refused(web: WebClient, url: str) -> None:
     assert await code_of(web, HttpRequest(url=url)) == 11100
 
 
-# --- trying again -------------------------------------------------------------------------------------------
+# --- retries ------------------------------------------------------------------------------------------------
 
 
 async def test_only_a_connection_that_fails_is_tried_again(server: WebServer, web: WebClient) -> None:
@@ -469,7 +469,7 @@ async def test_only_a_connection_that_fails_is_tried_again(server: WebServer, we
     assert len(server.requests) == 2
 
 
-async def test_the_fragment_says_what_is_tried_again_and_how_often(server: WebServer, web: WebClient) -> None:
+async def test_the_fragment_sets_which_failures_are_retried_and_how_often(server: WebServer, web: WebClient) -> None:
     url = server.on("/a", reply(status=503))
 
     assert await code_of(web, HttpRequest(url=url + "#rc=3&rp=5xx")) == 11200
@@ -482,7 +482,7 @@ async def test_the_fragment_says_what_is_tried_again_and_how_often(server: WebSe
     assert {request.target for request in server.requests} == {"/a"}
 
 
-async def test_silence_is_tried_again_when_asked_for(server: WebServer, web: WebClient) -> None:
+async def test_a_silent_server_is_retried_if_the_fragment_says_so(server: WebServer, web: WebClient) -> None:
     url = server.on("/a", nothing)
 
     assert await code_of(web, HttpRequest(url=url + "#rc=1&rp=rt&rt=100")) == 11200
@@ -493,14 +493,12 @@ async def test_the_total_time_of_the_fragment_counts(server: WebServer, web: Web
     assert await code_of(web, HttpRequest(url=server.on("/a", nothing) + "#tt=100")) == 11203
 
 
-async def test_a_fragment_that_makes_no_sense_is_refused_before_anything_is_sent(
-    server: WebServer, web: WebClient
-) -> None:
+async def test_an_invalid_fragment_is_refused_before_a_request_is_sent(server: WebServer, web: WebClient) -> None:
     assert await code_of(web, HttpRequest(url=server.url("/a#rc=99"))) == 11243
     assert server.requests == []
 
 
-async def test_a_kept_connection_that_the_server_closed_is_opened_anew(web: WebClient) -> None:
+async def test_an_idle_connection_that_the_server_closed_is_opened_again(web: WebClient) -> None:
     """The server closes an idle connection just as the next request is sent: that one is sent again."""
     served: list[int] = []
 
@@ -510,7 +508,7 @@ async def test_a_kept_connection_that_the_server_closed_is_opened_anew(web: WebC
             served.append(len(served))
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
             await writer.drain()
-            # The next request on this connection gets no answer.
+            # The next request on this connection gets no response.
             await reader.readuntil(b"\r\n\r\n")
         except asyncio.IncompleteReadError:
             return
@@ -526,7 +524,7 @@ async def test_a_kept_connection_that_the_server_closed_is_opened_anew(web: WebC
     assert (first.body, second.body, served) == (b"ok", b"ok", [0, 1])
 
 
-async def test_slow_servers_hold_up_nobody_else(server: WebServer) -> None:
+async def test_slow_servers_delay_no_other_requests(server: WebServer) -> None:
     finish = asyncio.Event()
 
     async def slow(request: Request, writer: asyncio.StreamWriter) -> None:

@@ -1,4 +1,4 @@
-"""`<Say>` for real: the speaking process, the library in front of it, and a phone that hears it."""
+"""`<Say>` with the real speech process, the sound cache, and a phone that hears it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def said(speech: SpeechEngine, *utterances: Utterance) -> list[DecodedAudi
         await speech.close()
 
 
-async def test_texts_are_spoken_by_the_voice_that_is_asked_for() -> None:
+async def test_texts_are_spoken_by_the_requested_voice() -> None:
     man, woman, french = await said(
         Espeak(),
         text("Please hold the line"),
@@ -48,7 +48,7 @@ async def test_texts_are_spoken_by_the_voice_that_is_asked_for() -> None:
     assert man.audio != woman.audio
 
 
-async def test_markup_is_obeyed() -> None:
+async def test_ssml_is_applied() -> None:
     plain, broken, again = await said(
         Espeak(), text("one two"), text('one <break time="3s"></break> two'), text("one &amp; two")
     )
@@ -57,7 +57,7 @@ async def test_markup_is_obeyed() -> None:
 
 
 @pytest.mark.parametrize("language", ["xx-YY", "tlh"])
-async def test_a_language_without_a_voice_is_said_so(language: str) -> None:
+async def test_a_language_without_a_voice_is_an_error(language: str) -> None:
     with pytest.raises(SoundUnplayable, match=language):
         await said(Espeak(), text("x", language=language))
 
@@ -65,7 +65,7 @@ async def test_a_language_without_a_voice_is_said_so(language: str) -> None:
 @pytest.mark.parametrize(
     "marked", ["", " ", "</speak><speak>", "<" * 500, "&bogus;", "\x00\x01", "😀" * 300, "a" * 20_000, "<p>" * 3000]
 )
-async def test_whatever_the_text_the_next_one_is_spoken(marked: str) -> None:
+async def test_after_any_text_the_next_one_is_spoken(marked: str) -> None:
     speech = Espeak()
     try:
         sound = await speech.speak(text(marked))
@@ -76,7 +76,7 @@ async def test_whatever_the_text_the_next_one_is_spoken(marked: str) -> None:
     assert after.seconds > 0.5
 
 
-async def test_an_engine_that_dies_is_started_anew() -> None:
+async def test_a_speech_engine_that_died_is_started_again() -> None:
     dying = Espeak(command=(sys.executable, "-c", "import sys; sys.stdin.readline(); sys.exit(3)"))
     for _ in range(2):
         with pytest.raises(SoundUnplayable):
@@ -84,7 +84,7 @@ async def test_an_engine_that_dies_is_started_anew() -> None:
     await dying.close()
 
 
-async def test_a_text_is_spoken_once_and_played_to_everybody() -> None:
+async def test_a_text_is_spoken_once_and_played_to_all_legs() -> None:
     async with open_shell(speech=Espeak()) as shell:
         shell.library.carry_out(PlaySound(token=token(ALICE), source=HELLO))
         await shell.bank.plays()
@@ -96,7 +96,7 @@ async def test_a_text_is_spoken_once_and_played_to_everybody() -> None:
         assert list(shell.codes()) == []
 
 
-async def test_without_an_engine_it_is_a_warning_and_a_pause() -> None:
+async def test_without_a_speech_engine_a_text_is_a_warning_and_a_pause() -> None:
     async with open_shell() as shell:
         shell.library.carry_out(PlaySound(token=token(ALICE), source=HELLO))
         await shell.bank.plays()
@@ -107,7 +107,7 @@ async def test_without_an_engine_it_is_a_warning_and_a_pause() -> None:
         assert "holdfast[speech]" in shell.notices[0].message
 
 
-async def test_a_phone_hears_what_is_said_and_then_what_follows(server: Server) -> None:
+async def test_a_phone_hears_the_spoken_text_and_then_the_next_verb(server: Server) -> None:
     document = (
         '<?xml version="1.0" encoding="UTF-8"?><Response><Say voice="Polly.Amy">Welcome.</Say>'
         "<Play>{music}</Play><Say>Good bye, and thank you.</Say></Response>"

@@ -1,4 +1,4 @@
-"""What `<Say>` sounds like, as far as numbers can tell: nobody has listened, so pitch, vowels, length and level speak.
+"""The audio of `<Say>`, measured: pitch, vowels, duration and level.
 
 All is measured in the telephone's band and code, as a phone would get it.
 """
@@ -29,7 +29,7 @@ SPOKEN = (
 
 @pytest.fixture(scope="module")
 def spoken() -> Mapping[Utterance, DecodedAudio]:
-    """All of it, spoken by one process."""
+    """Speak all texts in one process."""
 
     async def speak() -> dict[Utterance, DecodedAudio]:
         engine = Espeak()
@@ -46,7 +46,7 @@ def english(spoken: Mapping[Utterance, DecodedAudio], marked: str, gender: str =
 
 
 def pitch_hz(sound: DecodedAudio) -> float:
-    """The middle of what its voiced windows of 50 ms repeat at."""
+    """Return the median pitch of the voiced windows of 50 ms. Units: Hz."""
     samples, found = decode(sound.audio).astype(float), []
     for start in range(0, len(samples) - 400, 160):
         window = samples[start : start + 400] - np.mean(samples[start : start + 400])
@@ -58,7 +58,7 @@ def pitch_hz(sound: DecodedAudio) -> float:
 
 
 def brightness_hz(sound: DecodedAudio) -> float:
-    """Where the power of the loudest 100 ms lies, of what is above the first resonance of a mouth."""
+    """Return the centre of power of the loudest 100 ms above the first formant. Units: Hz."""
     samples = decode(sound.audio).astype(float)
     loudest = int(np.argmax(np.convolve(samples**2, np.ones(400), "same")))
     window: NDArray[np.float64] = samples[max(0, loudest - 400) : loudest + 400]
@@ -80,7 +80,7 @@ def test_every_language_of_a_voice_is_spoken_as_loud_as_the_music_plays(
     assert 0.3 < np.mean(loud > 1000) < 1, "words, and pauses between them"
 
 
-def test_each_language_has_words_of_its_own(spoken: Mapping[Utterance, DecodedAudio]) -> None:
+def test_each_language_sounds_different(spoken: Mapping[Utterance, DecodedAudio]) -> None:
     by_language: dict[str, set[bytes]] = {}
     for each, sound in spoken.items():
         if each.ssml == "1 2 3":
@@ -102,7 +102,7 @@ def test_vowels_can_be_told_apart_on_a_telephone(spoken: Mapping[Utterance, Deco
         assert brightness_hz(english(spoken, dark)) < 1700
 
 
-def test_it_takes_as_long_as_its_text(spoken: Mapping[Utterance, DecodedAudio]) -> None:
+def test_the_duration_fits_the_text(spoken: Mapping[Utterance, DecodedAudio]) -> None:
     few, many = english(spoken, "telephone " * 5), english(spoken, "telephone " * 20)
     assert many.seconds / few.seconds == pytest.approx(4, rel=0.15)
     sentence = Utterance(language="en-US", gender="man", ssml=BUSY)

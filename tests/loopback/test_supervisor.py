@@ -1,4 +1,4 @@
-"""The supervisor, with real processes: restarts, gives up, stops in order, kills what will not end."""
+"""The supervisor with real processes: it restarts, gives up, stops in order, and kills."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def child(log: Path, name: str, program: str = POLITE, grace_s: float = 20.0) ->
 
 
 async def until(log: Path, *lines: str) -> None:
-    """Wait until each line stands in the log as often as it is named."""
+    """Wait until the log contains each line as often as it is given."""
     async with asyncio.timeout(20):
         while True:
             written = log.read_text().splitlines() if log.exists() else []
@@ -50,7 +50,7 @@ def log(tmp_path: Path) -> Path:
     return tmp_path / "log"
 
 
-async def test_the_last_started_is_stopped_first(log: Path) -> None:
+async def test_the_child_started_last_is_stopped_first(log: Path) -> None:
     stop = asyncio.Event()
     running = asyncio.create_task(supervise([child(log, "media"), child(log, "control")], stop=stop))
     await until(log, "media started", "control started")
@@ -69,18 +69,18 @@ async def test_a_child_that_dies_is_started_again(log: Path, monkeypatch: pytest
     assert log.read_text().splitlines().count("media started") == 1
 
 
-async def test_a_child_that_gives_up_ends_all(log: Path) -> None:
+async def test_a_child_that_exits_finally_ends_all(log: Path) -> None:
     status = await supervise([child(log, "media"), child(log, "control", GIVES_UP)], stop=asyncio.Event())
     assert status == CANNOT_WORK
     assert log.read_text().splitlines().count("control started") == 1
 
 
-async def test_a_program_that_is_not_there_ends_all(log: Path) -> None:
+async def test_a_missing_program_ends_all(log: Path) -> None:
     missing = Child(name="control", argv=[str(log / "missing")])
     assert await supervise([missing], stop=asyncio.Event()) == CANNOT_WORK
 
 
-async def test_one_that_will_not_end_is_killed_after_its_grace(log: Path) -> None:
+async def test_a_child_that_does_not_end_is_killed_after_its_grace(log: Path) -> None:
     stop = asyncio.Event()
     running = asyncio.create_task(supervise([child(log, "control", STUBBORN, grace_s=0.05)], stop=stop))
     await until(log, "control started")
@@ -88,7 +88,7 @@ async def test_one_that_will_not_end_is_killed_after_its_grace(log: Path) -> Non
     assert await running == 0
 
 
-async def test_a_hurry_cuts_the_grace_short(log: Path) -> None:
+async def test_the_kill_event_ends_the_grace(log: Path) -> None:
     stop, hurry = asyncio.Event(), asyncio.Event()
     running = asyncio.create_task(supervise([child(log, "control", STUBBORN, 3600)], stop=stop, kill=hurry))
     await until(log, "control started")
@@ -97,7 +97,7 @@ async def test_a_hurry_cuts_the_grace_short(log: Path) -> None:
     assert await running == 0
 
 
-async def test_a_child_sees_its_supervisor_die(log: Path) -> None:
+async def test_a_child_notices_the_end_of_its_supervisor(log: Path) -> None:
     program = f"""
 import asyncio, sys
 from holdfast.voice.runtime.supervisor import Child, supervise

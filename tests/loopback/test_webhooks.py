@@ -60,7 +60,7 @@ def superseded(url: str) -> PostCallback:
 # --- documents ----------------------------------------------------------------------------------------------
 
 
-async def test_a_document_is_asked_for_signed_and_told() -> None:
+async def test_a_document_is_requested_with_a_signature_and_posted() -> None:
     async with WebServer() as server, open_shell() as shell:
         url = server.on("/voice", reply("<Response/>", kind="text/xml; charset=utf-8"))
 
@@ -78,7 +78,7 @@ async def test_a_document_is_asked_for_signed_and_told() -> None:
         assert dict(seen.form) == {"CallSid": ALICE, "CallStatus": "in-progress"}
 
 
-async def test_the_address_told_is_the_last_of_a_redirect_and_each_hop_is_seen() -> None:
+async def test_the_posted_url_is_the_last_of_a_redirect_and_each_hop_is_traced() -> None:
     async with WebServer() as server, open_shell() as shell:
         url = server.on("/a", to("/dir/b", status=307))
         server.on("/dir/b", reply("<Response/>"))
@@ -108,7 +108,7 @@ async def test_a_document_without_a_type_is_read_with_a_warning(kind: str | None
 
 @pytest.mark.parametrize("kind", ["audio/wav", "application/octet-stream", None])
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_a_sound_instead_of_a_document(kind: str | None, method: Method) -> None:
+async def test_a_sound_in_place_of_a_document_becomes_a_clip(kind: str | None, method: Method) -> None:
     async with WebServer() as server, open_shell() as shell:
         fact = await fetched(shell, fetch(server.on("/a", reply(WAV, kind=kind)), method=method))
 
@@ -145,7 +145,7 @@ async def test_a_sound_instead_of_a_document(kind: str | None, method: Method) -
         (raw(b"rubbish\r\n\r\n"), 11206),
     ],
 )
-async def test_what_goes_wrong_is_told_with_twilios_code(behaviour: Behaviour, code: int) -> None:
+async def test_a_failure_is_posted_with_twilios_code(behaviour: Behaviour, code: int) -> None:
     async with WebServer() as server, open_shell() as shell:
         url = server.on("/a", behaviour)
 
@@ -160,7 +160,7 @@ async def test_what_goes_wrong_is_told_with_twilios_code(behaviour: Behaviour, c
     ("url", "code"),
     [("/relative", 11100), ("", 11100), ("http://user:secret@127.0.0.1:1/#rc=9", 11243), ("http://10.0.0.1/", 11205)],
 )
-async def test_an_address_that_is_not_asked(url: str, code: int) -> None:
+async def test_a_forbidden_address_is_not_requested(url: str, code: int) -> None:
     async with open_shell() as shell:
         fact = await missed(shell, fetch(url))
 
@@ -168,7 +168,7 @@ async def test_an_address_that_is_not_asked(url: str, code: int) -> None:
         assert "secret" not in fact.url + fact.message
 
 
-async def test_an_answer_nobody_waits_for_is_dropped() -> None:
+async def test_a_response_that_no_script_waits_for_is_dropped() -> None:
     async with WebServer() as server:
         async with open_shell() as shell:
             for number, behaviour in enumerate((reply("<Response/>"), reply(status=500))):
@@ -178,7 +178,7 @@ async def test_an_answer_nobody_waits_for_is_dropped() -> None:
         assert shell.told == []
 
 
-async def test_cookies_go_with_documents_of_the_same_call_only() -> None:
+async def test_cookies_are_sent_with_documents_of_the_same_call_only() -> None:
     async with WebServer() as server, open_shell() as shell:
         url = server.on("/a", reply("<Response/>", headers={"Set-Cookie": "session=1"}))
         await fetched(shell, fetch(url, 1))
@@ -195,11 +195,11 @@ async def test_cookies_go_with_documents_of_the_same_call_only() -> None:
         assert cookies == [None, "session=1", None, None, "session=1", None]
 
 
-# --- documents kept -----------------------------------------------------------------------------------------
+# --- cached documents--------------------------------------------------------------------------------------
 
 
 def tell_at_once(shell: Shell, effect: FetchDocument) -> DocumentFetched | None:
-    """What is told within the call that asks, if anything is."""
+    """Return the facts that are posted within `carry_out`."""
     before = len(shell.told)
     shell.webhooks.carry_out(effect)
     if len(shell.told) == before:
@@ -210,7 +210,7 @@ def tell_at_once(shell: Shell, effect: FetchDocument) -> DocumentFetched | None:
     return fact
 
 
-async def test_hold_music_kept_is_told_at_once_to_any_call_and_asked_for_behind() -> None:
+async def test_cached_hold_music_is_posted_at_once_to_any_call_and_revalidated() -> None:
     async with WebServer() as server, open_shell() as shell:
         url = server.on("/hold.wav", reply(WAV, kind="audio/wav", headers={"ETag": '"1"'}))
         first = await fetched(shell, fetch(url, 1, method="GET", keep=True))
@@ -225,7 +225,7 @@ async def test_hold_music_kept_is_told_at_once_to_any_call_and_asked_for_behind(
         assert server.requests[1].query["CallSid"] == BOB
 
 
-async def test_music_that_changed_is_told_the_next_time() -> None:
+async def test_changed_music_is_posted_the_next_time() -> None:
     async with WebServer() as server, open_shell() as shell:
         url = server.on("/hold.wav", reply(WAV, kind="audio/wav"))
         first = await fetched(shell, fetch(url, 1, method="GET", keep=True))
@@ -240,7 +240,7 @@ async def test_music_that_changed_is_told_the_next_time() -> None:
         assert first.clip == second.clip != third.clip
 
 
-async def test_many_who_ask_at_once_cause_one_request_behind() -> None:
+async def test_many_calls_at_once_cause_one_revalidation() -> None:
     async with WebServer() as server, open_shell() as shell:
         url = server.on("/hold.wav", reply(WAV, kind="audio/wav"))
         await fetched(shell, fetch(url, 1, method="GET", keep=True))
@@ -269,7 +269,7 @@ async def test_the_last_good_copy_outlives_a_server_that_fails(behaviour: Behavi
             assert isinstance(await shell.fact(), DocumentFetchFailed)
 
 
-async def test_a_document_with_a_lifetime_is_told_to_any_call_while_it_lasts() -> None:
+async def test_a_fresh_document_is_posted_to_any_call() -> None:
     async with WebServer() as server, open_shell() as shell:
         headers = {"Cache-Control": "max-age=60, stale-while-revalidate=60"}
         url = server.on("/hold", reply("<Response/>", headers=headers))
@@ -286,7 +286,7 @@ async def test_a_document_with_a_lifetime_is_told_to_any_call_while_it_lasts() -
         await shell.fact()
 
 
-async def test_a_document_with_a_validator_alone_is_its_calls_own_and_confirmed_first() -> None:
+async def test_a_document_with_only_a_validator_serves_its_own_call_after_confirmation() -> None:
     async with WebServer() as server, open_shell() as shell:
         url = server.on("/hold", reply("<Response/>", headers={"ETag": '"1"'}))
         await fetched(shell, fetch(url, 1, method="GET", keep=True))
@@ -312,7 +312,7 @@ async def test_a_document_that_cannot_be_confirmed_is_used_with_a_warning() -> N
 
 
 @pytest.mark.parametrize("policy", ["no-cache", "no-store", "private, max-age=60"])
-async def test_a_server_may_forbid_to_tell_others_unasked(policy: str) -> None:
+async def test_a_server_may_forbid_sharing_without_revalidation(policy: str) -> None:
     async with WebServer() as server, open_shell() as shell:
         headers = {"Cache-Control": policy, "ETag": '"1"'}
         url = server.on("/hold.wav", reply(WAV, kind="audio/wav", headers=headers))
@@ -323,7 +323,7 @@ async def test_a_server_may_forbid_to_tell_others_unasked(policy: str) -> None:
         assert len(server.requests) == 2
 
 
-async def test_without_keep_only_the_very_same_request_is_answered_from_what_is_kept() -> None:
+async def test_a_request_that_is_not_cacheable_uses_the_cache_only_for_the_same_request() -> None:
     async with WebServer() as server, open_shell() as shell:
         url = server.on("/a", reply("<Response/>", headers={"Cache-Control": "max-age=60"}))
         await fetched(shell, fetch(url, 1, method="GET"))
@@ -336,7 +336,7 @@ async def test_without_keep_only_the_very_same_request_is_answered_from_what_is_
         await shell.fact()
 
 
-async def test_a_post_is_never_kept() -> None:
+async def test_a_post_is_never_cached() -> None:
     async with WebServer() as server, open_shell() as shell:
         url = server.on("/a", reply(WAV, kind="audio/wav", headers={"Cache-Control": "max-age=60", "ETag": "1"}))
         await fetched(shell, fetch(url, 1, keep=True))
@@ -346,7 +346,7 @@ async def test_a_post_is_never_kept() -> None:
         assert "if-none-match" not in server.requests[1].headers
 
 
-async def test_a_sound_given_away_is_fetched_again() -> None:
+async def test_a_dropped_sound_is_fetched_again() -> None:
     async with WebServer() as server, open_shell(budget_bytes=1) as shell:
         kept = {"Cache-Control": "max-age=60"}
         url = server.on("/1", reply(WAV, kind="audio/wav", headers=kept))
@@ -362,7 +362,7 @@ async def test_a_sound_given_away_is_fetched_again() -> None:
 # --- callbacks ----------------------------------------------------------------------------------------------
 
 
-async def test_callbacks_of_a_call_leave_in_order_although_their_receiver_is_slow() -> None:
+async def test_callbacks_of_a_call_are_delivered_in_order_to_a_slow_receiver() -> None:
     order: list[str] = []
 
     async def slow(request: Request, writer: asyncio.StreamWriter) -> None:
@@ -384,7 +384,7 @@ async def test_callbacks_of_a_call_leave_in_order_although_their_receiver_is_slo
         assert [seen.status for seen in shell.seen] == [204] * 4
 
 
-async def test_a_receiver_that_hangs_holds_up_neither_documents_nor_other_calls_nor_conferences() -> None:
+async def test_a_hanging_receiver_delays_no_documents_no_other_calls_and_no_conferences() -> None:
     async with WebServer() as server, open_shell() as shell:
         for number in range(3):
             shell.webhooks.carry_out(callback(server.on("/hangs", nothing), number))
@@ -400,7 +400,7 @@ async def test_a_receiver_that_hangs_holds_up_neither_documents_nor_other_calls_
         assert not await shell.webhooks.drained(timeout_s=0.01)
 
 
-async def test_what_a_dead_receiver_does_not_take_is_counted_and_told_by_call() -> None:
+async def test_callbacks_that_a_dead_receiver_does_not_answer_are_counted_by_call() -> None:
     async with WebServer() as server, open_shell() as shell:
         callbacks = shell.webhooks.callbacks
         assert (callbacks.backlog(), callbacks.unsent(ALICE)) == ((0, 0.0), None)
@@ -423,7 +423,7 @@ async def test_what_a_dead_receiver_does_not_take_is_counted_and_told_by_call() 
         assert (shell.webhooks.callbacks.backlog(), shell.webhooks.callbacks.unsent(ALICE)) == ((0, 0.0), None)
 
 
-async def test_callbacks_of_a_conference_are_one_line_whichever_call_they_name() -> None:
+async def test_callbacks_of_a_conference_are_one_queue_for_all_its_calls() -> None:
     async with WebServer() as server, open_shell() as shell:
         url = server.on("/room", reply())
         for number, call in enumerate((ALICE, BOB, None, ALICE)):
@@ -442,7 +442,7 @@ async def test_callbacks_of_a_conference_are_one_line_whichever_call_they_name()
         (to("http://10.0.0.1/"), "", 15003),
     ],
 )
-async def test_a_callback_that_fails_is_a_warning_and_the_next_one_leaves(
+async def test_a_failed_callback_is_a_warning_and_the_next_one_is_sent(
     behaviour: Behaviour, room: str, code: int
 ) -> None:
     async with WebServer() as server, open_shell() as shell:
@@ -456,7 +456,7 @@ async def test_a_callback_that_fails_is_a_warning_and_the_next_one_leaves(
         assert len(server.asked("/bad")) == 1
 
 
-async def test_the_answer_to_a_callback_is_only_cut_however_long() -> None:
+async def test_a_long_response_to_a_callback_is_only_truncated() -> None:
     async with WebServer() as server, open_shell() as shell:
         shell.webhooks.carry_out(callback(server.on("/status", endless)))
         assert await shell.webhooks.drained(timeout_s=5)
@@ -465,7 +465,7 @@ async def test_the_answer_to_a_callback_is_only_cut_however_long() -> None:
         assert len(shell.seen[0].body) == 4096
 
 
-async def test_too_many_waiting_callbacks_are_given_up_with_a_warning() -> None:
+async def test_callbacks_beyond_the_queue_limit_are_dropped_with_a_warning() -> None:
     finish = asyncio.Event()
 
     async def waits(request: Request, writer: asyncio.StreamWriter) -> None:
@@ -484,7 +484,7 @@ async def test_too_many_waiting_callbacks_are_given_up_with_a_warning() -> None:
         assert len(server.requests) == 1000
 
 
-async def test_the_next_document_waits_for_the_request_a_verb_left_behind() -> None:
+async def test_the_next_document_waits_for_the_request_of_a_superseded_verb() -> None:
     async def slow(request: Request, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.05)
         writer.write(answer("<Response/>"))
@@ -497,7 +497,7 @@ async def test_the_next_document_waits_for_the_request_a_verb_left_behind() -> N
         assert [seen.kind for seen in shell.seen] == ["superseded", "document"]
 
 
-async def test_but_not_for_long_and_no_other_call_waits_at_all() -> None:
+async def test_the_wait_for_a_superseded_request_is_short_and_delays_no_other_call() -> None:
     async with WebServer() as server, open_shell() as shell:
         shell.webhooks.carry_out(superseded(server.on("/action", nothing)))
         await server.came(1)

@@ -1,4 +1,4 @@
-"""A web server that does exactly what a test wants, byte by byte, well behaved or not."""
+"""A web server that behaves exactly as a test wants, byte by byte, well or badly."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REASONS = {200: "OK", 302: "Found", 304: "Not Modified", 401: "Unauthorized", 40
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What came. Header names in lower case."""
+    """A received request. Header names are in lower case."""
 
     method: str
     target: str
@@ -40,7 +40,7 @@ Behaviour = Callable[[Request, asyncio.StreamWriter], Awaitable[None]]
 
 
 def raw(data: bytes) -> Behaviour:
-    """These bytes, and the end of the connection."""
+    """Return a behaviour that sends these bytes and closes the connection."""
 
     async def behave(request: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(data)
@@ -51,7 +51,7 @@ def raw(data: bytes) -> Behaviour:
 def reply(
     body: bytes | str = b"", *, status: int = 200, kind: str | None = "text/xml", headers: dict[str, str] | None = None
 ) -> Behaviour:
-    """A whole, correct answer."""
+    """Return a behaviour that sends a complete, correct response."""
     return raw(answer(body, status=status, kind=kind, headers=headers))
 
 
@@ -69,12 +69,12 @@ def answer(
 
 
 def to(location: str, *, status: int = 302) -> Behaviour:
-    """A redirect."""
+    """Return a behaviour that redirects."""
     return reply(status=status, headers={"Location": location})
 
 
 class WebServer:
-    """Answers by path, else `otherwise`: 404, unless told. Remembers every request in order."""
+    """A server with a behaviour for each path, else `otherwise` (404). It remembers every request in order."""
 
     def __init__(self, *, tls: ssl.SSLContext | None = None, otherwise: Behaviour | None = None) -> None:
         self.requests: list[Request] = []
@@ -94,8 +94,8 @@ class WebServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._server is not None
-        # What was accepted in this moment becomes a connection in the next rounds of the loop, which asyncio leaves
-        # open and forgets when its server was closed meanwhile: so first nothing more is accepted.
+        # A connection accepted just now is made in the next rounds of the loop; asyncio would leave it open and forget
+        # it if the server were closed meanwhile. So the server first stops accepting.
         for listening in self._server.sockets:
             asyncio.get_running_loop().remove_reader(listening.fileno())
         for _ in range(4):
@@ -104,7 +104,7 @@ class WebServer:
         for task in self._open:
             task.cancel()
         await asyncio.gather(*self._open, return_exceptions=True)
-        # Nobody may be left to read what is still to be sent, and a task that never began has closed nothing.
+        # The client may no longer read what is still to be sent, and a task that never began has closed nothing.
         for writer in self._writers:
             writer.transport.abort()
         for writer in self._writers:
@@ -121,7 +121,7 @@ class WebServer:
         return f"{'https' if self._tls else 'http'}://{host}:{self.port}{path}"
 
     def on(self, path: str, behaviour: Behaviour) -> str:
-        """Behave so at this path; its URL."""
+        """Set the behaviour of a path, and return its URL."""
         self.behaviours[path] = behaviour
         return self.url(path)
 
@@ -129,7 +129,7 @@ class WebServer:
         return [request for request in self.requests if request.path == path]
 
     async def came(self, count: int) -> None:
-        """Return once that many requests have come."""
+        """Wait until this many requests have arrived."""
         async with asyncio.timeout(10):
             while len(self.requests) < count:
                 self._news.clear()

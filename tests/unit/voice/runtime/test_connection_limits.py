@@ -1,4 +1,4 @@
-"""Who is let in when there is a crowd, and what the log says of the others."""
+"""Which connections are admitted at a limit, and what the log says of the rejected ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ONE, TWO, THREE = "192.0.2.1", "192.0.2.2", "192.0.2.3"
 
 
 class Guest:
-    """A member that remembers whether it had to go."""
+    """A member that remembers whether it was evicted."""
 
     def __init__(self) -> None:
         self.gone = False
@@ -34,7 +34,7 @@ def entered(crowd: ConnectionLimiter[Guest], host: str, count: int, at: float = 
     return guests
 
 
-def test_who_waits_longest_of_a_host_gives_way_to_a_newcomer_of_that_host() -> None:
+def test_the_longest_waiting_connection_of_a_full_host_is_evicted_for_a_new_one() -> None:
     crowd = ConnectionLimiter[Guest](max_total=10, max_per_host=3)
     slow = entered(crowd, ONE, 3)
     crowd.mark_served(slow[0])
@@ -44,7 +44,7 @@ def test_who_waits_longest_of_a_host_gives_way_to_a_newcomer_of_that_host() -> N
     assert (crowd.count_of(ONE), crowd.count_of(TWO), len(crowd)) == (3, 1, 4)
 
 
-def test_a_host_whose_requests_are_all_being_answered_gets_no_more() -> None:
+def test_a_full_host_whose_requests_are_all_complete_is_refused() -> None:
     crowd = ConnectionLimiter[Guest](max_total=10, max_per_host=2)
     busy = entered(crowd, ONE, 2)
     for guest in busy:
@@ -59,21 +59,21 @@ def test_a_host_whose_requests_are_all_being_answered_gets_no_more() -> None:
     assert not busy[1].gone
 
 
-def test_when_all_room_is_taken_the_host_with_most_gives_way() -> None:
+def test_at_the_total_limit_the_host_with_most_connections_loses_one() -> None:
     crowd = ConnectionLimiter[Guest](max_total=4, max_per_host=3)
     many, few = entered(crowd, ONE, 3, at=1.0), entered(crowd, TWO, 1)
     entered(crowd, THREE, 1, at=5.0)
     assert [guest.gone for guest in (*many, *few)] == [True, False, False, False]
 
 
-def test_many_hosts_with_one_each_keep_no_other_out() -> None:
+def test_many_hosts_with_one_connection_each_do_not_block_another_host() -> None:
     crowd = ConnectionLimiter[Guest](max_total=3, max_per_host=2)
     slow = [entered(crowd, f"192.0.2.{number}", 1, at=number)[0] for number in (9, 8, 7)]
     entered(crowd, ONE, 1, at=20.0)
     assert [guest.gone for guest in slow] == [False, False, True], "at=7 waits longest"
 
 
-def test_a_big_host_takes_no_room_from_a_small_one() -> None:
+def test_a_host_with_many_connections_evicts_none_of_a_host_with_few() -> None:
     crowd = ConnectionLimiter[Guest](max_total=4, max_per_host=4)
     for guest in entered(crowd, ONE, 3):
         crowd.mark_served(guest)
@@ -82,7 +82,7 @@ def test_a_big_host_takes_no_room_from_a_small_one() -> None:
     assert not small.gone
 
 
-def test_a_host_has_patience_with_its_own() -> None:
+def test_a_host_evicts_its_own_connection_only_after_the_grace() -> None:
     crowd = ConnectionLimiter[Guest](max_total=4, max_per_host=2, grace_s=1.0)
     young = entered(crowd, ONE, 2)
     assert not crowd.admit(Guest(), ONE, 0.5)
@@ -102,16 +102,16 @@ def test_a_host_has_patience_with_its_own() -> None:
         ("no address", "no address"),
     ],
 )
-def test_a_host_of_ipv6_is_a_network(ip: str, host: str) -> None:
+def test_an_ipv6_host_is_a_network(ip: str, host: str) -> None:
     assert host_of(ip) == host
 
 
 def told(log: pytest.LogCaptureFixture) -> list[tuple[str, int]]:
-    """Host and count of each line."""
+    """Return the host and the count of each log line."""
     return [(m[1], int(m[2])) for m in re.finditer(r"fact=TurnedAway host=(\S+) what='\w+' count=(\d+)", log.text)]
 
 
-def test_the_log_names_a_host_once_in_a_minute_with_how_many(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_names_a_host_once_a_minute_with_its_count(caplog: pytest.LogCaptureFixture) -> None:
     away = RejectionLog(logging.getLogger("away"), "things")
     for second in range(100):
         for host in (ONE, TWO):
@@ -119,7 +119,7 @@ def test_the_log_names_a_host_once_in_a_minute_with_how_many(caplog: pytest.LogC
     assert told(caplog) == [(ONE, 1), (TWO, 1), (ONE, 60), (TWO, 60)]
 
 
-def test_more_hosts_than_can_be_remembered_share_a_line(caplog: pytest.LogCaptureFixture) -> None:
+def test_hosts_beyond_the_limit_share_one_log_line(caplog: pytest.LogCaptureFixture) -> None:
     away = RejectionLog(logging.getLogger("away"), "things")
     for number in range(MAX_HOSTS_REMEMBERED + 50):
         away.report(f"h{number}", "they are slow", 1.0)

@@ -1,4 +1,4 @@
-"""The newest notifications are kept, by call too."""
+"""The newest notifications are kept, and can be listed by call."""
 
 import logging
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ def said(call: CallSid | None, code: int) -> LogNotification:
     return LogNotification(call=call, code=code, log=1, message=f"message {code}")
 
 
-def test_newest_first_and_the_oldest_are_forgotten() -> None:
+def test_notifications_are_listed_newest_first_and_the_oldest_are_dropped() -> None:
     notifications = Notifications(clock=lambda: 12.5, seed="seed", capacity=3)
     for code in range(5):
         notifications.add(said(ALICE if code % 2 else BOB, code))
@@ -28,7 +28,7 @@ def test_newest_first_and_the_oldest_are_forgotten() -> None:
     assert {notice.logged_at for notice in notifications.newest()} == {12.5}
 
 
-def test_each_has_a_sid_of_its_own() -> None:
+def test_each_notification_has_its_own_sid() -> None:
     notifications = Notifications(clock=lambda: 0.0, seed="seed")
     for code in range(10):
         notifications.add(said(None, code))
@@ -38,7 +38,7 @@ def test_each_has_a_sid_of_its_own() -> None:
     assert all(is_sid(sid, "NO") for sid in sids)
 
 
-def test_an_error_is_logged_as_one(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_error_is_logged_as_an_error(caplog: pytest.LogCaptureFixture) -> None:
     notifications = Notifications(clock=lambda: 0.0, seed="seed")
     with caplog.at_level(logging.INFO):
         notifications.add(LogNotification(call=ALICE, code=11200, log=0, message="gone", url="http://x/"))
@@ -76,7 +76,7 @@ class Shelf:
         self.kept.pop(key, None)
 
 
-async def test_they_outlive_the_process_and_the_store_keeps_no_more_than_memory() -> None:
+async def test_notifications_survive_a_restart_and_the_store_keeps_no_more_than_memory() -> None:
     shelf, times = Shelf(), iter(range(100))
     first = Notifications(clock=lambda: float(next(times)), seed="one", capacity=3, store=shelf)
     for code in range(5):
@@ -92,7 +92,7 @@ async def test_they_outlive_the_process_and_the_store_keeps_no_more_than_memory(
     assert len(shelf.kept) == 3
 
 
-async def test_what_is_forgotten_before_it_is_written_is_never_written() -> None:
+async def test_a_notification_dropped_before_it_is_written_is_never_written() -> None:
     shelf = Shelf()
     notifications = Notifications(clock=lambda: 0.0, seed="seed", capacity=2, store=shelf)
     for code in range(5):
@@ -101,7 +101,7 @@ async def test_what_is_forgotten_before_it_is_written_is_never_written() -> None
     assert set(shelf.kept) == {notice.sid for notice in notifications.newest()}
 
 
-async def test_a_store_that_fails_or_holds_rubbish_is_told_of_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_failing_store_and_an_unreadable_entry_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     shelf = Shelf()
     notifications = Notifications(clock=lambda: 0.0, seed="seed", store=shelf)
     shelf.fails = True
@@ -114,7 +114,7 @@ async def test_a_store_that_fails_or_holds_rubbish_is_told_of_in_the_log(caplog:
     assert caplog.text.count("a stored notification cannot be read") == 2
 
 
-async def test_what_a_store_failed_to_take_is_given_to_it_again() -> None:
+async def test_a_notification_that_could_not_be_stored_is_written_again() -> None:
     shelf = Shelf()
     notifications = Notifications(clock=lambda: 0.0, seed="seed", capacity=2, store=shelf)
     notifications.add(said(None, 0))
@@ -128,7 +128,7 @@ async def test_what_a_store_failed_to_take_is_given_to_it_again() -> None:
     assert set(shelf.kept) == {notice.sid for notice in notifications.newest()}
 
 
-async def test_one_that_is_forgotten_while_it_is_written_is_removed() -> None:
+async def test_a_notification_dropped_while_it_is_written_is_removed() -> None:
     shelf = Shelf()
     notifications = Notifications(clock=lambda: 0.0, seed="seed", capacity=1, store=shelf)
     put = shelf.put
@@ -138,7 +138,7 @@ async def test_one_that_is_forgotten_while_it_is_written_is_removed() -> None:
         if len(shelf.kept) == 1:
             notifications.add(said(None, 2))
 
-    shelf.put = meanwhile  # type: ignore[method-assign]  # what happens while the store is at work
+    shelf.put = meanwhile  # type: ignore[method-assign]  # an action during the write
     notifications.add(said(None, 1))
     await notifications.write()
     assert [notice.notification.code for notice in notifications.newest()] == [2]

@@ -1,4 +1,4 @@
-"""The lines of calls that never come: readable for a while, and no more than so many."""
+"""Entries of calls that are never made can be read for a while, and are limited."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ def line(call: str, data: str = "") -> JournalEntry:
     return JournalEntry(at=1.0, call=call, kind="sip", data=data)
 
 
-def test_a_call_claims_its_own_lines_once_and_in_order() -> None:
+def test_a_call_claims_its_entries_once_and_in_order() -> None:
     waiting = OrphanTraces()
     for each in (line("CA1", "a"), line("CA2", "b"), line("CA1", "c")):
         waiting.add(each)
@@ -21,7 +21,7 @@ def test_a_call_claims_its_own_lines_once_and_in_order() -> None:
     assert waiting.claim("CA2") == [line("CA2", "b")]
 
 
-def test_the_oldest_make_room() -> None:
+def test_the_entries_of_the_oldest_call_are_dropped_first() -> None:
     waiting = OrphanTraces()
     for number in range(5):
         waiting.add(line(f"CA{number}", "x" * (MAX_BYTES // 3)))

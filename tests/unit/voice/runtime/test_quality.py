@@ -1,4 +1,4 @@
-"""The figures of every leg: the newest ones, kept for a while after its end."""
+"""The newest statistics of every leg are kept for a while after its end."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def load(skipped: int) -> Load:
     )
 
 
-def test_the_newest_figures_count_and_the_last_ones_stay() -> None:
+def test_the_newest_statistics_count_and_the_last_ones_stay() -> None:
     quality, call = Quality(), CallSid("CA1")
     assert quality.latest(call) is None
     quality.record(ONE)
@@ -62,7 +62,7 @@ def test_only_so_many_ended_legs_are_kept() -> None:
     assert quality.latest(CallSid("CA5")) is not None
 
 
-def test_legs_lost_with_their_process_are_over() -> None:
+def test_legs_lost_with_the_media_process_have_ended() -> None:
     quality, call = Quality(), CallSid("CA1")
     quality.record(ONE)
     quality.mark_lost([call, CallSid("CA2")])
@@ -70,7 +70,7 @@ def test_legs_lost_with_their_process_are_over() -> None:
     assert quality.latest(call) == ONE
 
 
-def test_packets_of_strangers_add_up_over_the_end_of_legs() -> None:
+def test_packets_of_unexpected_sources_add_up_over_ended_legs() -> None:
     quality = Quality()
     quality.record(replace(ONE, strange=5))
     quality.record(replace(ONE, leg="CA2", strange=3))
@@ -80,7 +80,7 @@ def test_packets_of_strangers_add_up_over_the_end_of_legs() -> None:
     assert quality.unexpected_source_packets == 10
 
 
-def test_left_out_ticks_add_up() -> None:
+def test_skipped_ticks_add_up() -> None:
     quality = Quality()
     quality.record(load(2))
     quality.record(load(3))
@@ -88,7 +88,7 @@ def test_left_out_ticks_add_up() -> None:
     assert quality.load == load(3)
 
 
-def test_a_party_is_quiet_when_nothing_came_between_two_figures() -> None:
+def test_a_party_is_silent_when_no_packet_arrived_between_two_reports() -> None:
     quality, call = Quality(), CallSid("CA1")
     quality.record(ONE)
     assert not quality.is_silent(call)

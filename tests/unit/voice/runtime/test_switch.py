@@ -1,4 +1,4 @@
-"""The switch when what it works with fails: nobody waits for it for ever, and its failure is seen."""
+"""The switch when its store fails: no waiter waits for ever, and the failure is logged."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CALL = CallSid("CA" + "0" * 32)
 
 
 class Pages:
-    """A journal that takes what it is given when it is let, and says what it is told to say."""
+    """A journal whose writes a test can delay or fail."""
 
     def __init__(self) -> None:
         self.open = asyncio.Event()
@@ -71,7 +71,7 @@ def queue(number: int) -> CreateQueue:
     return CreateQueue(queue=sid, account=AccountSid("AC" + "0" * 32), name=f"queue {number}", max_size=10)
 
 
-async def test_who_asked_a_switch_that_dies_is_told_and_nobody_waits_for_it() -> None:
+async def test_a_switch_that_stops_fails_the_commands_that_wait_for_it() -> None:
     pages = Pages()
     pages.failure = RuntimeError("a fault of ours")
     switch = switch_on(pages)
@@ -91,7 +91,7 @@ async def test_who_asked_a_switch_that_dies_is_told_and_nobody_waits_for_it() ->
         await switch.settled()
 
 
-async def test_a_switch_that_has_stopped_takes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_switch_that_has_stopped_refuses_messages(caplog: pytest.LogCaptureFixture) -> None:
     pages = Pages()
     pages.open.set()
     switch = switch_on(pages)
@@ -139,7 +139,7 @@ def seen(call: CallSid | None, text: str = "INVITE") -> SipMessageTrace:
 
 
 async def written(*doings: Callable[[Switch], None]) -> list[str]:
-    """The kinds of the lines that these doings leave in the journal."""
+    """Return the kinds of the entries that these actions leave in the journal."""
     pages = Pages()
     pages.open.set()
     switch = switch_on(pages)
@@ -151,7 +151,7 @@ async def written(*doings: Callable[[Switch], None]) -> list[str]:
     return [line.kind for line in pages.lines]
 
 
-async def test_what_comes_before_its_call_is_written_when_the_call_comes() -> None:
+async def test_traces_of_a_call_that_does_not_exist_yet_are_written_with_the_call() -> None:
     lines = await written(
         lambda switch: switch.record_trace(seen(CALL)),
         lambda switch: switch.post(call_in()),
@@ -181,8 +181,8 @@ async def test_no_password_is_written() -> None:
     assert [line for line in pages.lines if "hush" in line.data] == []
 
 
-async def test_what_belongs_to_no_call_is_not_written() -> None:
-    """A scanner's INVITEs are of calls that never come: they must not fill the disk."""
+async def test_entries_without_a_call_are_not_written() -> None:
+    """The INVITEs of scanners, which become no calls, must not fill the disk."""
     stranger = CallSid("CA" + "1" * 32)
     assert not await written(
         lambda switch: switch.record_trace(seen(stranger)),
@@ -191,7 +191,7 @@ async def test_what_belongs_to_no_call_is_not_written() -> None:
     )
 
 
-async def test_a_call_that_is_gone_leaves_no_late_lines() -> None:
+async def test_a_removed_call_leaves_no_late_entries() -> None:
     lines = await written(
         lambda switch: switch.post(call_in()),
         lambda switch: switch.post(LegEnded(call=CALL, cause="hangup")),
@@ -202,7 +202,7 @@ async def test_a_call_that_is_gone_leaves_no_late_lines() -> None:
     assert not {"ForgetCall", "sip"} & set(lines)
 
 
-async def test_a_store_that_failed_is_tried_again_though_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_failed_store_is_retried_without_a_new_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("holdfast.voice.runtime.switch.RETRY_S", 0.0)
     pages = Pages()
     pages.open.set()
@@ -233,7 +233,7 @@ async def test_a_store_that_failed_is_tried_again_though_nothing_happens(monkeyp
         await asyncio.sleep(0)
 
 
-async def test_states_the_store_failed_to_take_are_given_to_it_again() -> None:
+async def test_snapshots_that_could_not_be_stored_are_written_again() -> None:
     pages = Pages()
     pages.open.set()
     switch = switch_on(pages)
@@ -251,7 +251,7 @@ async def test_states_the_store_failed_to_take_are_given_to_it_again() -> None:
     await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_the_end_waits_a_moment_for_a_store_that_fails_and_says_what_is_lost(
+async def test_the_end_waits_a_moment_for_a_failing_store_and_logs_the_loss(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     pages = Pages()
@@ -272,7 +272,7 @@ async def test_the_end_waits_a_moment_for_a_store_that_fails_and_says_what_is_lo
     await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_of_very_much_that_is_late_the_oldest_lines_and_deletions_are_lost(
+async def test_beyond_the_limit_the_oldest_late_entries_and_deletions_are_lost(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("holdfast.voice.runtime.switch.MAX_LATE_ENTRIES", 2)

@@ -1,4 +1,4 @@
-"""Groups that end: nothing outlives them, and no error is lost in them."""
+"""A group ends all its tasks, and loses no error."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -10,7 +10,7 @@ from holdfast.voice.runtime.task_group import cancelled_group
 pytestmark = pytest.mark.anyio
 
 
-async def test_what_waits_for_ever_ends_with_the_block() -> None:
+async def test_a_task_that_waits_for_ever_ends_with_the_block() -> None:
     async with cancelled_group() as tasks:
         waits = tasks.create_task(asyncio.Event().wait())
         done = tasks.create_task(asyncio.sleep(0))
@@ -39,7 +39,7 @@ async def fails_as_it_is_ended() -> None:
         raise ValueError("at the end")
 
 
-async def test_an_error_of_a_task_is_raised_whenever_it_comes() -> None:
+async def test_an_error_of_a_task_is_raised_at_any_time() -> None:
     for work, words in ((fails(), "a fault of ours"), (fails_as_it_is_ended(), "at the end")):
         with pytest.raises(ExceptionGroup) as caught:
             await with_a_task(work)

@@ -1,4 +1,4 @@
-"""The directory: what is stored, what the settings lay over it, and who answers a call."""
+"""The directory: stored records, entries of the settings, and the document that answers a call."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ async def opened(
     )
 
 
-async def test_what_was_put_is_there_after_a_new_start() -> None:
+async def test_stored_records_survive_a_restart() -> None:
     shelf = Shelf()
     first = await opened(shelf)
     line = LineRecord.with_password(name="alice", password="secret", may_call=())
@@ -108,7 +108,7 @@ async def test_what_was_put_is_there_after_a_new_start() -> None:
     assert second.application(application.sid) == application
 
 
-async def test_what_was_removed_is_gone_and_removing_it_again_says_so() -> None:
+async def test_a_removed_record_is_absent_and_a_second_removal_returns_false() -> None:
     shelf = Shelf()
     directory = await opened(shelf)
     application = ApplicationRecord(sid="AP" + "1" * 32, friendly_name="desk", created_at=5.0, updated_at=6.0)
@@ -123,7 +123,7 @@ async def test_what_was_removed_is_gone_and_removing_it_again_says_so() -> None:
     assert (directory.line("alice"), directory.number(OURS), directory.application(application.sid)) == (None,) * 3
 
 
-async def test_the_settings_are_laid_over_what_was_stored_and_not_stored_themselves() -> None:
+async def test_entries_of_the_settings_replace_stored_ones_and_are_not_stored() -> None:
     shelf = Shelf()
     stored = await opened(shelf)
     await stored.put_line(LineRecord.with_password(name="alice", password="old"))
@@ -149,7 +149,7 @@ async def test_a_number_of_the_settings_has_the_same_sid_at_every_start() -> Non
     assert is_sid(sids.pop(), "PN")
 
 
-async def test_numbers_and_applications_come_newest_first() -> None:
+async def test_numbers_and_applications_are_listed_newest_first() -> None:
     directory = await opened(Shelf())
     for second, e164 in enumerate(["+15550100001", "+15550100003", "+15550100002"]):
         await directory.put_number(directory.new_number(e164, now=float(second // 2)))
@@ -161,10 +161,10 @@ async def test_numbers_and_applications_come_newest_first() -> None:
     assert [each.sid[-1] for each in directory.applications()] == ["2", "1", "0"]
 
 
-# --- who answers ---------------------------------------------------------------------------------------
+# --- answers -------------------------------------------------------------------------------------------
 
 
-async def test_the_dialled_numbers_own_address_answers() -> None:
+async def test_the_voice_url_of_the_dialled_number_answers() -> None:
     directory = await opened(Shelf(), numbers={OURS: VOICE}, default="http://h/default")
     number = directory.number(OURS)
     assert number is not None
@@ -175,7 +175,7 @@ async def test_the_dialled_numbers_own_address_answers() -> None:
         )
 
 
-async def test_the_numbers_application_wins_and_one_that_is_gone_does_not() -> None:
+async def test_the_application_of_a_number_answers_unless_it_was_removed() -> None:
     directory = await opened(Shelf())
     application = ApplicationRecord(
         sid="AP" + "1" * 32,
@@ -195,7 +195,7 @@ async def test_the_numbers_application_wins_and_one_that_is_gone_does_not() -> N
     assert answer.instruction == ANSWER
 
 
-async def test_the_default_answers_whatever_has_no_address_of_its_own() -> None:
+async def test_the_default_voice_url_answers_numbers_without_their_own() -> None:
     silent = {OURS: VoiceSettings()}
     directory = await opened(Shelf(), numbers=silent, default="http://h/default")
     by_default = Instruction(request=WebRequest(url="http://h/default"))
@@ -206,7 +206,7 @@ async def test_the_default_answers_whatever_has_no_address_of_its_own() -> None:
     assert (without.answer_for(OURS), without.answer_for("anything at all")) == (None, None)
 
 
-async def test_ours_are_our_numbers_and_the_lines_that_are_named_by_one() -> None:
+async def test_our_numbers_are_those_of_the_directory_and_lines_named_by_a_number() -> None:
     directory = await opened(Shelf(), lines=lines(**{"+15550100002": "x", "100": "y"}), numbers={OURS: VOICE})
     assert [directory.is_own_number(each) for each in (OURS, "15550100002", "100", "+15550100003", "alice", "")] == [
         True,
@@ -218,11 +218,11 @@ async def test_ours_are_our_numbers_and_the_lines_that_are_named_by_one() -> Non
     ]
 
 
-# --- on the shelf --------------------------------------------------------------------------------------
+# --- storage -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("text", ["", "null", "[]", "{}", '{"name": 1, "nonsense": 2}', "[1, 2]", '"x"'])
-async def test_what_cannot_be_read_is_said_and_not_guessed(text: str) -> None:
+async def test_an_unreadable_record_is_an_error(text: str) -> None:
     readers = {"line": read_line, "number": read_number, "application": read_application, "route": read_route}
     for kind, read in readers.items():
         with pytest.raises(StoreFailed):
@@ -234,13 +234,13 @@ async def test_what_cannot_be_read_is_said_and_not_guessed(text: str) -> None:
 
 
 @given(name=st.text(), password=st.text(), may_call=st.lists(st.text()))
-def test_every_line_survives_the_shelf(name: str, password: str, may_call: list[str]) -> None:
+def test_every_line_survives_storage(name: str, password: str, may_call: list[str]) -> None:
     line = LineRecord.with_password(name=name, password=password, may_call=tuple(may_call))
     assert read_line(write_record(line)) == line
     assert not any(secret in repr(line) for secret in (line.ha1.md5, line.ha1.sha256))
 
 
-def test_of_a_password_the_shelf_keeps_what_proves_it_in_our_realm_and_whether_it_is_short() -> None:
+def test_the_store_keeps_the_ha1_of_a_password_and_whether_it_is_short() -> None:
     """Source: RFC 7616 §3.4.2. Worked out here, so that neither the realm nor the way it is computed ever changes."""
     line = LineRecord.with_password(name="alice", password="wonderland", may_call=("+1",))
     assert json.loads(write_record(line)) == {
@@ -256,20 +256,20 @@ def test_of_a_password_the_shelf_keeps_what_proves_it_in_our_realm_and_whether_i
     assert [LineRecord.with_password(name="a", password="x" * n).short for n in (0, 7, 8)] == [True, True, False]
 
 
-def test_a_stored_line_that_cannot_be_read_is_told_without_what_it_holds() -> None:
+def test_an_unreadable_stored_line_is_reported_without_its_content() -> None:
     with pytest.raises(StoreFailed) as failure:
         read_line('{"name": "a", "password": "hush", "may_call": []}')
     assert "hush" not in failure.value.message
 
 
 @given(text=st.text(), at=st.floats(allow_nan=False, allow_infinity=False))
-def test_every_number_survives_the_shelf(text: str, at: float) -> None:
+def test_every_number_survives_storage(text: str, at: float) -> None:
     number = NumberRecord(sid=text, phone_number=text, friendly_name=text, created_at=at, updated_at=at, voice=VOICE)
     assert read_number(write_record(number)) == number
 
 
 @given(st.from_regex(E164, fullmatch=True))
-def test_a_number_in_e164_is_normal_with_or_without_its_plus(e164: str) -> None:
+def test_a_number_is_normalized_to_e164_with_or_without_its_plus(e164: str) -> None:
     assert (
         normalize_number(e164)
         == normalize_number(e164.removeprefix("+"))
@@ -279,11 +279,11 @@ def test_a_number_in_e164_is_normal_with_or_without_its_plus(e164: str) -> None:
 
 
 @given(st.text())
-def test_whatever_is_no_number_stays_as_it_is(text: str) -> None:
+def test_a_text_that_is_no_number_is_unchanged(text: str) -> None:
     assert normalize_number(text) == text or E164.match(normalize_number(text))
 
 
-def test_numbers_are_written_as_their_country_does() -> None:
+def test_numbers_are_formatted_as_in_their_country() -> None:
     assert [format_number(each) for each in ("+14155550100", "+442071838750", "client:bob")] == [
         "(415) 555-0100",
         "+442071838750",
@@ -292,7 +292,7 @@ def test_numbers_are_written_as_their_country_does() -> None:
 
 
 class Looked(access.Access):
-    """Counts how often it is looked up in, and how often everything in it is gone through."""
+    """A mapping that counts look-ups and iterations."""
 
     looked: int = 0
     gone_through: int = 0
@@ -306,7 +306,7 @@ class Looked(access.Access):
         return super()._collect_lines()
 
 
-async def test_who_is_no_line_costs_as_much_to_look_up_as_who_is_one() -> None:
+async def test_an_unknown_line_takes_as_long_to_look_up_as_a_known_one() -> None:
     shelf = Shelf()
     stored = await access.Access.open(shelf)
     doors = Looked(keys=stored.keys, lists=stored.lists, domains=stored.domains)
@@ -343,7 +343,7 @@ def route(prefix: str, host: str = "203.0.113.5", **fields: Any) -> RouteRecord:
     return RouteRecord(prefix=prefix, host=host, port=5060, **fields)
 
 
-async def test_numbers_leave_by_the_longest_prefix_and_our_own_by_none() -> None:
+async def test_a_number_takes_the_route_of_the_longest_prefix_and_our_own_take_none() -> None:
     shelf = Shelf()
     directory = await opened(shelf, lines=lines(**{"+15550100002": "x"}), numbers={OURS: VOICE})
     for each in (route("+"), route("+44", "203.0.113.6"), route("+4420", "203.0.113.7", transport="TLS")):
@@ -365,7 +365,7 @@ async def test_numbers_leave_by_the_longest_prefix_and_our_own_by_none() -> None
     assert again.route_for("+49301234567") is None
 
 
-async def test_what_answers_a_number_of_ours_that_we_call() -> None:
+async def test_a_call_from_us_to_our_own_number_is_answered_by_its_document() -> None:
     directory = await opened(Shelf(), numbers={OURS: VOICE, "+15550100003": VoiceSettings()})
     assert directory.answer_of_number(OURS) == directory.answer_for(OURS)
     assert directory.answer_of_number(OURS.removeprefix("+")) is not None
@@ -374,7 +374,7 @@ async def test_what_answers_a_number_of_ours_that_we_call() -> None:
     assert by_default.answer_of_number("+15550100009") is None
 
 
-async def test_why_a_number_leads_nowhere() -> None:
+async def test_an_unreachable_number_has_a_reason() -> None:
     directory = await opened(Shelf(), numbers={OURS: VOICE, "+15550100003": VoiceSettings()})
     await directory.put_route(route("+44"))
     assert "yours with no voice URL, and no line of that name" in directory.unreachable_reason("+15550100003")
@@ -383,7 +383,7 @@ async def test_why_a_number_leads_nowhere() -> None:
     assert directory.unreachable_reason("+49301234567").endswith("and no route fits: holdfast route add +49 --host …")
 
 
-async def test_who_comes_in_and_whose_certificate_has_a_name() -> None:
+async def test_a_trunk_has_trusted_sources_and_a_certificate_name() -> None:
     directory = await opened(Shelf())
     await directory.put_route(route("+1", sources=("203.0.113.0/28", "2001:db8::/32"), tls_name="sip.example"))
     assert [directory.trusts(host) for host in ("203.0.113.15", "203.0.113.16", "2001:db8::1")] == [True, False, True]
@@ -391,7 +391,7 @@ async def test_who_comes_in_and_whose_certificate_has_a_name() -> None:
     assert directory.tls_name(Address("203.0.113.6", 5060)) is None
 
 
-async def test_a_route_may_have_another_trunk_behind_its_own() -> None:
+async def test_a_route_may_have_a_backup_trunk() -> None:
     shelf = Shelf()
     directory = await opened(shelf)
     second = route("+1", "203.0.113.6", sources=("198.51.100.0/24",), tls_name="two.example")
@@ -407,7 +407,7 @@ async def test_a_route_may_have_another_trunk_behind_its_own() -> None:
     assert directory.trunks() == (route("+1"),)
 
 
-async def test_a_trunk_that_we_register_with_calls_in_from_its_own_address() -> None:
+async def test_a_trunk_we_register_with_may_call_from_its_own_address() -> None:
     directory = await opened(Shelf())
     await directory.put_route(route("+1", user="acme", password="hush", register=True))
     assert [directory.trusts(host) for host in ("203.0.113.5", "203.0.113.6")] == [True, False]
@@ -416,7 +416,7 @@ async def test_a_trunk_that_we_register_with_calls_in_from_its_own_address() -> 
     assert not directory.is_registered_as("+15550100", "203.0.113.5")
 
 
-def test_a_route_survives_the_shelf_and_keeps_its_password_to_itself() -> None:
+def test_a_route_survives_storage_and_hides_its_password() -> None:
     kept = route("+", user="acme", password="hush", realm="r", caller_id=OURS, sources=("10.0.0.0/8",))
     assert read_route(write_record(kept)) == kept
     assert "hush" not in repr(kept)

@@ -1,4 +1,4 @@
-"""Sounds are recognised by their bytes, whatever they are called."""
+"""Audio formats are recognized by their bytes, whatever the content type."""
 
 import pytest
 from hypothesis import given
@@ -54,7 +54,7 @@ def test_signatures(body: bytes, kind: AudioFormat | None) -> None:
         (b"no sound", "", None),
     ],
 )
-def test_the_senders_word_counts_only_for_what_has_no_signature(
+def test_the_content_type_counts_only_for_formats_without_a_signature(
     body: bytes, said: str, kind: AudioFormat | None
 ) -> None:
     assert audio_format(body, said) == kind
@@ -63,12 +63,12 @@ def test_the_senders_word_counts_only_for_what_has_no_signature(
 @pytest.mark.parametrize(
     "said", ["audio/mpeg", "audio/x-unheard-of", "application/ogg", "application/octet-stream", ""]
 )
-def test_what_may_be_a_sound(said: str) -> None:
+def test_content_types_that_may_be_audio(said: str) -> None:
     assert may_be_audio(said)
 
 
 @pytest.mark.parametrize("said", ["text/xml", "text/html", "application/json", "image/png"])
-def test_what_may_not(said: str) -> None:
+def test_content_types_that_are_not_audio(said: str) -> None:
     assert not may_be_audio(said)
 
 
@@ -78,5 +78,5 @@ def test_markup(body: bytes) -> None:
 
 
 @given(st.binary(max_size=64), st.text(max_size=20))
-def test_any_bytes_may_be_looked_at(body: bytes, said: str) -> None:
+def test_any_bytes_can_be_examined(body: bytes, said: str) -> None:
     assert not (is_markup(body) and audio_format(body, said))

@@ -9,7 +9,7 @@ from holdfast.voice.runtime.http.cookie_jars import CookieJars
 pytestmark = pytest.mark.anyio
 
 
-async def test_each_call_has_its_own_until_it_is_over() -> None:
+async def test_each_call_has_its_own_jar_until_it_ends() -> None:
     visitors = CookieJars()
     alice, bob = CallSid("CA1"), CallSid("CA2")
     visitors.jar_of(alice).cookies.update_cookies({"a": "1"}, URL("http://127.0.0.1/"))
@@ -22,7 +22,7 @@ async def test_each_call_has_its_own_until_it_is_over() -> None:
     assert len(visitors.jar_of(alice).cookies) == 0
 
 
-async def test_the_longest_unseen_are_forgotten() -> None:
+async def test_the_least_recently_used_jars_are_dropped() -> None:
     visitors = CookieJars(capacity=2)
     first, second = visitors.jar_of(CallSid("CA1")), visitors.jar_of(CallSid("CA2"))
     visitors.jar_of(CallSid("CA1"))

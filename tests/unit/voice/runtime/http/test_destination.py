@@ -34,7 +34,7 @@ from holdfast.voice.runtime.http.errors import OverridesInvalid, UrlMalformed
         ("HTTP://example.com/#anchor", "http://example.com/"),
     ],
 )
-def test_what_is_sent(text: str, sent: str) -> None:
+def test_a_url_is_sent_as_written(text: str, sent: str) -> None:
     assert str(read_destination(text).url) == sent
 
 
@@ -71,7 +71,7 @@ def test_host_port_and_password() -> None:
         "http://example.com/" + "x" * 20_000,
     ],
 )
-def test_what_is_refused(text: str) -> None:
+def test_invalid_urls_are_refused(text: str) -> None:
     with pytest.raises(UrlMalformed) as refusal:
         read_destination(text)
     assert refusal.value.code == 11100
@@ -91,7 +91,7 @@ def test_what_is_refused(text: str) -> None:
         "user:hush@h",
     ],
 )
-def test_what_is_refused_is_told_without_a_password(text: str) -> None:
+def test_a_refused_url_is_reported_without_its_password(text: str) -> None:
     with pytest.raises(UrlMalformed) as refusal:
         read_destination(text)
     assert "hush" not in refusal.value.message
@@ -99,7 +99,7 @@ def test_what_is_refused_is_told_without_a_password(text: str) -> None:
 
 
 @given(st.text(max_size=60) | st.text(alphabet="htp:/@[]%#?.\\ü0", max_size=30).map("http://".__add__))
-def test_any_text_is_read_or_refused_and_what_is_read_is_what_is_sent(text: str) -> None:
+def test_any_text_is_parsed_or_refused_and_a_parsed_url_is_sent_unchanged(text: str) -> None:
     try:
         destination = read_destination(text)
     except VoiceError as error:
@@ -149,7 +149,7 @@ def test_overrides(fragment: str, overrides: Overrides) -> None:
         "rc=1&a",
     ],
 )
-def test_overrides_that_make_no_sense(fragment: str) -> None:
+def test_invalid_overrides_are_refused(fragment: str) -> None:
     with pytest.raises(OverridesInvalid) as refusal:
         read_destination(f"http://example.com/#{fragment}")
     assert refusal.value.code == 11243
@@ -173,13 +173,13 @@ def test_a_form_follows_the_query() -> None:
         ("?", "http://h:81/dir/x?a=1&b=%C3%BC"),
     ],
 )
-def test_where_a_redirect_leads(location: str, target: str) -> None:
+def test_a_redirect_leads_to_its_target(location: str, target: str) -> None:
     asked = URL("http://h:81/dir/x?a=1&b=%C3%BC", encoded=True)
 
     assert str(redirect_destination(asked, location, carry_query=True).url) == target
 
 
-def test_digits_go_along_and_the_query_only_when_wanted() -> None:
+def test_a_redirect_carries_digits_and_the_query_only_on_request() -> None:
     asked = URL("http://h/x?a=1")
     target = redirect_destination(asked, "/y?z=0", carry_query=False, extra=(("Digits", "12"),))
 
@@ -187,7 +187,7 @@ def test_digits_go_along_and_the_query_only_when_wanted() -> None:
 
 
 @pytest.mark.parametrize("location", ["file:///etc/passwd", "http://[", "javascript:alert(1)", "http://h:99999/"])
-def test_a_redirect_to_nowhere(location: str) -> None:
+def test_a_redirect_to_an_invalid_url_is_refused(location: str) -> None:
     with pytest.raises(UrlMalformed):
         redirect_destination(URL("http://h/x"), location, carry_query=True)
 

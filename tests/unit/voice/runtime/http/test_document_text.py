@@ -1,4 +1,4 @@
-"""Bytes become text in the encoding their sender meant."""
+"""Documents are decoded in the encoding that their server declares."""
 
 import pytest
 from hypothesis import given
@@ -47,7 +47,7 @@ def test_text(body: bytes, charset: str | None, text: str) -> None:
         (b"<?xml version='1.0' encoding='punycode'?><R/>", None),
     ],
 )
-def test_what_cannot_be_read(body: bytes, charset: str | None) -> None:
+def test_unreadable_documents_are_refused(body: bytes, charset: str | None) -> None:
     with pytest.raises(DocumentUnreadable) as refusal:
         document_text(body, charset)
     assert refusal.value.code == 12100

@@ -1,4 +1,4 @@
-"""Each failure of the HTTP client below is told with Twilio's code."""
+"""Each failure of the HTTP library has Twilio's code."""
 
 import ssl
 

@@ -1,4 +1,4 @@
-"""What may be kept of an answer, and for how long."""
+"""Which responses may be cached, and for how long."""
 
 import pytest
 from hypothesis import given
@@ -66,7 +66,7 @@ def test_any_headers_are_read(headers: dict[str, str]) -> None:
         (CachePolicy(storable=False, lifetime_s=1.0), False),
     ],
 )
-def test_what_is_worth_keeping(caching: CachePolicy, worth: bool) -> None:
+def test_responses_worth_caching(caching: CachePolicy, worth: bool) -> None:
     assert caching.is_useful is worth
 
 
@@ -88,7 +88,7 @@ def test_states(lifetime_s: float | None, now: float, state: Freshness) -> None:
     assert CachedResponse(value="page", policy=caching, fetched_at=100.0, size=4).freshness(now) == state
 
 
-def test_the_least_recently_used_go_first_and_the_budget_holds() -> None:
+def test_the_least_recently_used_are_dropped_first_and_the_budget_holds() -> None:
     cache: ResponseCache[str] = ResponseCache(budget_bytes=10)
     for name in "abc":
         cache.put(name, name.upper(), policy=CachePolicy(), now=0.0, size=3)
@@ -99,7 +99,7 @@ def test_the_least_recently_used_go_first_and_the_budget_holds() -> None:
     assert len(cache) == 3
 
 
-def test_what_is_larger_than_the_budget_is_not_kept_and_takes_its_elder_along() -> None:
+def test_a_response_larger_than_the_budget_is_not_cached_and_replaces_the_older_one() -> None:
     cache: ResponseCache[str] = ResponseCache(budget_bytes=10)
     cache.put("a", "old", policy=CachePolicy(), now=0.0, size=3)
     cache.put("a", "new", policy=CachePolicy(), now=0.0, size=11)
@@ -109,7 +109,7 @@ def test_what_is_larger_than_the_budget_is_not_kept_and_takes_its_elder_along() 
     assert cache.get("b") is not None
 
 
-def test_a_confirmation_makes_it_new_and_keeps_the_validators_it_leaves_out() -> None:
+def test_a_confirmation_renews_a_response_and_keeps_omitted_validators() -> None:
     cache: ResponseCache[str] = ResponseCache(budget_bytes=10)
     cache.put("a", "A", policy=CachePolicy(etag="1", last_modified="Tue", lifetime_s=5.0), now=0.0, size=1)
 

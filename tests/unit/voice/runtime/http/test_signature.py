@@ -40,7 +40,7 @@ def test_the_official_validator_accepts_any_form(form: list[tuple[str, str]], pa
     assert not RequestValidator("other").validate(url, received, sign("secret", url, form))
 
 
-def test_a_get_is_signed_by_its_address_alone_and_a_fragment_never() -> None:
+def test_a_get_is_signed_by_its_url_alone_without_the_fragment() -> None:
     url = "https://example.com/hold?CallSid=CA1&Empty="
 
     assert RequestValidator("secret").validate(url, {}, sign("secret", url + "#rc=2&rp=all"))

@@ -59,7 +59,7 @@ def test_private_addresses_are_refused_even_while_loopback_is_allowed(address: s
     assert refused(SsrfPolicy(loopback=True), address)
 
 
-def test_what_is_no_address_is_refused() -> None:
+def test_an_invalid_address_is_refused() -> None:
     assert refused(SsrfPolicy(loopback=True), "not an address")
 
 
@@ -88,11 +88,11 @@ def test_the_refusal_has_twilios_code_and_names_the_setting() -> None:
         ("127.0.0.0/8", "localhost", "127.0.0.1", True),
     ],
 )
-def test_what_the_setting_allows(allow: str, host: str, address: str, passes: bool) -> None:
+def test_the_setting_allows_networks_addresses_and_hosts(allow: str, host: str, address: str, passes: bool) -> None:
     assert refused(policy_of(loopback=False, own_urls=[], allow=[allow]), address, host=host) is not passes
 
 
-def test_our_own_origin_is_reached_wherever_it_is_but_not_its_neighbour() -> None:
+def test_our_own_origin_is_reached_at_any_address_but_not_another_port() -> None:
     reach = policy_of(loopback=False, own_urls=["http://10.0.0.5:8080", "https://holds.lan/"], allow=[])
 
     assert not refused(reach, "10.0.0.5", host="10.0.0.5", port=8080)
@@ -102,7 +102,7 @@ def test_our_own_origin_is_reached_wherever_it_is_but_not_its_neighbour() -> Non
 
 
 @pytest.mark.parametrize("entry", ["", "10.0.0.0/33", "http://app.lan", "app.lan:80", "*.lan", "10.0.0", "a b"])
-def test_a_senseless_entry_names_the_setting(entry: str) -> None:
+def test_an_invalid_entry_names_the_setting(entry: str) -> None:
     with pytest.raises(WebhookSettingInvalid, match="webhook_allow"):
         policy_of(loopback=False, own_urls=[], allow=[entry])
 

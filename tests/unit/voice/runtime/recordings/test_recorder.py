@@ -1,4 +1,4 @@
-"""From what was captured to a WAV file: made whole in place, cut at its silent ends, mended after a crash."""
+"""A captured part becomes a WAV file: finished in place, trimmed, recovered after a crash."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ FRAMES = 60
 
 
 def part_of(frames: int, *, channels: int = 1) -> bytes:
-    """A part as the media process leaves it: each sample is the number of its frame."""
+    """Write a part as the media process leaves it: each sample is the number of its frame."""
     samples = np.repeat(np.arange(frames, dtype="<i2"), 160 * channels)
     return wav_header(channels=channels, data_bytes=0) + samples.tobytes()
 
 
 def whole(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.int16]]:
-    """The samples of a file, as another reader finds them."""
+    """Return the samples of a file as another library reads them."""
     samples, rate = soundfile.read(io.BytesIO(path.read_bytes()), dtype="int16", always_2d=True)
     assert rate == 8000
     return np.asarray(samples, dtype=np.int16)
@@ -52,7 +52,7 @@ def test_a_part_becomes_a_file(tmp_path: Path, channels: int) -> None:
 
 
 @given(st.integers(0, FRAMES + 5), st.integers(0, FRAMES + 5))
-def test_the_ends_are_cut_off_in_place(first: int, end: int) -> None:
+def test_silence_at_the_ends_is_trimmed_in_place(first: int, end: int) -> None:
     part = Path("/dev/shm") / f"holdfast-test-{first}-{end}.part"
     part.write_bytes(part_of(FRAMES, channels=2))
     try:
@@ -69,14 +69,14 @@ def test_the_ends_are_cut_off_in_place(first: int, end: int) -> None:
         part.with_suffix(".wav").unlink(missing_ok=True)
 
 
-def test_what_is_no_recording_is_thrown_away(tmp_path: Path) -> None:
+def test_a_part_that_is_no_recording_is_deleted(tmp_path: Path) -> None:
     part = tmp_path / "RE1.part"
     part.write_bytes(b"nonsense" * 100)
     assert finish_file(part) == 0
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_last_block_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
+def test_an_incomplete_last_block_is_left_out(tmp_path: Path) -> None:
     part = tmp_path / "RE1.part"
     part.write_bytes(part_of(FRAMES, channels=2) + b"\x00")
     assert finish_file(part) == FRAMES * 0.02
@@ -84,7 +84,7 @@ def test_a_last_block_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
 
 
 class Media:
-    """A media process that writes what it is to write at once."""
+    """A media process that writes its captures at once."""
 
     def __init__(self) -> None:
         self.asked: list[words.TapCommand] = []
@@ -96,7 +96,7 @@ class Media:
 
 
 class Bench:
-    """A recorder whose facts are kept."""
+    """A recorder whose facts the test keeps."""
 
     def __init__(self, folder: Path, tasks: asyncio.TaskGroup) -> None:
         self.told: list[CaptureFact] = []
@@ -111,7 +111,7 @@ class Bench:
         )
 
     def closed(self, *, error: str = "", first: int | None = 20, last: int | None = 39) -> None:
-        """The media process is done with it."""
+        """Let the media process close the tap."""
         self.recorder.handle(
             words.TapClosed(recording=TAPE, frames=FRAMES, first_loud=first, last_loud=last, error=error)
         )
@@ -143,9 +143,7 @@ async def test_a_recording_from_its_beginning_to_its_file(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(("trim", "seconds"), [(True, 0.0), (False, 1.2)])
-async def test_nothing_but_silence_is_kept_when_nothing_is_to_be_cut_off(
-    tmp_path: Path, trim: bool, seconds: float
-) -> None:
+async def test_a_silent_recording_is_kept_without_trimming(tmp_path: Path, trim: bool, seconds: float) -> None:
     async with asyncio.TaskGroup() as tasks:
         bench = Bench(tmp_path, tasks)
         bench.recorder.carry_out(StartCapture(recording=TAPE, channels=VOICES))
@@ -154,7 +152,7 @@ async def test_nothing_but_silence_is_kept_when_nothing_is_to_be_cut_off(
     assert bench.told[-1] == CaptureEnded(recording=TAPE, duration_s=seconds)
 
 
-async def test_one_that_ended_by_itself_keeps_what_was_written(tmp_path: Path) -> None:
+async def test_a_recording_that_failed_keeps_the_audio_written_so_far(tmp_path: Path) -> None:
     async with asyncio.TaskGroup() as tasks:
         bench = Bench(tmp_path, tasks)
         bench.recorder.carry_out(StartCapture(recording=TAPE, channels=VOICES))
@@ -163,7 +161,7 @@ async def test_one_that_ended_by_itself_keeps_what_was_written(tmp_path: Path) -
     assert bench.told[1:] == [CaptureEnded(recording=TAPE, duration_s=1.2, error="No space left on device")]
 
 
-async def test_a_media_process_that_goes_leaves_what_it_wrote(tmp_path: Path) -> None:
+async def test_a_lost_media_process_leaves_the_audio_written_so_far(tmp_path: Path) -> None:
     async with asyncio.TaskGroup() as tasks:
         bench = Bench(tmp_path, tasks)
         bench.recorder.carry_out(StartCapture(recording=TAPE, channels=VOICES))
@@ -175,7 +173,7 @@ async def test_a_media_process_that_goes_leaves_what_it_wrote(tmp_path: Path) ->
     assert (ended.duration_s, ended.error) == (1.2, "the media process was restarted")
 
 
-async def test_a_file_that_never_came_is_a_failure(tmp_path: Path) -> None:
+async def test_a_missing_file_is_a_failure(tmp_path: Path) -> None:
     async with asyncio.TaskGroup() as tasks:
         bench = Bench(tmp_path, tasks)
         bench.recorder.carry_out(StartCapture(recording=TAPE, channels=VOICES))
@@ -184,7 +182,7 @@ async def test_a_file_that_never_came_is_a_failure(tmp_path: Path) -> None:
     assert bench.told[-1] == CaptureEnded(recording=TAPE, duration_s=0.0, error="No such file or directory")
 
 
-async def test_what_a_crash_left_is_mended_and_told_when_it_is_asked_about(tmp_path: Path) -> None:
+async def test_a_part_that_a_crash_left_is_finished_and_reported_when_stopped(tmp_path: Path) -> None:
     (tmp_path / f"{TAPE}.part").write_bytes(part_of(FRAMES))
     (tmp_path / "REbroken.part").mkdir()
     other = RecordingSid("RE" + "2" * 32)
@@ -206,8 +204,8 @@ async def test_only_recordings_have_a_path(tmp_path: Path, name: str) -> None:
         assert Bench(tmp_path, tasks).recorder.path(RecordingSid(name)) is None
 
 
-async def test_what_changes_before_it_begins_counts_from_its_first_sample(tmp_path: Path) -> None:
-    """A change leaves at once, a beginning when the journal has it."""
+async def test_a_change_before_the_start_applies_from_the_first_sample(tmp_path: Path) -> None:
+    """A change is carried out at once, a start after it is in the journal."""
     nobody: CaptureChannels = ((),)
     async with asyncio.TaskGroup() as tasks:
         bench = Bench(tmp_path, tasks)

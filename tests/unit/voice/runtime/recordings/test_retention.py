@@ -1,4 +1,4 @@
-"""What becomes of old recordings: their sound goes after `keep_days`, the memory of them after forty days more."""
+"""Old recordings: files are deleted after `keep_days`, their records forty days later."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TAPE = RecordingSid("RE" + "1" * 32)
 
 
 def aged(days: float, status: RecordingStatus = RecordingStatus.COMPLETED) -> Recording:
-    """A recording that was changed last so many days ago."""
+    """Return a recording that was changed last this many days ago."""
     return Recording(
         sid=TAPE,
         account=AccountSid("AC" + "0" * 32),
@@ -37,13 +37,13 @@ def aged(days: float, status: RecordingStatus = RecordingStatus.COMPLETED) -> Re
 
 
 @pytest.mark.parametrize("status", [RecordingStatus.COMPLETED, RecordingStatus.ABSENT, RecordingStatus.FAILED])
-def test_the_sound_of_one_that_is_over_goes_after_its_days(status: RecordingStatus) -> None:
+def test_a_finished_recording_is_deleted_after_its_days(status: RecordingStatus) -> None:
     assert list(due_commands([aged(7.01, status)], now=NOW, keep_days=7)) == [DeleteRecording(recording=TAPE)]
     assert list(due_commands([aged(6.99, status)], now=NOW, keep_days=7)) == []
     assert list(due_commands([aged(0.26, status)], now=NOW, keep_days=0.25)) == [DeleteRecording(recording=TAPE)]
 
 
-def test_without_keep_days_sound_stays_for_ever() -> None:
+def test_without_keep_days_recordings_stay() -> None:
     assert list(due_commands([aged(36500)], now=NOW, keep_days=None)) == []
 
 
@@ -51,12 +51,12 @@ def test_without_keep_days_sound_stays_for_ever() -> None:
     "status",
     [RecordingStatus.IN_PROGRESS, RecordingStatus.PAUSED, RecordingStatus.STOPPED, RecordingStatus.PROCESSING],
 )
-def test_one_that_is_not_over_is_left_alone_however_old(status: RecordingStatus) -> None:
+def test_an_unfinished_recording_stays_at_any_age(status: RecordingStatus) -> None:
     assert list(due_commands([aged(100, status)], now=NOW, keep_days=1)) == []
 
 
 @pytest.mark.parametrize("keep_days", [None, 1.0, 100.0])
-def test_a_deleted_one_is_forgotten_forty_days_later(keep_days: float | None) -> None:
+def test_a_deleted_recording_is_forgotten_forty_days_later(keep_days: float | None) -> None:
     deleted = RecordingStatus.DELETED
     assert list(due_commands([aged(KNOWN_DAYS - 0.01, deleted)], now=NOW, keep_days=keep_days)) == []
     forgotten = list(due_commands([aged(KNOWN_DAYS + 0.01, deleted)], now=NOW, keep_days=keep_days))
@@ -64,7 +64,7 @@ def test_a_deleted_one_is_forgotten_forty_days_later(keep_days: float | None) ->
 
 
 class Notes:
-    """A journal that remembers the newest state of everything."""
+    """A journal that remembers the newest snapshots."""
 
     def __init__(self) -> None:
         self.kept: dict[str, str] = {}
@@ -85,8 +85,8 @@ class Notes:
         return []
 
 
-async def test_the_sweep_erases_the_file_and_then_the_memory() -> None:
-    """It looks every second day: at a recording of today, with seven days to keep its sound."""
+async def test_the_sweep_deletes_the_file_and_later_the_record() -> None:
+    """The sweep runs every second day, on a recording of today that is kept seven days."""
     clock = [NOW]
     notes, effects = Notes(), list[Effect]()
     switch = Switch(

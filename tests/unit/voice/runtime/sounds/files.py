@@ -12,7 +12,7 @@ def tone(*, hz: float = 1000.0, rate: int = 44_100, seconds: float = 1.0, level:
 
 
 def file_of(samples: NDArray[np.float64], *, rate: int, kind: str, subtype: str | None = None) -> bytes:
-    """A sound file. Written in blocks: an encoder given too much at once crashes."""
+    """Return a sound file, written in blocks: an encoder crashes on too much at once."""
     buffer = io.BytesIO()
     channels = 1 if samples.ndim == 1 else samples.shape[1]
     with soundfile.SoundFile(buffer, "w", rate, channels, format=kind, subtype=subtype) as file:

@@ -1,4 +1,4 @@
-"""Which clips stay on the shelf."""
+"""Which clips stay in the cache."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +11,7 @@ def sound(size: int) -> DecodedAudio:
     return DecodedAudio(audio=bytes(size), level_db=-20.0, peak_db=-3.0)
 
 
-def test_the_least_recently_used_make_room() -> None:
+def test_the_least_recently_used_clips_are_dropped() -> None:
     shelf = ClipLru(budget_bytes=10)
     shelf.put("a", sound(4), playing=())
     shelf.put("b", sound(4), playing=())
@@ -22,7 +22,7 @@ def test_the_least_recently_used_make_room() -> None:
     assert shelf.get("b") is None
 
 
-def test_what_plays_stays() -> None:
+def test_a_playing_clip_stays() -> None:
     shelf = ClipLru(budget_bytes=10)
     shelf.put("a", sound(4), playing=())
     shelf.put("b", sound(4), playing=())
@@ -32,7 +32,7 @@ def test_what_plays_stays() -> None:
     assert shelf.put("d", sound(1), playing=()) == ("a",)
 
 
-def test_what_was_put_up_for_good_stays() -> None:
+def test_a_pinned_clip_stays() -> None:
     shelf = ClipLru(budget_bytes=4)
     shelf.put("z", sound(3), playing=(), pinned=True)
     shelf.put("y", sound(3), playing=(), pinned=True)
@@ -42,7 +42,7 @@ def test_what_was_put_up_for_good_stays() -> None:
     assert shelf.pinned() == ("y", "z")
 
 
-def test_one_name_is_one_sound() -> None:
+def test_one_clip_id_is_one_sound() -> None:
     shelf = ClipLru(budget_bytes=10)
     shelf.put("a", sound(8), playing=())
     shelf.put("a", sound(9), playing=())
@@ -51,7 +51,7 @@ def test_one_name_is_one_sound() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(1, 9), st.sets(st.sampled_from("abcdef")))))
-def test_what_plays_stays_whatever_comes(puts: list[tuple[str, int, set[str]]]) -> None:
+def test_playing_clips_stay_in_any_sequence(puts: list[tuple[str, int, set[str]]]) -> None:
     shelf, sizes = ClipLru(budget_bytes=20), dict[str, int]()
     for clip, size, wanted in puts:
         in_play = {name for name in wanted if name in shelf}

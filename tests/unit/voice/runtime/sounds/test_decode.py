@@ -1,4 +1,4 @@
-"""Every kind of file becomes the same telephone sound."""
+"""Every file format becomes the same telephone audio."""
 
 import struct
 
@@ -46,7 +46,9 @@ def hertz(sound: DecodedAudio) -> int:
         ("RAW", "ULAW", 8_000, "audio/ulaw", "ulaw"),
     ],
 )
-def test_a_tone_stays_what_it_is(kind: str, subtype: str, rate: int, said: str, expected: AudioFormat) -> None:
+def test_a_tone_keeps_its_frequency_and_level(
+    kind: str, subtype: str, rate: int, said: str, expected: AudioFormat
+) -> None:
     body = file_of(tone(rate=rate), rate=rate, kind=kind, subtype=subtype)
     assert audio_format(body, said) == expected
 
@@ -78,7 +80,7 @@ def test_all_channels_are_heard() -> None:
     assert sound.level_db == pytest.approx(-13.5 - 6, abs=0.5)
 
 
-def test_a_loud_sound_is_brought_down_and_a_soft_one_stays() -> None:
+def test_a_loud_sound_is_attenuated_and_a_soft_one_stays() -> None:
     loud = decode_audio(file_of(tone(level=0.99), rate=44_100, kind="WAV"), "wav", max_duration_s=LONGEST_S)
     soft = decode_audio(file_of(tone(level=0.01), rate=44_100, kind="WAV"), "wav", max_duration_s=LONGEST_S)
 
@@ -86,13 +88,13 @@ def test_a_loud_sound_is_brought_down_and_a_soft_one_stays() -> None:
     assert soft.peak_db == pytest.approx(-40, abs=0.3)
 
 
-def test_what_telephones_cannot_carry_is_filtered_out_and_not_folded_back() -> None:
+def test_frequencies_above_the_telephone_band_are_filtered_and_not_aliased() -> None:
     sound = decode_audio(file_of(tone(hz=6000), rate=44_100, kind="WAV"), "wav", max_duration_s=LONGEST_S)
 
     assert sound.level_db < -60
 
 
-def test_a_file_that_breaks_off_is_played_as_far_as_it_goes() -> None:
+def test_a_truncated_file_is_played_as_far_as_possible() -> None:
     body = file_of(tone(seconds=2.0), rate=44_100, kind="WAV")
 
     sound = decode_audio(body[: len(body) // 2], "wav", max_duration_s=LONGEST_S)
@@ -134,7 +136,7 @@ def wav_header(*, channels: int, rate: int) -> bytes:
 
 
 @pytest.mark.parametrize(("channels", "rate"), [(33, 8000), (1000, 8000), (1, 1), (1, 2_000_000_000)])
-def test_a_header_that_claims_nonsense(channels: int, rate: int) -> None:
+def test_a_header_with_invalid_values_is_refused(channels: int, rate: int) -> None:
     with pytest.raises(SoundUnplayable):
         decode_audio(wav_header(channels=channels, rate=rate), "wav", max_duration_s=LONGEST_S)
 
@@ -151,7 +153,7 @@ def test_a_header_that_claims_nonsense(channels: int, rate: int) -> None:
         (file_of(np.zeros(0), rate=8000, kind="WAV"), "wav"),
     ],
 )
-def test_what_is_no_sound(body: bytes, kind: AudioFormat) -> None:
+def test_a_file_without_audio_is_refused(body: bytes, kind: AudioFormat) -> None:
     with pytest.raises(SoundUnplayable) as refusal:
         decode_audio(body, kind, max_duration_s=LONGEST_S)
     assert refusal.value.code == 13420

@@ -1,4 +1,4 @@
-"""The built-in sounds: what they sound like, how loud, and that they loop."""
+"""The built-in sounds: their tones, their level, and that they loop."""
 
 import hashlib
 
@@ -27,7 +27,7 @@ def level_db(samples: NDArray[np.float64]) -> float:
 
 
 def strongest_hz(samples: NDArray[np.float64], count: int) -> list[int]:
-    """The frequencies of the strongest peaks, to the nearest 10 Hz, lowest first."""
+    """Return the frequencies of the strongest peaks, to the nearest 10 Hz, lowest first."""
     spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples)), RATE_HZ))
     found = []
     for _ in range(count):
@@ -82,12 +82,12 @@ def test_a_beep_is_short() -> None:
     assert strongest_hz(samples, 1) == [850]
 
 
-def test_there_is_no_other() -> None:
+def test_an_unknown_name_has_no_sound() -> None:
     assert built_in("nonsense") is None
 
 
 @pytest.mark.parametrize("digit", "1234567890*#ABCD")
-def test_every_key_is_its_two_tones(digit: str) -> None:
+def test_every_digit_is_its_two_tones(digit: str) -> None:
     samples = heard(dtmf_tones(digit))
     low, high = DTMF_HZ[digit]
 
@@ -97,7 +97,7 @@ def test_every_key_is_its_two_tones(digit: str) -> None:
     assert -16 < level_db(samples[80:720]) < -10
 
 
-def test_keys_and_pauses_follow_each_other() -> None:
+def test_digits_and_pauses_follow_each_other() -> None:
     samples = heard(dtmf_tones("1w2Wa"))
 
     assert len(samples) == int(3 * 0.2 * RATE_HZ + 1.5 * RATE_HZ)
@@ -106,5 +106,5 @@ def test_keys_and_pauses_follow_each_other() -> None:
 
 
 @pytest.mark.parametrize("digits", ["", "12x", "+1", "1" * 201])
-def test_what_is_no_key_makes_no_tone(digits: str) -> None:
+def test_a_character_that_is_no_digit_has_no_tone(digits: str) -> None:
     assert dtmf_tones(digits) is None

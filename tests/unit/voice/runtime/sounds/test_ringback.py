@@ -1,4 +1,4 @@
-"""Ringing tones of countries: as long as their rhythm says, audible, and never loud."""
+"""Ringback tones of countries last as long as their cadence, and are audible and never loud."""
 
 from __future__ import annotations
 
@@ -30,5 +30,5 @@ def test_every_country_has_a_tone_of_its_length(country: str) -> None:
 
 
 @pytest.mark.parametrize("source", ["ringing:mars", "ringing:", "singing:de", "digits:x", "de"])
-def test_what_names_no_tone_has_none(source: str) -> None:
+def test_a_source_that_names_no_tone_has_none(source: str) -> None:
     assert generated_tones(source) is None

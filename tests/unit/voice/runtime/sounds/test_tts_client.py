@@ -1,4 +1,4 @@
-"""A text to be spoken, read from the source of a sound; and the pause that stands in for it."""
+"""Utterances are parsed from the source of a sound; a pause replaces one that cannot be spoken."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_a_source_names_language_gender_and_text() -> None:
 
 
 @pytest.mark.parametrize("source", ["clip:x", "say:", "say:en-US:child:x", "say:en US:man:x", "digits:1"])
-def test_other_sources_are_no_speech(source: str) -> None:
+def test_other_sources_are_no_utterance(source: str) -> None:
     assert utterance_of(source) is None
 
 
@@ -33,6 +33,6 @@ def test_a_pause_is_as_long_as_the_text_without_its_markup(marked: str, seconds:
     assert set(pause.audio) == {0xFF}
 
 
-def test_one_text_by_one_voice_is_one_clip() -> None:
+def test_one_text_with_one_voice_is_one_clip() -> None:
     assert clip_of("say:en-US:man:x") == clip_of("say:en-US:man:x")
     assert clip_of("say:en-US:man:x") != clip_of("say:en-US:woman:x")

@@ -1,4 +1,4 @@
-"""The library with real web servers, polite and hostile, and a real decoding process."""
+"""The sound cache with real web servers, polite and hostile, and a real decoding process."""
 
 import asyncio
 import sys
@@ -24,7 +24,7 @@ MP3 = file_of(tone(), rate=44_100, kind="MP3")
 
 
 async def failure(shell: Shell, source: str) -> SoundFailed:
-    """What is told of a sound that cannot be played; it must not be played."""
+    """Return the failure of a sound that must not be played."""
     shell.library.carry_out(PlaySound(token=token(ALICE), source=source))
     fact = await shell.fact()
     assert isinstance(fact, SoundFailed)
@@ -33,11 +33,11 @@ async def failure(shell: Shell, source: str) -> SoundFailed:
     return fact
 
 
-# --- sounds made here ---------------------------------------------------------------------------------------
+# --- generated sounds ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["music", "hold", "ringback", "beep"])
-async def test_a_built_in_sound_is_played_in_the_same_call(name: str) -> None:
+async def test_a_built_in_sound_is_played_at_once(name: str) -> None:
     async with open_shell() as shell:
         shell.library.carry_out(PlaySound(token=token(ALICE), source=f"builtin:{name}", rounds=0))
 
@@ -45,7 +45,7 @@ async def test_a_built_in_sound_is_played_in_the_same_call(name: str) -> None:
         assert len(shell.bank.clips[f"builtin:{name}"]) > 1000
 
 
-async def test_touch_tones() -> None:
+async def test_dtmf_tones_are_played() -> None:
     async with open_shell() as shell:
         shell.library.carry_out(PlaySound(token=token(ALICE), source="digits:12w", rounds=3))
         await shell.bank.plays()
@@ -59,7 +59,7 @@ async def test_touch_tones() -> None:
 
 
 @pytest.mark.parametrize("source", ["clip:unknown", "builtin:unknown", "digits:x", "digits:", "nonsense", ""])
-async def test_a_source_that_is_none(source: str) -> None:
+async def test_an_unknown_source_fails(source: str) -> None:
     async with open_shell() as shell:
         assert (await failure(shell, source)).code == 13420
 
@@ -92,7 +92,7 @@ async def test_a_sound_is_fetched_decoded_and_played(body: bytes, kind: str | No
 
 
 @pytest.mark.parametrize(("body", "kind"), [(MP3, "audio/x-wav"), (WAV, "audio/mpeg"), (WAV, "text/plain")])
-async def test_a_wrong_type_is_a_warning_only(body: bytes, kind: str) -> None:
+async def test_a_wrong_content_type_is_a_warning_only(body: bytes, kind: str) -> None:
     async with WebServer() as server, open_shell() as shell:
         shell.library.carry_out(PlaySound(token=token(ALICE), source=server.on("/music", reply(body, kind=kind))))
         await shell.bank.plays()
@@ -104,7 +104,7 @@ HUGE_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: audio/mpeg\r\nContent-Length: 209
 
 
 async def two_hundred_megabytes(request: Request, writer: asyncio.StreamWriter) -> None:
-    """As many as announced to nobody, if anybody took them."""
+    """Send as many bytes as announced, if the client reads them."""
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: audio/mpeg\r\n\r\nID3")
     for _ in range(3200):
         writer.write(bytes(65_536))
@@ -139,7 +139,7 @@ async def two_hundred_megabytes(request: Request, writer: asyncio.StreamWriter) 
         (to("/music"), 11215),
     ],
 )
-async def test_what_cannot_be_played_is_told_with_twilios_code(behaviour: Behaviour, code: int) -> None:
+async def test_an_unplayable_file_is_reported_with_twilios_code(behaviour: Behaviour, code: int) -> None:
     async with WebServer() as server, open_shell() as shell:
         assert (await failure(shell, server.on("/music", behaviour))).code == code
 
@@ -156,7 +156,7 @@ async def test_a_sound_over_forty_minutes() -> None:
         assert "longer than" in told.message
 
 
-async def test_everybody_who_waits_shares_one_download_and_one_decoding() -> None:
+async def test_all_legs_that_wait_share_one_download_and_one_decoding() -> None:
     async with WebServer() as server, open_shell() as shell:
         url = server.on("/music", reply(MP3, kind="audio/mpeg"))
         tokens = [token(ALICE), token(BOB)]
@@ -169,7 +169,7 @@ async def test_everybody_who_waits_shares_one_download_and_one_decoding() -> Non
         assert len({played[2] for played in shell.bank.played}) == 1
 
 
-async def test_the_same_bytes_at_another_address_are_not_decoded_again() -> None:
+async def test_the_same_bytes_at_another_url_are_not_decoded_again() -> None:
     async with WebServer() as server, open_shell() as shell:
         for number, path in enumerate(("/a", "/b")):
             shell.library.carry_out(
@@ -181,7 +181,7 @@ async def test_the_same_bytes_at_another_address_are_not_decoded_again() -> None
         assert len([clip for clip in shell.bank.puts if clip.startswith("sound-")]) == 1
 
 
-# --- what is asked for last ---------------------------------------------------------------------------------
+# --- the newest request -------------------------------------------------------------------------------------
 
 
 async def test_a_sound_stopped_while_it_is_fetched_is_not_played() -> None:
@@ -196,7 +196,7 @@ async def test_a_sound_stopped_while_it_is_fetched_is_not_played() -> None:
         assert shell.bank.stopped == [token(ALICE)]
 
 
-async def test_a_sound_asked_for_later_is_not_replaced_by_one_on_its_way() -> None:
+async def test_an_older_sound_that_is_still_loading_does_not_replace_a_newer_one() -> None:
     async with WebServer() as server:
         async with open_shell() as shell:
             url = server.on("/music", reply(WAV, kind="audio/wav"))
@@ -206,7 +206,7 @@ async def test_a_sound_asked_for_later_is_not_replaced_by_one_on_its_way() -> No
         assert [played[1] for played in shell.bank.played] == [token(ALICE, 2)]
 
 
-async def test_music_meanwhile_gives_way_to_the_sound_it_bridges() -> None:
+async def test_music_while_loading_ends_when_the_sound_is_ready() -> None:
     async with WebServer() as server:
         async with open_shell() as shell:
             url = server.on("/music", reply(WAV, kind="audio/wav"))
@@ -219,7 +219,7 @@ async def test_music_meanwhile_gives_way_to_the_sound_it_bridges() -> None:
         assert [played[1] for played in shell.bank.played] == [music, own]
 
 
-async def test_a_call_that_is_over_hears_nothing_more() -> None:
+async def test_an_ended_call_hears_nothing_more() -> None:
     async with WebServer() as server:
         async with open_shell() as shell:
             url = server.on("/music", reply(status=404))
@@ -230,17 +230,17 @@ async def test_a_call_that_is_over_hears_nothing_more() -> None:
         assert shell.told == []
 
 
-# --- what is kept -------------------------------------------------------------------------------------------
+# --- the cache ----------------------------------------------------------------------------------------------
 
 
 def play(shell: Shell, url: str, number: int) -> bool:
-    """Ask for a sound; whether it was played in the same call."""
+    """Request a sound, and return whether it was played at once."""
     before = len(shell.bank.played)
     shell.library.carry_out(PlaySound(token=token(ALICE, number), source=url))
     return len(shell.bank.played) > before
 
 
-async def test_a_fresh_sound_is_played_at_once_and_not_asked_for() -> None:
+async def test_a_fresh_sound_is_played_at_once_without_a_request() -> None:
     async with WebServer() as server, open_shell() as shell:
         url = server.on("/music", reply(WAV, kind="audio/wav", headers={"Cache-Control": "max-age=60"}))
         await shell.library.preload(url)
@@ -251,7 +251,7 @@ async def test_a_fresh_sound_is_played_at_once_and_not_asked_for() -> None:
         assert len(server.requests) == 1
 
 
-async def test_a_stale_sound_is_played_at_once_and_asked_for_behind() -> None:
+async def test_a_stale_sound_is_played_at_once_and_revalidated() -> None:
     async with WebServer() as server, open_shell() as shell:
         url = server.on("/music", reply(WAV, kind="audio/wav", headers={"ETag": '"1"', "Last-Modified": "Tue"}))
         first = await shell.library.preload(url)
@@ -266,7 +266,7 @@ async def test_a_stale_sound_is_played_at_once_and_asked_for_behind() -> None:
         assert shell.bank.played[0][2] == first.clip
 
 
-async def test_it_is_asked_for_behind_not_at_every_use() -> None:
+async def test_a_stale_sound_is_not_revalidated_at_every_use() -> None:
     async with WebServer() as server, open_shell() as shell:
         url = server.on("/music", reply(WAV, kind="audio/wav"))
         await shell.library.preload(url)
@@ -295,7 +295,7 @@ async def test_a_changed_sound_is_heard_from_the_next_use_on() -> None:
 
 
 @pytest.mark.parametrize("policy", ["no-cache", "max-age=1, must-revalidate"])
-async def test_a_server_may_forbid_to_play_before_asking(policy: str) -> None:
+async def test_a_server_may_forbid_playing_before_revalidation(policy: str) -> None:
     async with WebServer() as server, open_shell() as shell:
         headers = {"ETag": '"1"', "Cache-Control": policy}
         url = server.on("/music", reply(WAV, kind="audio/wav", headers=headers))
@@ -308,7 +308,7 @@ async def test_a_server_may_forbid_to_play_before_asking(policy: str) -> None:
         assert len(server.requests) == 2
 
 
-async def test_what_may_not_be_stored_is_asked_for_each_time() -> None:
+async def test_a_sound_that_may_not_be_cached_is_requested_each_time() -> None:
     async with WebServer() as server, open_shell() as shell:
         url = server.on("/music", reply(WAV, kind="audio/wav", headers={"Cache-Control": "no-store", "ETag": "1"}))
         for number in (1, 2):
@@ -333,7 +333,7 @@ async def test_the_last_good_copy_outlives_a_server_that_fails(behaviour: Behavi
         assert shell.told == []
 
 
-async def test_a_sound_taken_back_is_not_played_again() -> None:
+async def test_a_withdrawn_sound_is_not_played_again() -> None:
     async with WebServer() as server, open_shell() as shell:
         url = server.on("/music", reply(WAV, kind="audio/wav"))
         await shell.library.preload(url)
@@ -348,7 +348,7 @@ async def test_a_sound_taken_back_is_not_played_again() -> None:
         assert fact.code == 11200
 
 
-async def test_a_sound_is_given_away_for_newer_ones_but_not_while_it_plays() -> None:
+async def test_a_sound_is_dropped_for_newer_ones_but_not_while_it_plays() -> None:
     async with WebServer() as server, open_shell(budget_bytes=1) as shell:
         kept = {"Cache-Control": "max-age=60"}
         first = server.on("/1", reply(WAV, kind="audio/wav", headers=kept))
@@ -384,7 +384,7 @@ async def test_a_new_media_process_gets_the_built_in_sounds_and_others_when_need
         assert len(server.requests) == 1
 
 
-async def test_a_clip_that_the_media_process_gave_away_is_put_back_and_played() -> None:
+async def test_a_clip_that_the_media_process_dropped_is_sent_again_and_played() -> None:
     async with open_shell() as shell:
         shell.library.carry_out(PlaySound(token=token(ALICE), source="builtin:hold", rounds=5))
         del shell.bank.clips["builtin:hold"]
@@ -395,14 +395,14 @@ async def test_a_clip_that_the_media_process_gave_away_is_put_back_and_played() 
         assert "builtin:hold" in shell.bank.clips
 
 
-async def test_a_refusal_of_something_else_plays_nothing_again() -> None:
+async def test_a_refusal_of_another_command_plays_nothing_again() -> None:
     async with open_shell() as shell:
         shell.library.carry_out(PlaySound(token=token(ALICE), source="builtin:hold"))
         shell.library.playback_refused([ALICE])
     assert len(shell.bank.played) == 1
 
 
-async def test_no_media_process_is_told_as_our_own_failure() -> None:
+async def test_a_missing_media_process_is_an_internal_failure() -> None:
     async with WebServer() as server, open_shell() as shell:
         url = server.on("/music", reply(WAV, kind="audio/wav"))
         shell.bank.away = True
@@ -419,7 +419,7 @@ async def test_no_media_process_is_told_as_our_own_failure() -> None:
 # --- configuration ------------------------------------------------------------------------------------------
 
 
-async def test_a_sound_can_be_looked_at_before_it_is_used() -> None:
+async def test_a_sound_can_be_preloaded_and_described() -> None:
     async with WebServer() as server, open_shell() as shell:
         found = await shell.library.preload(server.on("/music", reply(MP3, kind="audio/mpeg")))
 
@@ -464,7 +464,7 @@ async def test_a_file_that_crashes_the_decoder_costs_the_process_and_nothing_els
         assert (await failure(shell, server.on("/again", reply(WAV, kind="audio/wav")))).code == 13420
 
 
-async def test_the_decoding_process_has_few_means() -> None:
+async def test_the_decoding_process_is_confined() -> None:
     decoder = Decoder()
     try:
         await decoder.decode(WAV, "wav")
@@ -479,7 +479,7 @@ async def test_the_decoding_process_has_few_means() -> None:
     assert 20 <= int(soft["Max cpu time"]) <= 30
 
 
-async def test_a_decoder_that_died_is_started_anew() -> None:
+async def test_a_decoder_that_died_is_started_again() -> None:
     decoder = Decoder()
     try:
         await decoder.start()
@@ -494,7 +494,7 @@ async def test_a_decoder_that_died_is_started_anew() -> None:
         await decoder.close()
 
 
-async def test_a_decoding_that_is_given_up_leaves_no_half_reply_behind() -> None:
+async def test_a_cancelled_decoding_leaves_no_partial_reply() -> None:
     long = file_of(tone(seconds=20), rate=44_100, kind="FLAC")
     decoder = Decoder()
     try:
