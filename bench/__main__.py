@@ -1,4 +1,4 @@
-"""`make bench`: every figure beside its bar. `--holds 100` is quicker; `--only media` is one measurement of them."""
+"""Print every figure beside its bar: `make bench`. `--holds 100` is quicker; `--only media` is one part."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Measure = Callable[[], Awaitable[list[Figure]]]
 
 
 def measurements(console: Console, *, holds: int, seconds: int) -> Mapping[str, Measure]:
-    """Each measurement by name, on an engine of its own."""
+    """Return each measurement by name; each runs on an engine of its own."""
     return {
         "stream": lambda: steady_stream.measure(console, cycles=steady_stream.cycles(holds)),
         "holds": lambda: hold_latency.measure(console, holds=holds),
@@ -33,7 +33,7 @@ def measurements(console: Console, *, holds: int, seconds: int) -> Mapping[str, 
 
 
 async def measure_all(console: Console, chosen: Mapping[str, Measure]) -> list[Figure]:
-    """One after the other. What each found is printed at once; one that fails keeps no other from being made."""
+    """Run one measurement after the other. Results are printed at once; one that fails does not stop the others."""
     figures: list[Figure] = []
     for number, (name, measure) in enumerate(chosen.items(), 1):
         console.print(f"[bold]\\[{number}/{len(chosen)}] {name}[/]")
@@ -50,14 +50,14 @@ async def measure_all(console: Console, chosen: Mapping[str, Measure]) -> list[F
 
 
 def _reason(error: Exception) -> str:
-    """The first thing that went wrong, in its own words."""
+    """Return the message of the first error."""
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     return str(error) or type(error).__name__
 
 
 def main() -> int:
-    """0 when every figure keeps its bar."""
+    """Run the chosen measurements; return 0 if every figure keeps its bar."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--holds", type=int, default=500, help="holds and resumes per way (default: 500)")
     parser.add_argument("--seconds", type=int, default=media.SECONDS, help="length of each run of many legs")
@@ -66,10 +66,10 @@ def main() -> int:
         console = Console(width=TABLE_COLUMNS)
     names = list(measurements(console, holds=0, seconds=0))
     parser.add_argument("--only", choices=names, nargs="+", default=names, help="some of the measurements")
-    parser.add_argument("--asleep", action="store_true", help="let the cores sleep between packets, as they like")
+    parser.add_argument("--asleep", action="store_true", help="let idle cores sleep between packets")
     given = parser.parse_args()
     chosen = measurements(console, holds=given.holds, seconds=given.seconds)
-    # The phones live in this process: what it stalls for is no figure of the engine.
+    # The phones live in this process: its own stalls must not count as the engine's.
     gc.freeze()
     with nullcontext(False) if given.asleep else awake() as is_awake:
         machine = Machine(awake=is_awake)

@@ -1,4 +1,4 @@
-"""A process that answers every call at once: the SIP legs and the media process, with nothing behind them.
+"""Answer every call at once, with the SIP legs and the media process alone.
 
 `python -m bench.answering --socket PATH --port N`: prints `ready` when it listens, and runs until SIGTERM.
 """
@@ -31,48 +31,48 @@ class OpenDirectory:
     """A directory in which every number is answered, and which has no lines."""
 
     def line(self, name: str) -> LineRecord | None:
-        """None."""
+        """Return None."""
         return None
 
     def route_for(self, number: str) -> RouteRecord | None:
-        """None."""
+        """Return None."""
         return None
 
     def unreachable_reason(self, number: str) -> str:
-        """Source: arrivals.Directory."""
+        """Return why a number cannot be called. Source: dial_plan.LineLookup."""
         return f"{number} leads nowhere"
 
     def trunks(self) -> tuple[RouteRecord, ...]:
-        """None."""
+        """Return no trunk."""
         return ()
 
     def is_registered_as(self, user: str, host: str) -> bool:
-        """Nowhere."""
+        """Return False."""
         return False
 
     def trusts(self, host: str) -> bool:
-        """Everybody on loopback is let in anyway."""
+        """Return False: clients on loopback may call anyway."""
         return False
 
     def tls_name(self, to: Address) -> str | None:
-        """None."""
+        """Return None."""
         return None
 
     def answer_for(self, dialled: str, *, host: str = "") -> AnsweringDocument | None:
-        """The same for all."""
+        """Return the same document for every number."""
         return EMPTY_DOCUMENT
 
     def answer_of_number(self, number: str) -> AnsweringDocument | None:
-        """None."""
+        """Return None."""
         return None
 
     def answer_of_application(self, sid: str) -> AnsweringDocument | None:
-        """None."""
+        """Return None."""
         return None
 
 
 async def answer(*, media_socket: Path, port: int) -> None:
-    """Answer until told to end."""
+    """Answer calls until SIGTERM."""
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     media = MediaClient(media_socket)
@@ -109,7 +109,7 @@ async def _drain(media: MediaClient) -> None:
 
 
 def main() -> None:
-    """Run."""
+    """Read the arguments and answer calls."""
     parser = argparse.ArgumentParser(prog="python -m bench.answering")
     parser.add_argument("--socket", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)

@@ -1,4 +1,4 @@
-"""The application behind a number: answers its webhooks with documents, and knows when each call was asked for."""
+"""The application behind a number: it answers webhooks with documents, and notes when each was requested."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from holdfast.testing.loopback_server import Handler, LoopbackServer
 
 
 class Application(LoopbackServer):
-    """Serves on a free loopback port and keeps connections open, as web servers do.
+    """A web server on a free loopback port that keeps connections open, as web servers do.
 
-    Shape: `asked_at` is by the `From` of the webhook; a page is its documents, the first of which the first to ask
-    gets, and so on; all who come after the last get that. Units: seconds since the Unix epoch.
+    Shape: `requested_at` is by the `From` of the webhook; a page is its documents: the first request gets the first,
+    and so on; all requests after the last get that one. Units: seconds since the Unix epoch.
     """
 
     def __init__(self, **pages: Sequence[str]) -> None:
@@ -29,7 +29,7 @@ class Application(LoopbackServer):
         return documents[number].encode()
 
     def handler(self) -> type[Handler]:
-        """What answers with the documents."""
+        """Return the request handler that serves the documents."""
         application = self
 
         class Webhooks(Handler):

@@ -1,8 +1,8 @@
-"""Calls set up and ended by sipp, 200 a second, on one core: how many fail, and what one costs.
+"""Set up and end calls by sipp, 200 a second, on one core: how many fail, and what one costs.
 
-First SIP and sound alone, which answer every call at once. Then the whole server, 50 a second, each call put through
-its webhook and the journal, and how long it takes from the webhook's asking to the phone's being answered; the web
-server of the application shares sipp's core.
+First with SIP and media alone, which answer every call at once. Then with the whole server, 50 a second, each call put
+through its webhook and the journal, and the time from the webhook's request to the phone's answer; the web server of
+the application shares sipp's core.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ NUMBER = "+15550123"
 SIP_PER_S, WHOLE_PER_S = 200, 50
 SECONDS = 10
 ROWS, BASE = 4000, 16384
-"""A row rests for half a minute after its call, so that nobody's late packets are heard by the next."""
+"""The rows of the engine; a row rests for half a minute after its call, so that late packets reach no other call."""
 DOCUMENT = '<?xml version="1.0"?><Response><Play digits="w"/><Pause length="60"/></Response>'
 TIMEOUT_S = 60.0
 ANSWERS = "answers.log"
@@ -38,13 +38,13 @@ CALLER = re.compile(r"caller(\d+)@")
 
 
 async def measure(console: Console, *, seconds: int = SECONDS) -> list[Figure]:
-    """Failed calls, time of the processor for each, and how long an answer took. Raises: NotMeasured, without sipp."""
+    """Measure failed calls, processor time for each, and the time to an answer. Raises: NotMeasured, without sipp."""
     program = shutil.which("sipp")
     if program is None:
         raise NotMeasured("sipp is not installed (apt-get install sip-tester)")
     with TemporaryDirectory() as name:
         folder = Path(name)
-        console.print(f"{SIP_PER_S} calls per second for {seconds} s, SIP and sound on one core …")
+        console.print(f"{SIP_PER_S} calls per second for {seconds} s, SIP and media on one core …")
         async with sip_and_media(folder) as (port, family):
             sip = await run(program, folder, port, family, rate=SIP_PER_S, seconds=seconds)
         console.print(f"{WHOLE_PER_S} calls per second for {seconds} s, the whole server on one core …")
@@ -54,12 +54,12 @@ async def measure(console: Console, *, seconds: int = SECONDS) -> list[Figure]:
                 family = [server.pid, *children(server.pid)]
                 whole = await run(program, folder, server.sip[1], family, rate=WHOLE_PER_S, seconds=seconds)
         waited = answer_times_s(application, folder / ANSWERS)
-    return [*sip, *whole, *percentiles(f"{WHOLE_PER_S} calls/s: webhook asked → answered", waited)]
+    return [*sip, *whole, *percentiles(f"{WHOLE_PER_S} calls/s: webhook requested → answered", waited)]
 
 
 @asynccontextmanager
 async def sip_and_media(folder: Path) -> AsyncIterator[tuple[int, list[int]]]:
-    """SIP and sound with nothing behind them: the port, and the processes."""
+    """Run the SIP legs and the media process alone; give the port and the process IDs."""
     port, path = free_port(socket.SOCK_DGRAM), folder / "media"
     async with (
         _process(
@@ -96,7 +96,7 @@ async def _process(module: str, *arguments: str) -> AsyncIterator[asyncio.subpro
 
 
 async def run(program: str, folder: Path, port: int, family: Sequence[int], *, rate: int, seconds: int) -> list[Figure]:
-    """One run of sipp against these processes, which are confined to one core."""
+    """Run sipp once against these processes, which are confined to one core."""
     cores = sorted(os.sched_getaffinity(0))
     for pid in family:
         confine(pid, cores[0])
@@ -110,8 +110,8 @@ async def run(program: str, folder: Path, port: int, family: Sequence[int], *, r
     done = int(stats["SuccessfulCall(C)"])
     retransmissions = int(stats["Retransmissions(C)"])
     cost_ms = 1000 * (spent_s - idle_s * seconds) / max(1, done)
-    name = "SIP and sound" if len(family) == 2 else "whole server"
-    note = f"{done} calls done, {retransmissions} messages of sipp's sent again"
+    name = "SIP and media" if len(family) == 2 else "whole server"
+    note = f"{done} calls done, {retransmissions} messages sent again by sipp"
     return [
         Figure(what=f"{rate} calls/s, {name}: failed", value=rate * seconds - done, unit="", bar=0, note=note),
         Figure(what=f"{name}: processor for one call", value=cost_ms, unit="ms", bar=1000 / rate),
@@ -119,14 +119,14 @@ async def run(program: str, folder: Path, port: int, family: Sequence[int], *, r
 
 
 def answer_times_s(application: Application, answers: Path) -> list[float]:
-    """From each call's webhook to the answer its phone got. Shape: sipp's log has a number and a time on each line."""
+    """Return the time from each call's webhook to its answer. Shape: the log has a number and a time on each line."""
     asked_at = {match[1]: at for caller, at in application.requested_at.items() if (match := CALLER.search(caller))}
     answered = [line.split() for line in answers.read_text("ascii").splitlines()]
     return [float(words[-1]) - asked_at[words[0]] for words in answered if words[0] in asked_at]
 
 
 def scenario(folder: Path) -> Path:
-    """The caller, with a number of its own in each call and a note of when it was answered."""
+    """Write sipp's caller, with a number of its own in each call and a note of when it was answered."""
     text = SCENARIO.read_text("utf-8").replace("sip:caller@", "sip:caller[call_number]@")
     log_action = '<action><log message="[call_number] [timestamp]"/></action>'
     text = text.replace('<recv response="200" rrs="true"/>', f'<recv response="200" rrs="true">{log_action}</recv>')
@@ -136,7 +136,7 @@ def scenario(folder: Path) -> Path:
 
 
 async def _sipp(program: str, folder: Path, port: int, *, rate: int, calls: int, core: int) -> dict[str, str]:
-    """One run of sipp, to its end: its last line of statistics."""
+    """Run sipp to its end, and return its last line of statistics."""
     process = await asyncio.create_subprocess_exec(
         *(program, "-sf", str(scenario(folder)), "-i", HOST, "-mi", HOST, "-nostdin"),
         *("-trace_logs", "-log_file", ANSWERS, "-trace_stat", "-stf", "stat.csv", "-fd", "1"),
@@ -163,12 +163,12 @@ def children(pid: int) -> list[int]:
 
 
 def confine(pid: int, core: int) -> None:
-    """Every thread of a process runs on this core alone."""
+    """Confine every thread of a process to this core."""
     for thread in Path(f"/proc/{pid}/task").iterdir():
         os.sched_setaffinity(int(thread.name), {core})
 
 
 def cpu_s(pid: int) -> float:
-    """User and system time a process has used."""
+    """Return the user and system time that a process has used. Units: seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -12,12 +12,12 @@ from rich.table import Table
 
 
 class NotMeasured(RuntimeError):
-    """A measurement could not be made here, and why."""
+    """An error for a measurement that could not be made here, with the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One line of the table. `bar` is what `value` may at most be; None for a figure that is only told.
+    """A line of the table. `bar` is the most that `value` may be; None for a figure that has no bar.
 
     A `value` that is no number was not measured; `note` says why.
     """
@@ -30,33 +30,36 @@ class Figure:
 
     @property
     def within(self) -> bool:
-        """Whether the figure was measured and keeps its bar; one without a bar always does."""
+        """Return whether the figure was measured and keeps its bar; one without a bar always does."""
         return not isnan(self.value) and (self.bar is None or self.value <= self.bar)
 
     @property
     def text(self) -> str:
-        """The value, with its unit."""
+        """Return the value with its unit."""
         if isnan(self.value):
             return "—"
         return f"{self.value:.1f} ms" if self.unit == "ms" else f"{self.value:g} {self.unit}".rstrip()
 
     @property
     def verdict(self) -> str:
-        """Kept or not, where there is anything to keep."""
+        """Return a mark for kept or not; "" without a bar."""
         if self.bar is None and not isnan(self.value):
             return ""
         return "[green]✓[/]" if self.within else "[bold red]✗[/]"
 
 
 def not_measured(what: str, why: str) -> Figure:
-    """A line that says so."""
+    """Return a line for a figure that was not measured."""
     return Figure(what=what, value=nan, note=f"not measured: {why}")
 
 
 def percentiles(
     what: str, seconds: Sequence[float], *, p50_ms: float | None = None, p99_ms: float | None = None, note: str = ""
 ) -> list[Figure]:
-    """Median and 99th percentile of times, each beside its bar. Units: seconds in, ms out. Raises: NotMeasured."""
+    """Return median, 99th percentile and longest of times, with their bars. Units: seconds in, ms out.
+
+    Raises: NotMeasured.
+    """
     if not len(seconds):
         raise NotMeasured(f"{what}: no times")
     times_ms = np.asarray(seconds) * 1000
@@ -69,7 +72,7 @@ def percentiles(
 
 
 def line(figure: Figure) -> str:
-    """The figure in one line, as it is printed when it is new."""
+    """Return the figure in one line, as it is printed when it is new."""
     bar = "" if figure.bar is None else f" (bar {figure.bar:g})"
     return f"   {figure.verdict or '[dim]·[/]'} {figure.what}: [bold]{figure.text}[/]{bar}"
 

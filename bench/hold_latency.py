@@ -1,4 +1,4 @@
-"""From the asking to the ear: how long a hold takes to be heard, and a resume, by REST and through the holds API."""
+"""Measure how long a hold, and a resume, takes to be heard, by REST and through the holds API."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from holdfast.testing.signals import FRAME_S
 
 WARM_UP = 3
 Ask = Callable[[], Awaitable[float]]
-"""Asks for something; when the request was sent."""
+"""A function that sends a request; it returns when the request was sent, in seconds."""
 
 
 async def measure(console: Console, *, holds: int) -> list[Figure]:

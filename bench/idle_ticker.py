@@ -1,7 +1,7 @@
-"""The longest stall of a ticker that has nothing to do: how late this machine itself wakes a process up.
+"""Measure the longest stall of an idle ticker: how late this machine itself wakes up a process.
 
 A process of its own ticks every 20 ms until its standard input is closed; then it prints its worst lateness in seconds.
-What a stream of packets shows beyond it is the engine's own doing.
+Whatever a stream of packets shows beyond it is caused by the engine.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ TICK_S = 0.02
 
 
 class IdleTicker:
-    """Ticks beside a measurement, from `with` to its end."""
+    """A ticker that runs beside a measurement, from `with` to its end."""
 
     longest_stall_s = 0.0
 
@@ -35,7 +35,7 @@ class IdleTicker:
 
 
 def tick_until_stopped() -> float:
-    """Tick until standard input ends; the longest lateness of a tick, in seconds."""
+    """Tick until standard input ends; return the longest lateness of a tick, in seconds."""
     longest_s, deadline_s = 0.0, time.monotonic() + TICK_S
     while True:
         remaining_s = deadline_s - time.monotonic()

@@ -1,4 +1,4 @@
-"""A bad network: 5 % of the packets lost and up to 40 ms of jitter, and what the engine makes of it."""
+"""Measure a bad network: 5 % of the packets lost and up to 40 ms of jitter."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LOSS, JITTER_S = 0.05, 0.04
 
 
 async def measure(console: Console, *, seconds: int = SECONDS, legs: int = LEGS) -> list[Figure]:
-    """Legs in pairs, each over such a network; the same dice every time."""
+    """Connect legs in pairs, each over such a network, with the same random numbers every time."""
     console.print(
         f"{legs} legs over a network that loses {LOSS:.0%} and jitters by {JITTER_S * 1000:.0f} ms, {seconds} s …"
     )
@@ -57,7 +57,7 @@ def _depths(statistics: list[m.Statistics]) -> str:
 
 
 async def _run(plane: MediaClient, *, legs: int, seconds: int) -> list[m.Statistics]:
-    """Send it all, close every leg, and give its last figures."""
+    """Send all packets, close every leg, and return its final statistics."""
     rng = random.Random(4733)
     with ExitStack() as stack:
         phones = [stack.enter_context(closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))) for _ in range(legs)]
@@ -94,7 +94,7 @@ async def _run(plane: MediaClient, *, legs: int, seconds: int) -> list[m.Statist
 
 
 def main() -> int:
-    """These figures alone."""
+    """Measure these figures alone."""
     from bench.figures import show
 
     console = Console(width=150)

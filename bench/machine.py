@@ -1,4 +1,4 @@
-"""How busy the machine was with other things while it was measured: what times on a clock are worth."""
+"""Measure how busy the machine was with other programs, which tells what wall-clock times are worth."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 LOADED = 0.15
-"""Of the whole machine. More, and a time that a clock tells is partly somebody else's."""
+"""The share of the whole machine above which wall-clock times are partly caused by other programs."""
 
 
 _CPU_DMA_LATENCY = Path("/dev/cpu_dma_latency")
@@ -19,10 +19,10 @@ _CPU_DMA_LATENCY = Path("/dev/cpu_dma_latency")
 
 @contextmanager
 def awake() -> Iterator[bool]:
-    """Keep the cores from going to sleep between two packets, as tools that measure latency do; whether it could be.
+    """Keep the cores from sleeping between two packets, as latency tools do; yield whether that was possible.
 
-    What a core of a virtual machine pays to wake up is its host's matter, and differs from one minute to the next. It
-    takes root. Source: Linux, Documentation/power/pm_qos_interface.rst.
+    The time a core of a virtual machine takes to wake up depends on its host, and differs from minute to minute. It
+    needs root. Source: Linux, Documentation/power/pm_qos_interface.rst.
     """
     try:
         latency = _CPU_DMA_LATENCY.open("wb", buffering=0)
@@ -30,7 +30,7 @@ def awake() -> Iterator[bool]:
         yield False
         return
     with latency:
-        # In force until it is closed. Units: microseconds.
+        # The setting holds until the file is closed. Units: microseconds.
         latency.write(struct.pack("i", 0))
         yield True
 
@@ -46,7 +46,7 @@ class Used:
 
 
 class Machine:
-    """Watched from its making on. Ours is what this process used, and those it started that have ended."""
+    """The load of the machine since this object was made. Ours is what this process used, with its ended children."""
 
     def __init__(self, *, awake: bool = False) -> None:
         self._awake = awake
@@ -54,18 +54,18 @@ class Machine:
         self._began = _used()
 
     def others(self) -> float:
-        """The share of the machine that went to others, 0 to 1; what was stolen is counted with it."""
+        """Return the share of the machine that other programs used, 0 to 1; stolen time is counted with it."""
         began, now = self._began, _used()
         used_s = (now.all_s - began.all_s) - (now.ours_s - began.ours_s)
         return max(0.0, min(1.0, used_s / (self.cores * (now.at_s - began.at_s))))
 
     def stolen(self) -> float:
-        """The share of the machine that its host did not give it."""
+        """Return the share of the machine that its host withheld."""
         now = _used()
         return (now.stolen_s - self._began.stolen_s) / (self.cores * (now.at_s - self._began.at_s))
 
     def summary(self) -> str:
-        """For a person who reads the figures."""
+        """Return a sentence for a reader of the figures."""
         others, load = self.others(), os.getloadavg()[0]
         kept = "kept awake" if self._awake else "that sleep when there is nothing to do"
         text = (
@@ -80,7 +80,7 @@ class Machine:
 
 
 def _used() -> Used:
-    """Source: proc(5), /proc/stat: user, nice, system, idle, iowait, irq, softirq, steal."""
+    """Read the processor times. Source: proc(5), /proc/stat: user, nice, system, idle, iowait, irq, softirq, steal."""
     ticks = [int(each) for each in Path("/proc/stat").read_text("ascii").split("\n", 1)[0].split()[1:9]]
     hz = os.sysconf("SC_CLK_TCK")
     ours = os.times()

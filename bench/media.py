@@ -1,8 +1,8 @@
-"""What the media process carries on one core: its own process and core, the phones in another.
+"""Measure what the media process carries on one core: its own process and core, the phones in another.
 
-500 legs in 250 two-party calls: jitter buffer, concealment, reports, and keys listened for in the sound of every leg.
-The same with a fifth of the legs sealed, which is everything that legs can have; then with every leg sealed. Then 1,000
-held legs that hear music, and go on speaking, as held phones do.
+500 legs in 250 two-party calls: jitter buffer, concealment, reports, and digit detection in the audio of every leg.
+The same with a fifth of the legs encrypted, which is everything that legs can have; then with every leg encrypted. Then
+1,000 held legs that hear music and go on sending, as held phones do.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ TICK_BAR_MS, LEG_BAR_US = 8.0, 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """A measured run: what the media process tells of itself every five seconds, and what the phones found."""
+    """A measured run: what the media process reports of itself every five seconds, and what the phones received."""
 
     loads: list[m.Load]
     result: PhonesResult
@@ -47,7 +47,7 @@ class Run:
 
     @property
     def us_by_span(self) -> list[float]:
-        """Time of the processor per leg and tick made, user and system, everything the process does; least first."""
+        """Return the processor time per leg and tick of each span, user and system, the least first. Units: µs."""
         return sorted(
             load.busy * (load.ticks + load.ticks_skipped) * TICK_S * 1e6 / load.ticks / len(self.rows)
             for load in self.loads
@@ -55,32 +55,32 @@ class Run:
 
     @property
     def us_per_leg(self) -> float:
-        """The same in the median span."""
+        """Return the processor time per leg and tick in the median span. Units: µs."""
         return self.us_by_span[len(self.us_by_span) // 2]
 
     @property
     def not_sent(self) -> int:
-        """Packets of a stream that never reached the phones, less what they were too slow to read."""
+        """Return the packets that never reached the phones, less those they were too slow to read."""
         return max(0, self.result.holes - self.result.unread)
 
     @property
     def not_taken(self) -> int:
-        """Packets the phones sent that the process never took in."""
+        """Return the packets of the phones that the process never received."""
         return self.result.sent - sum(row.packets_received for row in self.rows)
 
     @property
     def skipped(self) -> int:
-        """Ticks left out while the phones spoke."""
+        """Return the ticks that were skipped while the phones sent."""
         return sum(load.ticks_skipped for load in self.loads)
 
 
 async def measure(console: Console, *, seconds: int = SECONDS) -> list[Figure]:
-    """All runs."""
+    """Make all runs."""
     console.print(f"{CALL_LEGS} legs in {CALL_LEGS // 2} calls, {seconds} s …")
     plain = await run(legs=CALL_LEGS, seconds=seconds)
-    console.print(f"{CALL_LEGS} legs in {CALL_LEGS // 2} calls, {ENCRYPTED_LEGS} of them sealed, {seconds} s …")
+    console.print(f"{CALL_LEGS} legs in {CALL_LEGS // 2} calls, {ENCRYPTED_LEGS} of them encrypted, {seconds} s …")
     calls = await run(legs=CALL_LEGS, seconds=seconds, encrypted=ENCRYPTED_LEGS)
-    console.print(f"{CALL_LEGS} legs in {CALL_LEGS // 2} calls, all sealed, {seconds} s …")
+    console.print(f"{CALL_LEGS} legs in {CALL_LEGS // 2} calls, all encrypted, {seconds} s …")
     encrypted = await run(legs=CALL_LEGS, seconds=seconds, encrypted=CALL_LEGS)
     console.print(f"{HELD_LEGS} held legs, {seconds} s …")
     held = await run(legs=HELD_LEGS, held=True, seconds=seconds)
@@ -93,7 +93,7 @@ async def measure(console: Console, *, seconds: int = SECONDS) -> list[Figure]:
 
 
 def figures(name: str, run: Run, *, leg_bar_us: float | None = LEG_BAR_US) -> list[Figure]:
-    """The lines of one run."""
+    """Return the figures of one run."""
     result = run.result
     p99s = [load.p99_tick_ms for load in run.loads]
     share = f"the phones beside it: {result.busy:.0%} of a core, {result.latest_ms:.0f} ms late at worst"
@@ -106,10 +106,10 @@ def figures(name: str, run: Run, *, leg_bar_us: float | None = LEG_BAR_US) -> li
             note=f"median of {len(p99s)} spans of 5 s; worst {max(p99s):.1f}; {share}",
         ),
         Figure(
-            what=f"{name}: of it the processor worked for us, p99",
+            what=f"{name}: processor time of the tick, p99",
             value=float(sorted(load.p99_worked_ms for load in run.loads)[len(run.loads) // 2]),
             unit="ms",
-            note="the rest is this machine doing something else",
+            note="the rest is spent by other programs of this machine",
         ),
         Figure(
             what=f"{name}: processor per leg and tick",
@@ -119,15 +119,15 @@ def figures(name: str, run: Run, *, leg_bar_us: float | None = LEG_BAR_US) -> li
             note=f"{run.us_by_span[0]:.2f} to {run.us_by_span[-1]:.2f} in these spans",
         ),
         Figure(
-            what=f"{name}: packets lost by us",
+            what=f"{name}: packets lost by the engine",
             value=run.not_taken + run.not_sent,
             unit="",
             bar=0,
-            note=f"{run.not_taken} of {result.sent} not taken in, {run.not_sent} of {result.received} not sent; "
+            note=f"{run.not_taken} of {result.sent} not received, {run.not_sent} of {result.received} not sent; "
             f"the phones had no time to read {result.unread}",
         ),
         Figure(
-            what=f"{name}: ticks left out",
+            what=f"{name}: ticks skipped",
             value=run.skipped,
             unit="",
             note=f"{run.late} packets came too late, {run.concealed} frames concealed",
@@ -136,7 +136,7 @@ def figures(name: str, run: Run, *, leg_bar_us: float | None = LEG_BAR_US) -> li
 
 
 async def run(*, legs: int, seconds: int, held: bool = False, encrypted: int = 0) -> Run:
-    """One run on its own process, the first `sealed` legs with SRTP."""
+    """Make one run on a media process of its own, the first `encrypted` legs with SRTP."""
     cores = sorted(os.sched_getaffinity(0))
     async with media_process(rows=legs, core=cores[0]) as plane, phones(legs) as (process, addresses):
         ports = await _connect(plane, legs=legs, held=held, encrypted=encrypted, remotes=addresses)
@@ -160,7 +160,7 @@ async def run(*, legs: int, seconds: int, held: bool = False, encrypted: int = 0
         if not loads:
             raise NotMeasured(f"the media process made fewer than 250 ticks in {seconds} s")
         return Run(
-            # The first line still tells of opening the rows, the last one may be of silence.
+            # The first report still covers the opening of the rows, the last one may cover silence.
             loads=loads[1:] or loads,
             result=result,
             rows=rows,
@@ -178,13 +178,13 @@ async def _listen(plane: MediaClient, loads: list[m.Load], statistics: dict[str,
 
 
 async def _connect(plane: MediaClient, *, legs: int, held: bool, encrypted: int, remotes: list[m.Address]) -> list[int]:
-    """Open every leg and say who hears whom; the ports."""
+    """Open and connect every leg, and return the ports."""
     keys = SrtpKeys(send=THEIR_KEY, receive=OUR_KEY)
     await plane.put_clip("music", encode_samples(music()).audio)
     ports = []
     for leg in range(legs):
         ports.append((await plane.open_row(str(leg))).port)
-        # No telephone events: keys are listened for in the sound of every leg.
+        # No telephone events: digits are detected in the audio of every leg.
         plane.describe_row(str(leg), remote=remotes[leg // SHARED], srtp=keys if leg < encrypted else None)
         if held:
             plane.play(str(leg), "music", "music", loops=0)
@@ -195,12 +195,12 @@ async def _connect(plane: MediaClient, *, legs: int, held: bool, encrypted: int,
 
 @asynccontextmanager
 async def media_process(*, rows: int, core: int) -> AsyncIterator[MediaClient]:
-    """A media process on a core of its own."""
+    """Run a media process on a core of its own."""
     with TemporaryDirectory(prefix="holdfast-bench-") as folder:
         path = Path(folder) / "media"
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "holdfast.voice.media_process"),
-            # Ports of its own, and some to spare: another engine may run on this machine.
+            # These are ports of its own, and some to spare: another engine may run on this machine.
             *("--base", str(FIRST_PORT), "--rows", str(rows + SPARE_ROWS)),
             *("--socket", str(path), "--supervisor", str(os.getpid())),
             stderr=asyncio.subprocess.DEVNULL,
@@ -219,7 +219,7 @@ async def media_process(*, rows: int, core: int) -> AsyncIterator[MediaClient]:
 
 @asynccontextmanager
 async def phones(legs: int) -> AsyncIterator[tuple[asyncio.subprocess.Process, list[m.Address]]]:
-    """The process with the phones, and the addresses they have."""
+    """Run the process with the phones; give it and the phones' addresses."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bench.phones", str(legs)),
         stdin=asyncio.subprocess.PIPE,
@@ -232,7 +232,7 @@ async def phones(legs: int) -> AsyncIterator[tuple[asyncio.subprocess.Process, l
 
 
 def main() -> int:
-    """This figure alone."""
+    """Measure these figures alone."""
     from bench.figures import show
 
     console = Console(width=150)

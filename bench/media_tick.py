@@ -1,8 +1,8 @@
-"""What the media process's pass costs: `python -m bench.media_tick [LEGS ...]`. Nothing is judged.
+"""Measure what the media process's tick costs: `python -m bench.media_tick [LEGS ...]`. There are no bars.
 
-Two measurements per number of legs. *Arrays alone* feeds a packet of every leg to the pass, without a socket: what
+Two measurements per number of legs. *Arrays alone* feeds a packet of every leg to the tick, without a socket: what
 our own code costs. *With sockets* runs the real process and sends it 50 packets per leg and second from this one: what
-a machine can carry, the sender's share of it not counted.
+a machine can carry, without the sender's share.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ CLIP = bytes(range(256)) * 625
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """Who hears whom: the rows that an ear hears, of so many legs."""
+    """A pattern of routing: the rows that a listener hears, for so many legs."""
 
     name: str
     hears: Callable[[int, int], Hears]
@@ -60,7 +60,7 @@ KINDS = (
 
 
 def arrays_alone(kind: Kind, legs: int) -> list[float]:
-    """Seconds each pass took: headers read, packets put, frames played, mixed, gathered, headers written."""
+    """Return the seconds of each tick: headers read, packets put, frames played, mixed, gathered, headers written."""
     engine = MixEngine(rows=legs, clip_frames=2000)
     engine.clips.put("music", CLIP, offset=0, total=len(CLIP))
     music = engine.clips.get("music")
@@ -88,7 +88,7 @@ def arrays_alone(kind: Kind, legs: int) -> list[float]:
 
 
 async def with_sockets(kind: Kind, legs: int, *, loads: int = 1) -> list[m.Load]:
-    """What the process tells of itself, a line every five seconds, while every leg sends and is sent."""
+    """Return the load reports of the process, one per five seconds, while every leg sends and receives."""
     with tempfile.TemporaryDirectory(prefix="holdfast-bench-") as folder:
         path = Path(folder) / "media"
         process = await asyncio.create_subprocess_exec(
@@ -109,7 +109,7 @@ async def with_sockets(kind: Kind, legs: int, *, loads: int = 1) -> list[m.Load]
 
 
 async def _load(plane: MediaClient, kind: Kind, legs: int, loads: int) -> list[m.Load]:
-    """All packets of all legs leave and come by one socket of ours, spread over the 20 ms."""
+    """Send and receive all packets of all legs by one socket of ours, spread over the 20 ms."""
     phone = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     phone.bind(("127.0.0.1", 0))
     phone.setblocking(False)
@@ -130,7 +130,7 @@ async def _load(plane: MediaClient, kind: Kind, legs: int, loads: int) -> list[m
     async for fact in plane.facts():
         if isinstance(fact, m.Load):
             found.append(fact)
-            # The first line is of opening the rows.
+            # The first report covers the opening of the rows.
             if len(found) > loads:
                 break
     sending.cancel()

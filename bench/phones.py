@@ -1,8 +1,8 @@
-"""Many phones in one process: every one sends 50 packets a second, and what each is sent is checked.
+"""Many phones in one process: each sends 50 packets a second, and checks what it receives.
 
-A hundred share a socket, because here the other end is measured; the port a packet comes from says whose ear it
-reached. Packets go and come by the hundred (`sendmmsg`, `recvmmsg`), so that the phones are not the limit; what they
-cost, how late they ran, and how much they had no time to read, is told with the result. Run as
+A hundred share a socket, because here the other end is measured; the port a packet comes from says which phone it is
+for. Packets are sent and received by the hundred (`sendmmsg`, `recvmmsg`), so that the phones are not the limit; their
+cost, their lateness, and the packets they were too slow to read, are part of the result. Run as
 `python -m bench.phones LEGS`, with a `Task` on standard input.
 """
 
@@ -33,7 +33,7 @@ SLICES = 10
 REPORT_TICKS = 250
 PACKET, HEADER = 172, 12
 THEIR_KEY, OUR_KEY = bytes(range(30)), bytes(range(30, 60))
-"""What the engine seals with, and what it opens."""
+"""The keys with which the engine encrypts, and decrypts."""
 BATCH = 512
 SHARED = 100
 MSG_DONTWAIT = 0x40
@@ -46,7 +46,7 @@ class _Iovec(ctypes.Structure):
 
 
 class _Message(ctypes.Structure):
-    """`struct mmsghdr` with its `struct msghdr`. Source: recvmmsg(2)."""
+    """The C structure `struct mmsghdr` with its `struct msghdr`. Source: recvmmsg(2)."""
 
     _fields_ = (
         ("name", ctypes.c_void_p),
@@ -64,8 +64,10 @@ class _Message(ctypes.Structure):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """What the phones do. Shape: `ports[k]` is where phone k sends; `hears[k]` whom it is to hear, −1 for music; the
-    first `sealed` speak SRTP.
+    """The task of the phones.
+
+    Shape: `ports[k]` is where phone k sends; `hears[k]` the phone it should hear, −1 for music; the first `encrypted`
+    use SRTP.
     """
 
     ports: list[int]
@@ -77,11 +79,11 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhonesResult:
-    """What came of it. Units: `busy` of one core; `latest_ms` how late the phones themselves were at worst.
+    """The result of a task. Units: `busy` of one core; `latest_ms` how late the phones themselves were at worst.
 
     `holes` counts missing packets in what was received; `unread` is how many of them the system dropped because the
-    phones were too slow to read; `frames_lost` frames of a partner that never were heard, and `foreign` frames that are
-    nobody's: concealed ones, or faults.
+    phones were too slow to read; `frames_lost` counts frames of the other phone that never arrived, and `foreign`
+    frames that no phone sent: concealed ones, or faults.
     """
 
     sent: int
@@ -95,7 +97,7 @@ class PhonesResult:
 
 
 class Messages:
-    """Arrays of datagrams as the kernel wants them. Shape: `data[count, size]`, `names[count, 16]`."""
+    """Arrays of datagrams as the kernel needs them. Shape: `data[count, size]`, `names[count, 16]`, uint8."""
 
     def __init__(self, count: int, size: int) -> None:
         self.data = np.zeros((count, size), dtype=np.uint8)
@@ -104,11 +106,11 @@ class Messages:
         self.headers = (_Message * count)()
         self.srtp = SrtpLegs(self.data)
         self.lengths = np.frombuffer(memoryview(self._iovecs), dtype=np.uint64).reshape(count, 2)[:, 1]
-        """How many bytes of each go out, or have room to come in."""
+        """How many bytes of each are sent, or have room to be received."""
         self.received = np.frombuffer(memoryview(self.headers), dtype=np.uint32).reshape(count, -1)[
             :, _Message.length.offset // 4
         ]
-        """How many bytes of each came."""
+        """How many bytes of each were received."""
         for k in range(count):
             self._iovecs[k] = _Iovec(self.data.ctypes.data + k * size, size)
             self.headers[k].name = self.names.ctypes.data + 16 * k
@@ -117,7 +119,7 @@ class Messages:
             self.headers[k].iovec_length = 1
 
     def header_address(self, k: int) -> int:
-        """The address of a header."""
+        """Return the address of a header."""
         return ctypes.addressof(self.headers) + k * ctypes.sizeof(_Message)
 
 
@@ -143,7 +145,7 @@ class Phones:
         data = self._plain
         data[:, 0] = 0x80
         data.view(">u4")[:, 2] = np.arange(self._count) + 1
-        # A frame says whose it is and which: six bytes, and a filling by which a concealed one is told from it.
+        # A frame carries its phone and its number in six bytes, and a filling that no concealed frame has.
         data[:, HEADER:] = 0x55
         data.view(">u2")[:, 6] = np.arange(self._count)
         self._out.lengths[:] = PACKET
@@ -172,7 +174,7 @@ class Phones:
         while time.monotonic() < ending_s:
             self._receive()
             time.sleep(TICK_S / 4)
-        # What was said last may still lie in a jitter buffer when we stop.
+        # The last frames may still be in a jitter buffer when we stop.
         frames = self._frames[self._hears >= 0, 50:-50]
         return PhonesResult(
             sent=self._count * self._task.ticks,
@@ -206,7 +208,7 @@ class Phones:
             first += sent
 
     def _send_reports(self, tick: int) -> None:
-        """A sender report of each phone, once in five seconds."""
+        """Send a sender report of each phone, once in five seconds."""
         for k in range(tick % REPORT_TICKS, self._count, REPORT_TICKS):
             data = build_report(
                 ssrc=k + 1,
@@ -263,14 +265,14 @@ class Phones:
 
 
 def _unread(ports: Sequence[int]) -> int:
-    """Datagrams the system dropped at these ports. Source: proc(5), /proc/net/udp, its last column."""
+    """Return how many datagrams the system dropped at these ports. Source: proc(5), /proc/net/udp, its last column."""
     with open("/proc/net/udp", encoding="ascii") as table:
         sockets = [line.split() for line in table.readlines()[1:]]
     return sum(int(fields[-1]) for fields in sockets if int(fields[1].partition(":")[2], 16) in ports)
 
 
 def main() -> None:
-    """Say our addresses, read the task, do it, say what was heard."""
+    """Print our addresses, read the task, run it, print the result."""
     socks = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(-(-int(sys.argv[1]) // SHARED))]
     for sock in socks:
         sock.bind(("127.0.0.1", 0))

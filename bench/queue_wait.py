@@ -1,8 +1,8 @@
-"""1,000 calls that wait in one queue: what each costs the processor, beside a leg of a two-party call.
+"""Measure 1,000 calls that wait in one queue: what each costs the processor, beside a leg of a two-party call.
 
-Sound is measured by itself, with phones that speak: 1,000 legs that hear music and 1,000 legs in calls, in turn. What
+Audio is measured by itself, with phones that send: 1,000 legs that hear music and 1,000 legs in calls, in turn. What
 the rest of the server does meanwhile is measured with calls made by sipp: 1,000 in a queue that hear the built-in
-music; 1,000 whose documents play three minutes of music and are asked for again, each caller at another place of its
+music; 1,000 whose documents play three minutes of music and are requested again, each caller at another place of its
 own; then 500 that talk to 500 others.
 """
 
@@ -38,18 +38,19 @@ CALLERS = 1100
 PAIRS, SPARE_PAIRS = WAITING // 2, 50
 SECONDS, SETTLE_S = 15, 5.0
 TURNS = 4
-"""The pace of a machine drifts by a tenth and more within minutes: what is compared is measured in turn, each as often
-first as last.
+"""How often both kinds are measured in turn.
+
+The pace of a machine drifts by a tenth and more within minutes, so each kind comes first as often as last.
 """
 ROUNDS = 23
-"""How often the music of eight seconds is played before its document is asked for again."""
+"""How often the music of eight seconds is played before its document is requested again."""
 Ready = Callable[[Server], Awaitable[int]]
-"""Waits until enough legs are up, and tells how many are."""
+"""A function that waits until enough legs are up, and returns how many are."""
 CALLED = SCENARIO.with_name("uas.xml")
 
 
 async def measure(console: Console, *, seconds: int = SECONDS) -> list[Figure]:
-    """Microseconds of processor for each leg and tick. Raises: NotMeasured, without sipp."""
+    """Measure the processor time for each leg and tick. Units: µs. Raises: NotMeasured, without sipp."""
     program = shutil.which("sipp")
     if program is None:
         raise NotMeasured("sipp is not installed (apt-get install sip-tester)")
@@ -72,20 +73,20 @@ async def measure(console: Console, *, seconds: int = SECONDS) -> list[Figure]:
             value=round(held_us + music_us, 2),
             unit="µs",
             bar=round(calls_us + talking_us, 2),
-            note=f"{held_us:.2f} for its sound, {music_us:.2f} for the wait; {bar}",
+            note=f"{held_us:.2f} for its audio, {music_us:.2f} for the wait; {bar}",
         ),
         Figure(
             what="the same with a waitUrl that is asked again every three minutes",
             value=round(held_us + waiting_us, 2),
             unit="µs",
             bar=round(calls_us + talking_us, 2),
-            note=f"{held_us:.2f} for its sound, {waiting_us:.2f} for the wait ({documents} documents anew)",
+            note=f"{held_us:.2f} for its audio, {waiting_us:.2f} for the wait ({documents} documents requested again)",
         ),
     ]
 
 
 async def _built_in_music_us(program: str, *, seconds: int) -> float:
-    """Processor of all but the media process, for each waiting leg and tick."""
+    """Return the processor time of all but the media process, for each waiting leg and tick. Units: µs."""
     with (
         TemporaryDirectory() as name,
         Application(voice=["<Response><Enqueue>line</Enqueue></Response>"]) as application,
@@ -95,12 +96,12 @@ async def _built_in_music_us(program: str, *, seconds: int) -> float:
 
 
 async def _wait_url_us(program: str, *, seconds: int) -> tuple[float, int]:
-    """The same where the application says what they hear; and how many documents were asked for meanwhile."""
+    """Return the same where the application provides the audio, and how many documents were requested meanwhile."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         soundfile.write(folder / "music.wav", play(MUSIC_BOX, rate_hz=RATE_HZ) / 2, RATE_HZ, subtype="PCM_16")
         with FileServer(folder / "music.wav") as files:
-            # The first time, each caller is somewhere in its document, as it would be after an hour.
+            # At first, each caller is at another place in its document, as it would be after an hour.
             rounds = [1 + k % ROUNDS for k in range(CALLERS)] + [ROUNDS]
             waits = [str(_playing(files.url("music.wav"), rounds=each)) for each in rounds]
             with Application(
@@ -114,7 +115,7 @@ async def _wait_url_us(program: str, *, seconds: int) -> tuple[float, int]:
 
 
 async def _talking_us(program: str, *, seconds: int) -> float:
-    """The same for a leg in a two-party call."""
+    """Return the same for a leg in a two-party call."""
     port = free_port(socket.SOCK_DGRAM)
     document = f"<Response><Dial><Sip>sip:called@{HOST}:{port}</Sip></Dial></Response>"
     with TemporaryDirectory() as name, Application(voice=[document]) as application:
@@ -133,13 +134,13 @@ def _playing(url: str, *, rounds: int) -> VoiceResponse:
 
 
 def _server(url: str) -> Server:
-    # These callers make no sound, and are not to be hung up for it.
+    # These callers send no RTP, and must not be hung up for it.
     settings = {"rtp_base": str(BASE), "rtp_rows": str(CALLERS), "rtp_timeout_s": "0"}
     return Server(numbers={NUMBER: url}, settings=settings)
 
 
 async def _spent_us(program: str, folder: Path, server: Server, *, callers: int, ready: Ready, seconds: int) -> float:
-    """What all processes but the media process use while these calls are up, for each leg and tick."""
+    """Return what all processes but the media process use while these calls are up, per leg and tick. Units: µs."""
     scenario = folder / "long.xml"
     scenario.write_text(SCENARIO.read_text("utf-8").replace('milliseconds="500"', 'milliseconds="600000"'), "utf-8")
     family = [pid for pid in [server.pid, *children(server.pid)] if not _is_media(pid)]
@@ -154,7 +155,7 @@ async def _spent_us(program: str, folder: Path, server: Server, *, callers: int,
     )
     async with _sipp(program, *arguments, folder=folder):
         await ready(server)
-        # Those who found no room are turned away meanwhile.
+        # Callers that found no room are refused meanwhile.
         await asyncio.sleep(SETTLE_S)
         legs = await ready(server)
         spent_s = await _spent_s(family, seconds=seconds) - idle_s * seconds
@@ -179,14 +180,14 @@ async def _sipp(program: str, *arguments: str, folder: Path) -> AsyncIterator[No
 
 
 async def _spent_s(family: list[int], *, seconds: float) -> float:
-    """What the processes use of the processor within this time."""
+    """Return the processor time that the processes use within this time. Units: seconds."""
     before_s = sum(cpu_s(pid) for pid in family)
     await asyncio.sleep(seconds)
     return sum(cpu_s(pid) for pid in family) - before_s
 
 
 async def _all_wait(server: Server) -> int:
-    """Return once they are all in the queue: how many are. Raises: NotMeasured."""
+    """Wait until all calls are in the queue; return how many are. Raises: NotMeasured."""
 
     def waiting(client: Client) -> int:
         return sum(queue.current_size for queue in client.queues.list())
@@ -195,7 +196,7 @@ async def _all_wait(server: Server) -> int:
 
 
 async def _all_talk(server: Server) -> int:
-    """Return once enough talk: how many do, those that were called among them. Raises: NotMeasured."""
+    """Wait until enough legs talk; return how many do, called ones included. Raises: NotMeasured."""
 
     def talking(client: Client) -> int:
         return len(client.calls.list(status="in-progress", page_size=1000))
@@ -222,7 +223,7 @@ def _is_media(pid: int) -> bool:
 
 
 def main() -> int:
-    """This figure alone."""
+    """Measure these figures alone."""
     from bench.figures import show
 
     console = Console(width=150)

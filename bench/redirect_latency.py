@@ -1,4 +1,4 @@
-"""From a redirect by REST to the first packet of what its document plays, beside the application's own answer time."""
+"""Measure from a redirect by REST to the first packet that its document plays, beside the application's answer time."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ async def measure(console: Console, *, redirects: int) -> list[Figure]:
             app_ms = 1000 * await asyncio.to_thread(_answer_time, documents["one"])
     beyond = [max(0.0, taken - app_ms / 1000) for taken in times[WARM_UP:]]
     note = f"the application's own answer takes {app_ms:.1f} ms and is taken off"
-    return percentiles("redirect → first packet of the new sound", beyond, p50_ms=BAR_MS, p99_ms=90, note=note)
+    return percentiles("redirect → first packet of the new audio", beyond, p50_ms=BAR_MS, p99_ms=90, note=note)
 
 
 def _playing(url: str) -> str:
@@ -75,7 +75,7 @@ def _playing(url: str) -> str:
 
 
 def _answer_time(url: str) -> float:
-    """Median time of the application's answer to a POST on a new connection, in seconds."""
+    """Return the median time of the application's answer to a POST on a new connection, in seconds."""
     taken = []
     for _ in range(50):
         began = time.perf_counter()
@@ -86,7 +86,7 @@ def _answer_time(url: str) -> float:
 
 
 def main() -> int:
-    """This figure alone."""
+    """Measure this figure alone."""
     from bench.figures import show
 
     console = Console(width=150)

@@ -1,4 +1,4 @@
-"""Requests as cheap as they come: one connection kept open, the moment of sending noted, nothing in between."""
+"""Send requests as cheaply as possible: one connection kept open, the time of sending noted."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class RestConnection:
         self._authorization = {"Authorization": f"Basic {credentials}"}
 
     async def post_form(self, path: str, **fields: str) -> tuple[float, dict[str, Any]]:
-        """POST a form, as Twilio's API takes it: when it was sent, and the answer."""
+        """Post a form, as Twilio's API takes it; return when it was sent, and the answer."""
         headers = self._authorization | {"Content-Type": "application/x-www-form-urlencoded"}
         return await asyncio.to_thread(self._post, path, urlencode(fields), headers)
 
     async def post_json(self, path: str, body: dict[str, Any]) -> tuple[float, dict[str, Any]]:
-        """POST JSON, as the holds API takes it."""
+        """Post JSON, as the holds API takes it; return when it was sent, and the answer."""
         headers = self._authorization | {"Content-Type": "application/json"}
         return await asyncio.to_thread(self._post, path, json.dumps(body), headers)
 

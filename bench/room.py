@@ -1,4 +1,4 @@
-"""Where it is measured: a server in its own process, two phones in a conference, music known byte for byte."""
+"""The scene of the measurements: a server in its own process, two phones in a conference, music known byte for byte."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ POLL_S = 0.002
 TIMEOUT_S = 5.0
 
 MUSIC_ULAW = encode(as_samples(play(MUSIC_BOX, rate_hz=RATE_HZ) / 2))
-"""Soft enough that no server has a reason to change its level on the way."""
+"""The music, soft enough that no server has a reason to change its level on the way."""
 MUSIC = frozenset(frames(MUSIC_ULAW))
-"""Every payload a held ear may get, besides silence."""
+"""Every payload a held ear may receive, besides silence."""
 SILENCE = b"\xff" * 160
 CUSTOMER, AGENT = encode(ALICE.frame()), encode(BOB.frame())
 
@@ -51,7 +51,7 @@ class Room:
 
     @property
     def participant(self) -> str:
-        """The path of the customer's participant."""
+        """Return the path of the customer's participant."""
         account = f"/2010-04-01/Accounts/{self.server.account_sid}"
         return f"{account}/Conferences/{self.conference_sid}/Participants/{self.customer_sid}.json"
 
@@ -87,13 +87,13 @@ async def open_room() -> AsyncIterator[Room]:
 
 
 async def first_packet(ear: Ear, payloads: Collection[bytes], *, since_s: float) -> float:
-    """When the first packet with one of these payloads arrived. Raises: TimeoutError."""
+    """Return when the first packet with one of these payloads arrived. Raises: TimeoutError."""
     while now_s() - since_s < TIMEOUT_S:
         for packet in ear.packets(since_s=since_s):
             if packet.payload in payloads:
                 return packet.at_s
         await asyncio.sleep(POLL_S)
-    raise TimeoutError(f"the sound did not come within {TIMEOUT_S} s")
+    raise TimeoutError(f"the audio did not arrive within {TIMEOUT_S} s")
 
 
 async def pause() -> None:

@@ -1,4 +1,4 @@
-"""What a held ear gets, packet by packet: through many holds one stream, without a hole, without a foreign byte."""
+"""Measure what a held ear receives, packet by packet: one stream through many holds, without holes or foreign bytes."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ GAP_BAR_MS = 40.0
 
 
 def cycles(holds: int) -> int:
-    """How many are looked at when so many are timed: 50 to 100."""
+    """Return how many holds are inspected when so many are timed: 50 to 100."""
     return max(CYCLES, min(holds, 2 * CYCLES))
 
 
 async def measure(console: Console, *, cycles: int) -> list[Figure]:
-    """Hold and resume, and look at every packet that reached the customer."""
-    console.print(f"{cycles} holds and resumes, every packet looked at …")
+    """Hold and resume, and inspect every packet that reached the customer."""
+    console.print(f"{cycles} holds and resumes, every packet inspected …")
     held: list[Packet] = []
     with IdleTicker() as idle:
         async with open_room() as room:

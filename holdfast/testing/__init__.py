@@ -1,1 +1,1 @@
-"""The bench, shipped to users: a fake world, and a scripted SIP phone with ears."""
+"""The test kit, shipped to users: a fake world, a server, and a scripted SIP phone with ears."""

@@ -1,6 +1,6 @@
-"""One call of a test phone: what the test asks of it, and what its peer does.
+"""A call of a test phone: what the test can do with it, and how it answers its peer.
 
-Point of view: *in* is from the peer to the phone. Every wait is bounded and says what it waited for when it gives up.
+Point of view: *in* is from the peer to the phone. Every wait is bounded, and names what it waited for if it gives up.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ RINGING, SESSION_PROGRESS, BUSY_HERE, BAD_REQUEST, NOT_ACCEPTABLE_HERE, REQUEST_
 
 
 class CallState(Enum):
-    """How far a call has come, as the phone sees it."""
+    """The state of a call as the phone sees it."""
 
     CALLING = "calling"
     RINGING = "ringing"
@@ -63,7 +63,7 @@ class CallState(Enum):
 
 
 class CallFailed(Exception):
-    """A call or a change of it came to nothing. `status` is the SIP status that said so."""
+    """An error for a call, or a change of it, that failed. `status` is the SIP status of the refusal."""
 
     def __init__(self, what: str, status: int, reason: str) -> None:
         super().__init__(f"{what}: {status} {reason}".rstrip())
@@ -72,7 +72,7 @@ class CallFailed(Exception):
 
 
 class PhoneCall:
-    """A call out (`Phone.call`) or in (`Phone.called`)."""
+    """An outbound call (`Phone.call`) or an inbound one (`Phone.called`)."""
 
     def __init__(
         self,
@@ -92,17 +92,17 @@ class PhoneCall:
         self.progress: list[int] = []
         self.digits: list[str] = []
         self.referred: list[str] = []
-        """Whom it was asked to call instead, as Refer-To came."""
+        """The targets the peer asked it to call instead, as in Refer-To."""
         self.refers_with = 202
-        """How it answers to that; 202 promises to call."""
+        """The status with which it answers a REFER; 202 promises to call."""
         self.referral: list[int] = []
-        """What was answered to `put_through`, and told of it afterwards."""
+        """The statuses received for `put_through`: the answer, and the notifications after it."""
         self.line = line
         self._endpoint = endpoint
         self._negotiation = negotiation
         self._offer = offer
         self._described = False
-        """Whether the caller has acknowledged a description of ours."""
+        """Whether the caller has acknowledged our description."""
         loop = asyncio.get_running_loop()
         self._rang: asyncio.Future[None] = loop.create_future()
         self._answered: asyncio.Future[None] = loop.create_future()
@@ -111,11 +111,11 @@ class PhoneCall:
         self._put_through: asyncio.Future[int] | None = None
         self._last_offer = b""
         self._hold_form: HoldForm | None = None
-        """The last offer of ours that changed the call."""
+        """The form of the hold in our last offer."""
 
     @property
     def agreed(self) -> Agreed | None:
-        """What holds between both sides now: where sound goes, in which codec, who sends."""
+        """Return what is agreed now: where RTP is sent, in which codec, who sends."""
         return self._negotiation.agreed
 
     # --- what a test waits for
@@ -125,11 +125,11 @@ class PhoneCall:
         await self._wait(self._rang, "ringing", within_s)
 
     async def answered(self, *, within_s: float = 10.0) -> None:
-        """Wait until the call is answered. Raises: CallFailed when it is refused or ends, TimeoutError."""
+        """Wait until the call is answered. Raises: CallFailed if it is refused or ends, TimeoutError."""
         await self._wait(self._answered, "answer", within_s)
 
     async def over(self, *, within_s: float = 10.0) -> EndCause | int:
-        """Wait until the call is over: why it ended, or the status with which our call was refused.
+        """Wait until the call is over; return why it ended, or the status with which our call was refused.
 
         Raises: TimeoutError.
         """
@@ -140,7 +140,7 @@ class PhoneCall:
     # --- what a test does
 
     def answer(self) -> None:
-        """Answer a call in."""
+        """Answer an inbound call."""
         if self._described:
             self._endpoint.carry_out(self._endpoint.agent.accept(self.session, None, now=now_s()))
             return
@@ -156,13 +156,13 @@ class PhoneCall:
         self._endpoint.carry_out(self._endpoint.agent.accept(self.session, sdp, now=now_s()))
 
     def ring(self) -> None:
-        """Tell the caller that this phone rings."""
+        """Send 180 to the caller."""
         self._endpoint.carry_out(self._endpoint.agent.ring(self.session, now=now_s(), status=RINGING))
 
     def ring_aloud(self, *, acknowledged: bool = False) -> None:
-        """Ring with sound: describe the media before the answer, and hum already.
+        """Ring with early media: send a description before the answer, and begin to hum.
 
-        `acknowledged`: by a response that the caller acknowledges if it can, after which descriptions may change.
+        `acknowledged`: use a reliable response if the caller supports it, after which descriptions may change.
         Raises: SdpUnreadable.
         """
         if self._offer is None:
@@ -177,15 +177,15 @@ class PhoneCall:
         self._endpoint.carry_out(rings)
 
     def refuse(self, status: int = BUSY_HERE) -> None:
-        """Refuse a call in."""
+        """Refuse an inbound call."""
         self._endpoint.carry_out(self._endpoint.agent.refuse(self.session, status, now=now_s()))
 
     async def hold(
         self, form: HoldForm = HoldForm.SENDONLY, *, by: Literal["INVITE", "UPDATE"] = "INVITE", within_s: float = 5.0
     ) -> str:
-        """Put the peer on hold from this phone; the direction the peer answered.
+        """Put the peer on hold from this phone; return the direction that the peer answered.
 
-        Raises: CallFailed when the peer does not agree, TimeoutError.
+        Raises: CallFailed if the peer does not agree, TimeoutError.
         """
         wish = Direction.SENDONLY if form.phone_sends else Direction.INACTIVE
         self._negotiation, self._hold_form = replace(self._negotiation, local_direction=wish), form
@@ -200,7 +200,7 @@ class PhoneCall:
         offer: bool = True,
         within_s: float = 5.0,
     ) -> str:
-        """Take the peer back; the direction it answered. Without `offer` the peer is asked for its own.
+        """Resume the peer; return the direction that it answered. Without `offer` the peer is asked for its own offer.
 
         Raises: CallFailed, TimeoutError.
         """
@@ -210,39 +210,39 @@ class PhoneCall:
         return answered
 
     def leave_microphone_open(self) -> None:
-        """Send sound until the next agreement, though it was agreed that this phone sends none."""
+        """Send audio until the next agreement, though it was agreed that this phone sends none."""
         if self._negotiation.agreed is not None:
             self.line.agree(replace(self._negotiation.agreed, send=True))
 
     def press(self, digits: str) -> None:
-        """Press keys, by events or by tones as was agreed. Raises: ValueError for what is no key."""
+        """Send digits, by events or by tones as was agreed. Raises: ValueError for a character that is no digit."""
         self.line.press(digits)
 
     def tell(self, digit: str) -> None:
-        """Tell the peer of a key by INFO, whatever was agreed."""
+        """Send a digit to the peer by INFO, whatever was agreed."""
         self._endpoint.carry_out(self._endpoint.agent.send_digit(self.session, digit, now=now_s()))
 
     async def put_through(self, target: str, *, within_s: float = 5.0) -> int:
-        """Ask the peer to call somebody else instead of us (REFER); the last status told. Raises: TimeoutError."""
+        """Ask the peer to call another target (REFER); return the last status received for it. Raises: TimeoutError."""
         self._put_through = asyncio.get_running_loop().create_future()
         self._endpoint.carry_out(self._endpoint.agent.refer(self.session, target, now=now_s()))
         await self._wait(self._put_through, "word of the call it was asked for", within_s)
         return self._put_through.result()
 
     def follow(self, *statuses: int) -> None:
-        """Tell the peer, who sent us elsewhere, how that call fares."""
+        """Notify the peer that referred us of how the new call proceeds."""
         for status in statuses:
             self._endpoint.carry_out(self._endpoint.agent.notify_refer(self.session, status, now=now_s()))
 
     async def hang_up(self, *, within_s: float = 5.0) -> None:
-        """End the call, whatever its state. Raises: TimeoutError."""
+        """End the call in any state. Raises: TimeoutError."""
         self._endpoint.carry_out(self._endpoint.agent.bye(self.session, now=now_s()))
         await self.over(within_s=within_s)
 
     # --- what the peer does
 
     def take(self, event: SessionEvent) -> None:
-        """Something happened in this session."""
+        """Handle an event of this session."""
         match event:
             case Progressed():
                 self.progress.append(event.status)
@@ -306,7 +306,7 @@ class PhoneCall:
         _resolve(self._answered)
 
     def _handle_answer(self, sdp: bytes | None) -> None:
-        """An answer to an offer of ours; a repeated one, as after early media, changes nothing."""
+        """Handle an answer to our offer; a repeated one, as after early media, changes nothing."""
         if sdp is None or not self._negotiation.offered:
             return
         try:
@@ -334,7 +334,7 @@ class PhoneCall:
             self._endpoint.carry_out(agent.answer_reoffer(self.session, sdp, now=now))
 
     def _make_offer(self) -> bytes:
-        """An offer of what we wish, written in the form of our hold. Raises: WrongMoment."""
+        """Return an offer of our direction, written in the form of our hold. Raises: WrongMoment."""
         self._negotiation, sdp = make_offer(self._negotiation)
         self._last_offer = (
             sdp if self._hold_form is None else hold_offer(sdp, self._hold_form, previous_offer=self._last_offer or sdp)
@@ -348,7 +348,7 @@ class PhoneCall:
         return self._changed.result()
 
     def _answer_late_offer(self, offer: bytes) -> None:
-        """The peer's offer came in the 200 to a change without one: answer it in the ACK."""
+        """Answer, in the ACK, the offer that the peer sent in its 200 to a re-INVITE without one."""
         try:
             self._negotiation, sdp = answer_offer(self._negotiation, offer)
         except (SdpUnreadable, NotAcceptableHere):
@@ -374,7 +374,7 @@ class PhoneCall:
 
 
 def _direction(sdp: bytes | None) -> str:
-    """The direction a description gives its audio; "" when there is none in it."""
+    """Return the direction of the audio in a description; "" if it has none."""
     found = re.findall(rb"a=(sendrecv|sendonly|recvonly|inactive)\r\n", sdp or b"")
     return found[-1].decode() if found else ""
 

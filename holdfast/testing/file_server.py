@@ -1,4 +1,4 @@
-"""A small web server for tests and benches: the files it is given, and documents put there while it runs."""
+"""A small web server for tests and benches: the files it is given, and documents added while it runs."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from holdfast.testing.loopback_server import Handler, LoopbackServer
 
 
 class FileServer(LoopbackServer):
-    """Serves on a free loopback port, to GET and POST alike; `asked` lists the paths that were asked for."""
+    """A server of files on a free loopback port, for GET and POST; `requested` lists the requested paths."""
 
     def __init__(self, *files: Path) -> None:
         self._contents = {f"/{path.name}": path.read_bytes() for path in files}
         self._cacheable = frozenset(self._contents)
-        """What may be cached: the files do not change, the documents put there may."""
+        """The paths that may be cached: the files do not change, the documents may."""
         self.requested: deque[str] = deque()
 
     def handler(self) -> type[Handler]:
-        """What answers with the files."""
+        """Return the request handler that serves the files."""
         server = self
 
         class Files(Handler):
@@ -39,6 +39,6 @@ class FileServer(LoopbackServer):
         return Files
 
     def put(self, name: str, text: str) -> str:
-        """Serve this text under a name from now on; its URL."""
+        """Serve this text under a name from now on, and return its URL."""
         self._contents[f"/{name}"] = text.encode()
         return self.url(name)

@@ -10,12 +10,12 @@ from enum import Enum
 
 
 class HoldForm(Enum):
-    """How the offer of a hold is written."""
+    """The form in which the offer of a hold is written."""
 
     SENDONLY = "a=sendonly"
     INACTIVE = "a=inactive"
     NO_ADDRESS = "c=0.0.0.0, a=sendrecv"
-    """As phones did before RFC 3264; most still write `sendrecv` beside it."""
+    """The form of phones before RFC 3264; most still write `sendrecv` beside it."""
     NO_ADDRESS_BARE = "c=0.0.0.0, no direction"
     NO_ADDRESS_INACTIVE = "c=0.0.0.0, a=inactive"
     MEDIUM_WINS = "sendrecv for the session, sendonly for the medium"
@@ -23,21 +23,21 @@ class HoldForm(Enum):
     CODECS_TURNED = "a=sendonly, codecs in another order"
     SAME_VERSION = "a=sendonly, o= as it was"
     NO_PORT = "m=audio 0"
-    """The sound is taken away and comes back with the next offer."""
+    """The audio is removed, and comes back with the next offer."""
 
     @property
     def phone_sends(self) -> bool:
-        """Whether the phone may send while it holds so."""
+        """Return whether the phone may send during such a hold."""
         return self not in (HoldForm.INACTIVE, HoldForm.NO_ADDRESS_INACTIVE, HoldForm.NO_PORT)
 
     @property
     def answer(self) -> str:
-        """The direction that answers this hold."""
+        """Return the direction that answers this hold."""
         return "recvonly" if self.phone_sends else "inactive"
 
 
 def hold_offer(offer: bytes, form: HoldForm, *, previous_offer: bytes) -> bytes:
-    """A hold in this form, from an offer of ours whose direction does not matter. `said_before` is our last offer."""
+    """Return an offer of a hold in this form, made from an offer of any direction. `previous_offer` is our last one."""
     text = re.sub(r"a=(sendrecv|sendonly|recvonly|inactive)\r\n", "", offer.decode())
     match form:
         case HoldForm.SENDONLY:

@@ -1,4 +1,4 @@
-"""What the small web servers of tests and benches have in common: how they begin and end, and what they do not say."""
+"""The base of the small web servers of tests and benches: how they start, answer and stop."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Self
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One connection. It logs nothing."""
+    """A handler of one connection that logs nothing."""
 
     def body(self) -> bytes:
-        """What the request brought."""
+        """Return the body of the request."""
         return self.rfile.read(int(self.headers.get("Content-Length", 0)))
 
     def answer(self, body: bytes, *, kind: str, status: int = 200, **headers: str) -> None:
-        """A whole answer; in names of headers `_` stands for `-`."""
+        """Send a whole response; in names of headers `_` stands for `-`."""
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
@@ -26,14 +26,14 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 class LoopbackServer:
     """A web server on a free loopback port, in threads of its own, for as long as it is entered."""
 
     def handler(self) -> type[Handler]:
-        """The class that answers its connections."""
+        """Return the class that handles its connections."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:
@@ -52,5 +52,5 @@ class LoopbackServer:
         self._thread.join()
 
     def url(self, name: str) -> str:
-        """The URL of a path, given without its first slash."""
+        """Return the URL of a path, given without its first slash."""
         return f"http://127.0.0.1:{self._server.server_address[1]}/{name}"

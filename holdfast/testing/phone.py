@@ -1,4 +1,4 @@
-"""A SIP phone with ears, for tests: it calls, answers, hums its own chord, and knows what it hears.
+"""A SIP phone with ears, for tests: it calls, answers, hums its own chord, and recognises what it hears.
 
     async with Phone("alice", server=("127.0.0.1", 5060), password="secret") as alice:
         await alice.register()
@@ -7,8 +7,8 @@
         await alice.hears("hold music")
         await call.hang_up()
 
-A phone is one person: one call at a time, and another one is refused as busy. It needs nothing but a SIP server that
-speaks UDP, TCP or TLS with PCMU or PCMA, so it tests other servers too.
+A phone has one call at a time, and refuses another as busy. It needs only a SIP server that speaks UDP, TCP or TLS with
+PCMU or PCMA, so it tests other servers too.
 """
 
 from __future__ import annotations
@@ -64,39 +64,40 @@ REGISTRATION = "line"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """Every call in is answered, after it rang this long."""
+    """The manner of a phone that answers every inbound call, after it rang this long."""
 
     after_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rings:
-    """Calls in ring until the test answers or refuses them (`PhoneCall.answer`, `PhoneCall.refuse`)."""
+    """The manner of a phone that rings until the test answers or refuses (`PhoneCall.answer`, `PhoneCall.refuse`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refuses:
-    """Every call in is refused with this status."""
+    """The manner of a phone that refuses every inbound call with this status."""
 
     status: int = BUSY_HERE
 
 
 Manner = Answers | Rings | Refuses
-"""How a phone takes calls in."""
+"""How a phone handles inbound calls."""
 
 ALWAYS_ANSWERS = Answers()
 
 
 class NotHeard(AssertionError):
-    """A phone did not hear what it should have. The message says what it heard instead, and when."""
+    """An error for a phone that did not hear what it should. The message says what it heard instead, and when."""
 
 
 class Phone:
     """A phone on a free port of this machine, from `async with` to its end.
 
-    `hum` is what it says (None: silence); a phone named after one of `HUMS` hums that. `sounds` is what its ear knows.
-    With `transport` TLS a `certificate` is needed, a PEM file with its key: what the phone shows, and whom it believes.
-    `srtp` says what it thinks of sealed sound. Without `events` its keys are tones, in what it says and hears.
+    `hum` is what it sends (None: silence); a phone named after one of `HUMS` hums that. `sounds` is what its ear
+    recognises. With `transport` TLS a `certificate` is needed, a PEM file with its key: the one the phone shows, and
+    the authority it accepts. `srtp` says whether it refuses, accepts, offers or requires SRTP. Without `events` its
+    digits are tones, in both directions.
     """
 
     def __init__(
@@ -162,7 +163,7 @@ class Phone:
         finally:
             for task in self._phone_tasks:
                 task.cancel()
-            # The test's own error goes on as it is, not wrapped in a group; only a cancellation is the group's.
+            # The test's own error is raised as it is, not wrapped in a group; only a cancellation is the group's.
             group_error = (kind, error, trace) if kind is asyncio.CancelledError else (None, None, None)
             try:
                 await self._tasks.__aexit__(*group_error)
@@ -176,23 +177,23 @@ class Phone:
 
     @property
     def address(self) -> Address:
-        """Where this phone is reached by SIP."""
+        """Return the SIP address of this phone."""
         return self._endpoint.address
 
     @property
     def status(self) -> str:
-        """How this phone's call stands, in a word."""
+        """Return the state of this phone's call, in a word."""
         return self.call_now.state.value if self.call_now is not None else "no call"
 
     @property
     def uri(self) -> str:
-        """The SIP URI to call this phone without a server."""
+        """Return the SIP URI that reaches this phone without a server."""
         return contact_at(self._user, self.address)
 
     async def register(self, *, within_s: float = 5.0) -> None:
         """Register with the server, and stay registered until the phone's end.
 
-        Raises: CallFailed when the server refuses, TimeoutError.
+        Raises: CallFailed if the server refuses, TimeoutError.
         """
         server = self._require_server()
         effects = self._endpoint.agent.register(
@@ -204,12 +205,12 @@ class Phone:
         self._registered = True
 
     async def call(self, target: str, *, by_server: bool = False, acknowledges: bool = False) -> PhoneCall:
-        """Call a number or a name at the server, or any SIP URI. Returns once the INVITE is on its way.
+        """Call a number or a name at the server, or any SIP URI. Return once the INVITE is sent.
 
         A SIP URI is called where it leads; `by_server` sends even that to the server. With `acknowledges` the phone
-        wants its server's provisional responses by PRACK (100rel).
+        requires reliable provisional responses (100rel) of its server.
 
-        Raises: ValueError without a server, UriUnreadable for a SIP URI that is none or leads to no numeric host.
+        Raises: ValueError without a server, UriUnreadable for a string that is no SIP URI or has no numeric host.
         """
         session, next_hop = SessionId(secrets.token_hex(8)), None
         if target.startswith(("sip:", "sips:")):
@@ -242,12 +243,12 @@ class Phone:
         return call
 
     async def called(self, *, within_s: float = 10.0) -> PhoneCall:
-        """Wait for the next call in. Raises: TimeoutError."""
+        """Wait for the next inbound call. Raises: TimeoutError."""
         try:
             async with asyncio.timeout(within_s):
                 return await self._calls_in.get()
         except TimeoutError:
-            raise TimeoutError(f"nobody called {self.name} within {within_s} s") from None
+            raise TimeoutError(f"no call for {self.name} within {within_s} s") from None
 
     async def hears(self, *names: str, within_s: float = 5.0) -> None:
         """Wait until the phone hears exactly these sounds: all of them, and nothing else.
@@ -261,11 +262,11 @@ class Phone:
             await asyncio.sleep(POLL_S)
 
     def cut(self) -> None:
-        """Lose every connection, as on a network that fails. A phone on UDP notices nothing."""
+        """Break every connection, as a failing network does. A phone on UDP notices nothing."""
         self._endpoint.cut()
 
     def speak(self, hum: Chord | None) -> None:
-        """Hum something else, in the call that runs and in those to come; None is silence."""
+        """Hum something else, in the current call and in later ones; None is silence."""
         self._hum = hum
         if self.call_now is not None:
             self.call_now.line.hum(hum)
@@ -344,7 +345,7 @@ class Phone:
         await self.unregister()
 
     async def unregister(self) -> None:
-        """Tell the registrar that this phone is not there any more; a call it has goes on."""
+        """Remove this phone from the registrar; a call it has goes on."""
         if self._registered:
             await self._registering(self._endpoint.agent.unregister(REGISTRATION, now=now_s()), within_s=2.0)
             self._registered = False

@@ -1,10 +1,10 @@
-"""A Holdfast of one's own: `holdfast serve` as a child on free loopback ports, with a store that is thrown away.
+"""Run a Holdfast server for a test: `holdfast serve` as a child on free loopback ports, with a temporary store.
 
     async with Server(lines={"agent": "secret"}, numbers={"+15550100": "http://127.0.0.1:8000/voice"}) as server:
         async with Phone("alice", server=server.sip) as alice:
             ...
 
-It lives in a process of its own, so what is measured from here is measured from outside.
+It lives in a process of its own, so measurements from here are measurements from outside.
 """
 
 from __future__ import annotations
@@ -36,7 +36,10 @@ HOST = "127.0.0.1"
 ROWS = 128
 PORTS = range(10240, 16384)
 RTP_BASES = range(16384, 32768 - 2 * ROWS, 2 * ROWS)
-"""Both below the ports Linux gives out by itself, so that no other program takes one in between."""
+"""The first ports of the ranges to try.
+
+These and `PORTS` are below the ports that Linux assigns by itself, so that no other program takes one in between.
+"""
 
 Value: TypeAlias = "str | int | Sequence[Value] | Mapping[str, Value] | None"
 """A value of a setting."""
@@ -45,11 +48,11 @@ LOG_LINES_TOLD = 40
 
 
 class ServerFailed(Exception):
-    """`holdfast serve` did not come up, or went down by itself; the message ends with the end of its log."""
+    """An error for a server that did not start, or ended by itself; the message ends with the end of its log."""
 
 
 class Server:
-    """`holdfast serve`, from `async with` to its end.
+    """A `holdfast serve` process, from `async with` to its end.
 
     `numbers` gives each number its voice URL; one without (None) rings the line of that name. `settings` are further
     settings by their names in `holdfast.toml`, such as `default_voice_url`.
@@ -72,7 +75,7 @@ class Server:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a program needs so that its official Twilio SDK finds this server."""
+        """Return the variables with which a program's official Twilio SDK finds this server."""
         return {
             "TWILIO_ACCOUNT_SID": self.account_sid,
             "TWILIO_AUTH_TOKEN": self.auth_token,
@@ -80,13 +83,13 @@ class Server:
         }
 
     def sdk(self) -> Client:
-        """The official SDK, pointed at this server."""
+        """Return the official SDK, pointed at this server."""
         client = Client(self.account_sid, self.auth_token)
         client.api.base_url = self.url
         return client
 
     def console_link(self) -> str:
-        """A link that signs a browser in to the console, good once, for ten minutes."""
+        """Return a link that signs a browser in to the console, good once, for ten minutes."""
         account = base64.b64encode(f"{self.account_sid}:{self.auth_token}".encode()).decode()
         request = urllib.request.Request(
             self.url + KEYS,
@@ -98,21 +101,21 @@ class Server:
             return sign_in_url(self.url, str(json.load(response)["key"]))
 
     def log(self) -> str:
-        """What the server has logged so far."""
+        """Return what the server has logged so far."""
         return self._log.read_text("utf-8", "replace") if self._log.exists() else ""
 
     @property
     def pid(self) -> int:
-        """The process of the supervisor."""
+        """Return the process ID of the supervisor."""
         return self._process.pid
 
     @property
     def store(self) -> Path:
-        """The file of its store."""
+        """Return the path of its store."""
         return Path(self._folder.name) / "holdfast.db"
 
     def __enter__(self) -> Self:
-        """The same where no event loop runs: for a fixture that many tests share."""
+        """Start the server where no event loop runs: for a fixture that many tests share."""
         return asyncio.run(self.__aenter__())
 
     def __exit__(
@@ -214,9 +217,9 @@ class Server:
 
 
 def free_port(kind: socket.SocketKind, *others: socket.SocketKind) -> int:
-    """A loopback port that is free now, for each of these kinds.
+    """Return a loopback port that is free now, for each of these kinds.
 
-    Raises: OSError when there is none.
+    Raises: OSError if there is none.
     """
     for port in random.sample(PORTS, len(PORTS)):
         with ExitStack() as taken:
@@ -230,9 +233,9 @@ def free_port(kind: socket.SocketKind, *others: socket.SocketKind) -> int:
 
 
 def free_rtp_base() -> int:
-    """The first of `2 * ROWS` loopback ports that are all free now.
+    """Return the first of `2 * ROWS` loopback ports that are all free now.
 
-    Raises: OSError when there is no such range.
+    Raises: OSError if there is no such range.
     """
     for base in random.sample(RTP_BASES, len(RTP_BASES)):
         with ExitStack() as taken:
@@ -246,7 +249,7 @@ def free_rtp_base() -> int:
 
 
 def _environment() -> dict[str, str]:
-    """Ours without what would change the settings of a Holdfast, and with this Holdfast importable."""
+    """Return our environment without the settings of a Holdfast, and with this Holdfast importable."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("HOLDFAST_", "TWILIO_"))}
     root = str(Path(__file__).parents[2])
     path = os.pathsep.join(filter(None, [root, kept.get("PYTHONPATH")]))

@@ -1,4 +1,4 @@
-"""The sounds a test knows by name: one hum per phone, two pieces of music, the tones of a telephone network.
+"""The sounds that a test knows by name: one hum per phone, two pieces of music, the tones of a telephone network.
 
 Every sound is made of pure tones, and no two sounds share one, so that 20 ms of audio are enough to tell which of
 them is in it (see `recognise`). A person listening to a recording can tell them apart too.
@@ -26,19 +26,19 @@ Samples = NDArray[np.int16]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chord:
-    """Tones that sound together, all the time: what a phone in a test "says"."""
+    """Tones that sound together, all the time: the voice of a test phone."""
 
     name: str
     tones_hz: tuple[float, ...]
 
     def named(self, name: str) -> Chord:
-        """The same tones under another name, such as the name of the party who hums them."""
+        """Return the same tones under another name, such as the name of the party who hums them."""
         return replace(self, name=name)
 
     def frame(self) -> Samples:
-        """One frame of this chord; any number of them in a row is the chord without a click.
+        """Return one frame of this chord; frames in a row make the chord without a click.
 
-        Raises: ValueError for a tone that does not repeat every frame.
+        Shape: 160 samples, int16. Raises: ValueError for a tone that does not repeat every frame.
         """
         for tone_hz in self.tones_hz:
             if tone_hz % GRID_HZ:
@@ -48,7 +48,7 @@ class Chord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Melody:
-    """Tones of which at least one sounds at any moment: a piece of music, known by its notes."""
+    """Tones of which at least one sounds at any moment: a piece of music, recognised by its notes."""
 
     name: str
     tones_hz: tuple[float, ...]
@@ -72,7 +72,7 @@ KNOWN: tuple[Sound, ...] = (*HUMS, HOLD_MUSIC, SECOND_MUSIC, RINGBACK)
 
 
 def sum_of_tones(tones_hz: tuple[float, ...], samples: int) -> NDArray[np.float64]:
-    """The tones added up, each at `TONE_LEVEL`, each starting at phase 0."""
+    """Return the sum of the tones, each at `TONE_LEVEL` and starting at phase 0. Shape: [samples], float64."""
     seconds = np.arange(samples) / RATE_HZ
     wave = np.zeros(samples)
     for tone_hz in tones_hz:
@@ -81,5 +81,5 @@ def sum_of_tones(tones_hz: tuple[float, ...], samples: int) -> NDArray[np.float6
 
 
 def as_samples(wave: NDArray[np.float64]) -> Samples:
-    """A wave in -1…1 as 16-bit samples; what is outside is clipped."""
+    """Convert a wave in -1…1 to 16-bit samples; values outside are clipped. Shape: [n], float64 to int16."""
     return np.clip(np.rint(wave * 32767), -32768, 32767).astype(np.int16)

@@ -1,6 +1,6 @@
-"""The SIP side of a test phone: a socket or connections, and a clock, around the one agent, and nothing else.
+"""The SIP side of a test phone: a socket or connections, and a clock, around the SIP agent.
 
-Effects are carried out in order; events come out in order, one after the other, at `events`.
+Effects are carried out in order; events are put in order into `events`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ALLOW_EVERY_CALL = AllowEveryCall()
 
 
 class TestEndpoint(asyncio.DatagramProtocol):
-    """A SIP address on this machine. Made by `open_endpoint`."""
+    """A SIP address on this machine, made by `open_endpoint`."""
 
     def __init__(self) -> None:
         self.events: asyncio.Queue[Event] = asyncio.Queue()
@@ -43,14 +43,14 @@ class TestEndpoint(asyncio.DatagramProtocol):
         self._streams: Streams | None = None
 
     async def listen(self, host: str, port: int) -> Address:
-        """Await datagrams."""
+        """Listen for datagrams."""
         loop = asyncio.get_running_loop()
         self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(host, port))
         bound = self._transport.get_extra_info("sockname")
         return Address(str(bound[0]), int(bound[1]))
 
     async def listen_connected(self, host: str, port: int, tasks: asyncio.TaskGroup, tls: Tls | None) -> Address:
-        """Await connections."""
+        """Listen for connections."""
         self._streams = Streams(self, now=now_s, tasks=tasks, client_tls=None if tls is None else tls.client)
         return await self._streams.listen(host, port, tls=None if tls is None else tls.server)
 
@@ -70,30 +70,30 @@ class TestEndpoint(asyncio.DatagramProtocol):
         )
 
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
-        """Source: asyncio.DatagramProtocol."""
+        """Pass a datagram on. Source: asyncio.DatagramProtocol."""
         self.handle_message(data, Address(str(addr[0]), int(addr[1])))
 
     def handle_message(self, data: bytes, source: Address) -> None:
-        """One message came in."""
+        """Handle one received message."""
         self.carry_out(self.agent.receive(data, source, now_s()))
 
     def handle_broken_framing(self, broken: FramingBroken, source: Address) -> None:
-        """Source: streams.Owner."""
+        """Handle a stream that can no longer be read. Source: streams.ConnectionOwner."""
         self.carry_out(self.agent.receive_unframed(broken.head, source, broken.status, broken.reason, now_s()))
 
     def handle_disconnect(self, gone: Address) -> None:
-        """Source: streams.Owner."""
+        """Handle the end of a connection. Source: streams.ConnectionOwner."""
         self.carry_out(self.agent.handle_disconnect(gone, now_s()))
 
     def needs_connection(self, address: Address) -> bool:
-        """Source: streams.Owner. A phone keeps its connections."""
+        """Return True: a phone keeps its connections. Source: streams.ConnectionOwner."""
         return True
 
     def error_received(self, exc: Exception) -> None:
-        """A closed port at the far end; the transactions notice by themselves."""
+        """Ignore a closed port at the far end; the transactions notice by themselves."""
 
     def carry_out(self, effects: Iterable[Effect]) -> None:
-        """Carry out what the agent asks for."""
+        """Carry out the agent's effects."""
         for effect in effects:
             match effect:
                 case SendMessage():
@@ -111,7 +111,7 @@ class TestEndpoint(asyncio.DatagramProtocol):
                     self.events.put_nowait(event)
 
     def cut(self) -> None:
-        """Break every connection, as a network does that fails."""
+        """Break every connection, as a failing network does."""
         if self._streams is not None:
             self._streams.abort_all()
 
@@ -144,9 +144,9 @@ async def open_endpoint(
     certificate: Path | None = None,
     policy: AdmissionPolicy = ALLOW_EVERY_CALL,
 ) -> TestEndpoint:
-    """Listen for SIP; port 0 takes a free one. TLS needs a certificate, which is believed of peers too.
+    """Listen for SIP; port 0 takes a free one. TLS needs a certificate, which is also accepted as an authority.
 
-    Raises: OSError when the address cannot be had, CertificateUnusable.
+    Raises: OSError if the address is not free, CertificateUnusable.
     """
     endpoint = TestEndpoint()
     if transport == "UDP":

@@ -1,7 +1,7 @@
-"""A world without sockets or clocks, in which calls are told as stories: fake time, fake phones, web pages as text.
+"""A world without sockets or clocks in which calls become stories: fake time, fake phones, web pages as text.
 
-Everything between is the engine's own: the board, the machines, the verbs. With `killed=True` all state goes through
-the journal's text after each message and every running generator is thrown away, as after a crash.
+Everything between them is the engine's own: the state, the machines, the verbs. With `killed=True` all state passes
+through the journal's text after each message and every running generator is discarded, as after a crash.
 Length: all that a story may do and look at, in one place.
 """
 
@@ -69,12 +69,12 @@ from holdfast.voice.model.ports import JournalEntry
 ACCOUNT = AccountSid("AC" + "0" * 32)
 START = 1_700_000_000.0
 Page = str | Callable[[dict[str, str]], str] | None
-"""What a web server answers: TwiML, a function of the form, `audio` for a sound file, or None for an error 404."""
+"""What a web server answers: TwiML, a function of the form, `audio` for an audio file, or None for an error 404."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebRequestSeen:
-    """A request a web server got."""
+    """A request that a web server received."""
 
     url: str
     method: str
@@ -97,7 +97,7 @@ class RecordedTape:
 
 @dataclass(slots=True)
 class World:
-    """A board with fake phones and fake web servers around it."""
+    """The engine's state with fake phones and fake web servers around it."""
 
     killed: bool = False
     pages: dict[str, Page] = field(default_factory=dict)
@@ -105,7 +105,7 @@ class World:
     state: EngineState = field(default_factory=EngineState)
     effects: list[Effect] = field(default_factory=list)
     web: list[WebRequestSeen] = field(default_factory=list)
-    """Every request to a web server, in the order sent: those of `asked` and of `callbacks`."""
+    """Every request to a web server, in the order sent: those of `document_requests` and of `callbacks`."""
     document_requests: list[WebRequestSeen] = field(default_factory=list)
     callbacks: list[WebRequestSeen] = field(default_factory=list)
     notifications: list[LogNotification] = field(default_factory=list)
@@ -115,18 +115,17 @@ class World:
     routes: dict[CallSid, tuple[CallSid, ...] | None] = field(default_factory=dict)
     beeps: list[Beep] = field(default_factory=list)
     listening: set[CallSid] = field(default_factory=set)
-    """The calls whose speech is listened for."""
-    """The tones laid over what ears hear, in order."""
+    """The calls for which voice activity is reported."""
     legs: dict[CallSid, str] = field(default_factory=dict)
     withheld_urls: set[str] = field(default_factory=set)
-    """Addresses whose answers, or sounds, do not come until `release`."""
+    """The addresses whose answers, or audio, are withheld until `release`."""
     captures: dict[RecordingSid, RecordedTape] = field(default_factory=dict)
     """The recordings that are being made."""
     quiet: bool = False
-    """Whether nobody says anything, so that recordings are absent."""
+    """Whether no party speaks, so that recordings are absent."""
     withheld: dict[Token, WebRequestSeen] = field(default_factory=dict)
     loading: dict[CallSid, tuple[Token, str, int]] = field(default_factory=dict)
-    """Sounds that are still on their way to an ear."""
+    """The audio that is not loaded yet, by the call that is to hear it."""
     _timers: list[tuple[float, int, Token]] = field(default_factory=list)
     _stopped: set[int] = field(default_factory=set)
     _named: dict[Token, int] = field(default_factory=dict)
@@ -145,7 +144,7 @@ class World:
         events: Sequence[str] = (),
         fallback: str = "",
     ) -> CallSid:
-        """A phone calls a number whose document is at `url`, or is `twiml`."""
+        """Let a phone call a number whose document is at `url`, or is `twiml`."""
         sid = CallSid(derive("CA", name))
         self.legs[sid] = "calling"
         self.post(
@@ -161,7 +160,7 @@ class World:
         return sid
 
     def place(self, name: str, url: str = "", *, twiml: str | None = None, events: Sequence[str] = ()) -> CallSid:
-        """A REST request calls somebody."""
+        """Create a call by REST."""
         sid = CallSid(derive("CA", name))
         self.post(
             CreateCall(
@@ -176,32 +175,32 @@ class World:
         return sid
 
     def rings(self, call: CallSid) -> None:
-        """The called phone rings."""
+        """Let the called phone ring."""
         self.post(LegRinging(call=call))
 
     def answers(self, call: CallSid, sip: tuple[tuple[str, str], ...] = ()) -> None:
-        """The called phone answers, its SIP answer saying this of itself."""
+        """Let the called phone answer, with these details in its SIP answer."""
         self.legs[call] = "up"
         self.post(LegAnswered(call=call, sip_params=sip))
 
     def refuses(self, call: CallSid, sip_code: int) -> None:
-        """The called phone, or the way to it, refuses."""
+        """Let the called phone, or the way to it, refuse."""
         self.legs[call] = "gone"
         self.post(LegRefused(call=call, sip_code=sip_code))
 
     def hangs_up(self, call: CallSid) -> None:
-        """The phone hangs up."""
+        """Let the phone hang up."""
         cause = "hangup" if self.legs.get(call) == "up" else "canceled"
         self.legs[call] = "gone"
         self.post(LegEnded(call=call, cause=cause))  # type: ignore[arg-type]  # one of the literals above
 
     def presses(self, call: CallSid, digits: str) -> None:
-        """The phone sends touch tones."""
+        """Let the phone send DTMF digits."""
         for digit in digits:
             self.post(DigitPressed(call=call, digit=digit))
 
     def passes(self, seconds: float) -> None:
-        """Time goes by, and what falls due within it happens."""
+        """Let time pass, and fire the timers that become due within it."""
         until = self.now + seconds
         while self._timers and self._timers[0][0] <= until:
             at, number, token = heapq.heappop(self._timers)
@@ -214,35 +213,35 @@ class World:
         self.now = until
 
     def sound_ends(self, call: CallSid) -> None:
-        """The sound this ear's player plays comes to its end."""
+        """Let the audio that this call's player plays end."""
         token, _, _ = self.playing.pop(call)
         self.post(SoundEnded(token=token))
 
     def sound_fails(self, call: CallSid, code: int = 11200) -> None:
-        """The sound this ear should hear cannot be had."""
+        """Let the audio that this call should hear fail."""
         token, source, _ = (self.loading if call in self.loading else self.playing).pop(call)
         self.post(SoundFailed(token=token, code=code, message=f"{source} failed"))
 
     def speaks(self, call: CallSid, *, begins: bool = True) -> None:
-        """The party of a call begins to speak, or stops; nobody hears of it who does not listen."""
+        """Let the party of a call begin to speak, or stop; it is reported only if voice activity is listened for."""
         if call in self.listening:
             self.post(LegSpeaks(call=call, speaks=begins))
 
     def falls_silent(self, call: CallSid) -> None:
-        """A recording of this call has silence alone for as long as it asked."""
+        """Let a recording of this call have silence for as long as its limit."""
         for recording, tape in list(self.captures.items()):
             if tape.quiet_s and any(call == of for channel in tape.voices for of, _ in channel):
                 self.post(CaptureQuiet(recording=recording))
 
     def disk_fills(self) -> None:
-        """No recording can be written any more."""
+        """End every recording with a write error."""
         for recording, tape in list(self.captures.items()):
             del self.captures[recording]
             took = self.now - tape.began
             self.post(CaptureEnded(recording=recording, duration_s=took, error="no space left on device"))
 
     def release(self, url: str) -> None:
-        """The web server that was held back answers now."""
+        """Let the withheld web server answer."""
         self.withheld_urls.discard(url)
         for token, asked in list(self.withheld.items()):
             if asked.url == url:
@@ -253,7 +252,7 @@ class World:
                 self.playing[call] = self.loading.pop(call)
 
     def post(self, message: Message) -> None:
-        """Give the board a message, and carry out all that follows from it. Raises: AskedWrong."""
+        """Post a message to the engine's state, and carry out all that follows from it. Raises: AskedWrong."""
         step = self.state.apply(message, self.now)
         self.entries += journal_entries.entries(step, self.now)
         if self.killed:
@@ -265,7 +264,7 @@ class World:
             self.post(self._inbox.pop(0))
 
     def crash(self) -> None:
-        """Write every noun down, forget everything, and read it again."""
+        """Write every noun down, discard all state, and restore it."""
         nouns = [*self.state.calls.values(), *self.state.rooms.values(), *self.state.queues.values()]
         nouns += self.state.recordings.values()
         reborn = EngineState()
@@ -279,15 +278,15 @@ class World:
     # --- what a story looks at --------------------------------------------------------------------------------
 
     def call(self, sid: CallSid) -> Call:
-        """The call as it is now."""
+        """Return the call as it is now."""
         return self.state.calls[sid]
 
     def children(self, parent: CallSid) -> list[CallSid]:
-        """The legs a call has dialled, oldest first."""
+        """Return the legs that a call has dialled, oldest first."""
         return [call.sid for call in self.state.calls.values() if call.parent == parent]
 
     def heard_by(self, call: CallSid) -> object:
-        """What this ear hears: other calls, or the source of a sound, or `silence`; `nothing` once it is gone."""
+        """Return what a call hears: other calls, the source of its audio, or `silence`; `nothing` once it is over."""
         if not self.state.calls[call].live:
             return "nothing"
         route = self.routes.get(call)
@@ -296,15 +295,15 @@ class World:
         return self.playing[call][1] if call in self.playing else "silence"
 
     def events(self) -> list[str]:
-        """The conference events posted so far, in order."""
+        """Return the conference events posted so far, in order."""
         return [told["StatusCallbackEvent"] for told in self.callbacks if told.kind == "conference"]
 
     def urls(self) -> list[str]:
-        """The addresses asked for documents so far, in order; goodbye requests included."""
+        """Return the addresses of the documents requested so far, in order; superseded requests included."""
         return [asked.url for asked in self.document_requests]
 
     def check(self) -> None:
-        """What must hold at every moment: routes are what the rooms say, and nobody gone is heard."""
+        """Assert what must always hold: routes follow the rooms, and no call that is over is heard."""
         for room in self.state.rooms.values():
             if room.status is RoomStatus.COMPLETED:
                 continue
@@ -409,5 +408,5 @@ def _callback(events: Sequence[str]) -> Callback | None:
 
 
 def twiml(inside: str) -> str:
-    """A document around these verbs."""
+    """Return a document around these verbs."""
     return f'<?xml version="1.0" encoding="UTF-8"?><Response>{inside}</Response>'

@@ -115,7 +115,7 @@ def test_keys_need_an_agreement_and_must_exist() -> None:
         with pytest.raises(ValueError, match="nothing is agreed"):
             alice.press("1")
         alice.agree(agreed_with(alice))
-        with pytest.raises(ValueError, match="no key"):
+        with pytest.raises(ValueError, match="no digit"):
             alice.press("x")
 
 

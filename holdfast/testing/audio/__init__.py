@@ -1,1 +1,1 @@
-"""What test phones send and receive: RTP streams, ears, known sounds."""
+"""The audio of test phones: RTP streams, ears, known sounds."""

@@ -1,9 +1,9 @@
-"""What a phone hears: every packet that arrived, and what was in it, over time.
+"""The ear of a test phone: it keeps every packet that arrived, and recognises what was in it over time.
 
-An ear keeps the packets and answers questions about them: what is heard now, what was heard when, when a sound began,
-whether the stream had a hole, whether every payload was one that was allowed.
+An ear answers questions about its packets: what is heard now, what was heard when, when a sound began, whether the
+stream had a hole, whether every payload was one that was allowed.
 
-Invariant: an ear never repairs. A packet that is late, doubled or foreign is counted as it came.
+Invariant: an ear never repairs. A packet that is late, doubled or foreign is counted as it arrived.
 
 Units: times in seconds of one monotonic clock, taken when the packet reached the socket.
 """
@@ -29,15 +29,15 @@ from holdfast.testing.signals import FRAME_S, FRAME_SAMPLES, KNOWN, RATE_HZ, Sam
 from holdfast.voice.media.codec.g711 import PAYLOAD_TYPE, decode
 
 GONE_AFTER_S = 0.2
-"""Without a packet for this long, the ear hears nothing at all; a leg in good order sends silence instead."""
+"""Without a packet for this long, the ear hears nothing at all; a healthy leg sends silence instead."""
 
 SETTLED = 3
-"""So many windows in a row make a sound heard; fewer are the edge between two sounds."""
+"""How many windows in a row make a sound heard; fewer are the edge between two sounds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packet:
-    """One RTP packet as it arrived. Source: RFC 3550 §5.1."""
+    """An RTP packet as it arrived. Source: RFC 3550 §5.1."""
 
     at_s: float
     payload_type: int
@@ -65,7 +65,7 @@ class Interval:
 
 
 class Ear:
-    """The ear of one phone. Packets are taken in by the phone's line; questions may be asked at any time."""
+    """The ear of one phone. The phone's RTP stream adds packets; questions may be asked at any time."""
 
     def __init__(self, sounds: Iterable[Sound] = KNOWN) -> None:
         self._recogniser = Recogniser(sounds)
@@ -73,15 +73,15 @@ class Ear:
         self._heard: list[Heard] = []
 
     def take(self, packet: Packet) -> None:
-        """A packet of sound arrived, not earlier than the one before."""
+        """Add a packet of audio that arrived, not earlier than the one before."""
         self._packets.append(packet)
 
     def packets(self, *, since_s: float = 0.0, until_s: float = float("inf")) -> list[Packet]:
-        """The packets that arrived in this time, in order of arrival."""
+        """Return the packets that arrived in this time, in order of arrival."""
         return self._packets[self._index(since_s) : self._index(until_s)]
 
     def heard(self, *, since_s: float = 0.0, until_s: float = float("inf")) -> list[tuple[Packet, Heard]]:
-        """The packets that arrived in this time, each with what is in it."""
+        """Return the packets that arrived in this time, each with what is in it."""
         fresh = self._packets[len(self._heard) :]
         if fresh:
             self._heard += self._recogniser.recognise(np.stack([window(packet) for packet in fresh]))
@@ -89,14 +89,14 @@ class Ear:
         return list(zip(self._packets[start:stop], self._heard[start:stop], strict=False))
 
     def now(self, now_s: float) -> Heard:
-        """What is heard at this moment: what most of the last few windows carry."""
+        """Return what is heard at this moment: what most of the last few windows carry."""
         latest = [heard for _, heard in self.heard(since_s=now_s - GONE_AFTER_S, until_s=now_s)[-SETTLED:]]
         if not latest:
             return NO_PACKETS
         return max(latest, key=latest.count)
 
     def intervals(self, *, since_s: float = 0.0, until_s: float = float("inf")) -> list[Interval]:
-        """What was heard when. An edge shorter than `SETTLED` windows belongs to the sound before it."""
+        """Return what was heard when. An edge shorter than `SETTLED` windows belongs to the sound before it."""
         runs: list[_Run] = []
         before_s = float("inf")
         for packet, heard in self.heard(since_s=since_s, until_s=until_s):
@@ -110,7 +110,7 @@ class Ear:
         return _settled(runs, end_s=before_s + FRAME_S)
 
     def first(self, sound: str, *, since_s: float = 0.0) -> float | None:
-        """When a sound began to be heard: the arrival of the first of `SETTLED` packets in a row that carry it."""
+        """Return when a sound began: the arrival of the first of `SETTLED` packets in a row that carry it."""
         run: list[float] = []
         for packet, heard in self.heard(since_s=since_s):
             run = [*run, packet.at_s] if sound in heard else []
@@ -119,7 +119,7 @@ class Ear:
         return None
 
     def last(self, sound: str, *, since_s: float = 0.0) -> float | None:
-        """When a sound was last in a packet, or None when it never was."""
+        """Return when a sound was last in a packet, or None if it never was."""
         times = [packet.at_s for packet, heard in self.heard(since_s=since_s) if sound in heard]
         return times[-1] if times else None
 
@@ -127,10 +127,10 @@ class Ear:
         return bisect_left(self._packets, at_s, key=lambda packet: packet.at_s)
 
     def samples(self, *, since_s: float, until_s: float) -> Samples:
-        """What was heard as audio, each packet where it arrived, with silence where none did.
+        """Return the audio that was heard, each packet where it arrived, with silence where none did.
 
-        A packet's place is counted from the one before it by the RTP timestamp, as a player would, so that the
-        jitter of its arrival is not heard; it is taken anew from the clock when the two drift apart.
+        A packet's place is counted from the one before it by the RTP timestamp, as a player would, so that the jitter
+        of its arrival is not heard; it is taken from the clock again if the two drift apart. Shape: [n], int16, 8 kHz.
         """
         audio = np.zeros(max(0, round((until_s - since_s) * RATE_HZ)), dtype=np.int16)
         place, expected = 0, None
@@ -147,10 +147,10 @@ class Ear:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stream:
-    """How the packets of an ear follow each other.
+    """The continuity of the packets of an ear.
 
-    `holes` counts packets whose sequence number is not the one before plus one; `leaps` those whose timestamp went on
-    by something else than the length of the payload before.
+    `holes` counts packets whose sequence number is not the one before plus one; `leaps` those whose timestamp advanced
+    by anything but the length of the payload before.
     """
 
     packets: int
@@ -161,7 +161,7 @@ class Stream:
 
 
 def stream(packets: Sequence[Packet]) -> Stream:
-    """Whether these packets are one unbroken stream. Source: RFC 3550 §5.1."""
+    """Measure whether these packets are one unbroken stream. Source: RFC 3550 §5.1."""
     pairs = list(pairwise(packets))
     return Stream(
         packets=len(packets),
@@ -173,18 +173,18 @@ def stream(packets: Sequence[Packet]) -> Stream:
 
 
 def foreign(packets: Iterable[Packet], allowed: Collection[bytes]) -> list[Packet]:
-    """The packets whose payload is none of the allowed ones, byte for byte."""
+    """Return the packets whose payload is none of the allowed ones, byte for byte."""
     return [packet for packet in packets if packet.payload not in allowed]
 
 
 def frames(encoded: bytes) -> list[bytes]:
-    """Encoded sound cut into the payloads it is sent in; the last one is filled up with µ-law silence."""
+    """Split encoded audio into the payloads it is sent in; the last one is padded with µ-law silence."""
     pieces = [encoded[start : start + FRAME_SAMPLES] for start in range(0, len(encoded), FRAME_SAMPLES)]
     return [piece.ljust(FRAME_SAMPLES, b"\xff") for piece in pieces]
 
 
 def decoded(packet: Packet) -> Samples:
-    """The sound in a packet; silence for a payload nobody here knows. Of G.722, a line has made µ-law already."""
+    """Return the audio in a packet; silence for an unknown payload type. The RTP stream has turned G.722 into µ-law."""
     if packet.payload_type == G722_TYPE:
         return decode(packet.payload)
     if packet.payload_type not in PAYLOAD_TYPE:
@@ -193,14 +193,14 @@ def decoded(packet: Packet) -> Samples:
 
 
 def window(packet: Packet) -> Samples:
-    """The first frame of a packet, filled up with silence when the packet is shorter."""
+    """Return the first frame of a packet, padded with silence if the packet is shorter. Shape: 160 samples, int16."""
     sound = decoded(packet)[:FRAME_SAMPLES]
     return np.pad(sound, (0, FRAME_SAMPLES - len(sound)))
 
 
 @dataclass(slots=True, kw_only=True)
 class _Run:
-    """Windows in a row that carry the same; grown while the packets are gone through."""
+    """Windows in a row that carry the same; extended while the packets are read."""
 
     start_s: float
     windows: int

@@ -1,4 +1,4 @@
-"""G.722 of one line of a test phone: its memory both ways."""
+"""The G.722 codec of one RTP stream of a test phone, with its memory in both directions."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ G722_TYPE = 9
 
 
 class G722Codec:
-    """What is said and heard in G.722 is µ-law on this side of it, so that an ear need not remember anything."""
+    """A codec between G.722 on the wire and µ-law inside, so that an ear needs no memory."""
 
     def __init__(self) -> None:
         self._encoder, self._decoder = G722(8000, 64_000), G722(8000, 64_000)
 
     def encode_frame(self, ulaw: bytes) -> bytes:
-        """A µ-law frame, as it goes out."""
+        """Encode a µ-law frame as G.722."""
         return bytes(self._encoder.encode(decode(ulaw)))
 
     def decode_frame(self, payload: bytes) -> bytes:
-        """What came, as µ-law."""
+        """Decode a G.722 payload to µ-law."""
         return encode(np.frombuffer(self._decoder.decode(payload), dtype=np.int16))

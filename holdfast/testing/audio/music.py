@@ -1,7 +1,7 @@
 """The two pieces of hold music that ship with Holdfast, and how they are made.
 
-Both are composed here, from sines alone, and belong to nobody else: they may be copied with the program. Each is a loop
-whose end leads into its beginning. `python -m holdfast.testing.audio.music` writes the files again.
+Both are composed here, from sines alone, and are free to copy with the program. Each is a loop whose end leads into its
+beginning. `python -m holdfast.testing.audio.music` writes the files again.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ RELEASE_S = 0.9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """A loop: beats of equal length, on each the notes struck there, as numbers into the melody's tones.
+    """A loop: beats of equal length, each with the notes struck on it, as indices into the melody's tones.
 
-    Invariant: from any beat to the next something is sounding, so that every frame of the music is recognised.
+    Invariant: from any beat to the next a note sounds, so that every frame of the music is recognised.
     """
 
     melody: Melody
@@ -55,7 +55,10 @@ SLOW_BELLS = Score(
 
 
 def play(score: Score, *, rate_hz: int = STUDIO_RATE_HZ) -> NDArray[np.float64]:
-    """One round of the loop, in -0.8…0.8; what still sounds at its end is folded into its beginning."""
+    """Return one round of the loop; what still sounds at its end is folded into its beginning.
+
+    Shape: [n], float64, in -0.8…0.8.
+    """
     length = round(len(score.beats) * score.beat_s * rate_hz)
     wave = np.zeros(length)
     for beat, notes in enumerate(score.beats):
@@ -74,7 +77,7 @@ def _note(tone_hz: float, rate_hz: int) -> NDArray[np.float64]:
 
 
 def write(score: Score, path: Path) -> None:
-    """The loop as an MP3 file."""
+    """Write the loop as an MP3 file."""
     soundfile.write(path, play(score), STUDIO_RATE_HZ, format="MP3", subtype="MPEG_LAYER_III")
 
 

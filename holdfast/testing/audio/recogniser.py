@@ -1,6 +1,6 @@
-"""Which known sounds are in a window of audio.
+"""Recognise which known sounds are in a window of audio.
 
-Each window is laid out over the tones of all known sounds at once (least squares), which gives the power of each tone
+Each window is fitted to the tones of all known sounds at once (least squares), which gives the power of each tone
 even where two of them are closer than the window resolves by itself. A chord is heard when all of its tones are, a
 melody when any is; power that no heard sound explains makes the window `UNKNOWN` as well.
 
@@ -19,26 +19,26 @@ from numpy.typing import NDArray
 from holdfast.testing.signals import FRAME_SAMPLES, RATE_HZ, Chord, Melody, Samples, Sound
 
 Heard = frozenset[str]
-"""Names of what is heard in a window: sounds, or exactly one of `SILENCE` and `NO_PACKETS`."""
+"""The names of what is heard in a window: sounds, or exactly one of `SILENCE` and `NO_PACKETS`."""
 
 UNKNOWN = "unknown"
 SILENCE: Heard = frozenset({"silence"})
 NO_PACKETS: Heard = frozenset({"no packets"})
 
 FLOOR = 3e-6
-"""Power (-55 dB) below which a window is silence."""
+"""The power (-55 dB) below which a window is silence."""
 
 CHORD_SHARE = 0.01
-"""Part of the window's power each tone of a chord has at least: a party 16 dB below another one is still heard."""
+"""The least share of a window's power for each tone of a chord: a party 16 dB below another one is still heard."""
 
 MELODY_SHARE = 0.15
 UNEXPLAINED_SHARE = 0.25
 
 
 class Recogniser:
-    """Tells the known sounds apart.
+    """A recogniser of the known sounds.
 
-    Raises: ValueError when two tones are too close to be told apart in one window.
+    Raises: ValueError if two tones are too close to be distinguished in one window.
     """
 
     def __init__(self, sounds: Iterable[Sound]) -> None:
@@ -51,7 +51,7 @@ class Recogniser:
         self._projection = _least_squares(self._tones_hz)
 
     def recognise(self, windows: Samples) -> list[Heard]:
-        """What is heard in each window."""
+        """Return what is heard in each window. Shape: windows [n, 160], int16."""
         if not len(windows):
             return []
         wave = windows.astype(np.float64) / 32768
@@ -99,12 +99,12 @@ class Recogniser:
 
 
 def describe(heard: Heard) -> str:
-    """What is heard, for people: `"agent + customer"`."""
+    """Return what is heard as text: `"agent + customer"`."""
     return " + ".join(sorted(heard))
 
 
 def _least_squares(tones_hz: list[float]) -> NDArray[np.float64]:
-    """The matrix that turns a window into the cosine and sine amplitude of each tone, in turn."""
+    """Return the matrix that turns a window into the cosine and sine amplitude of each tone, in turn."""
     seconds = np.arange(FRAME_SAMPLES) / RATE_HZ
     waves = []
     for tone_hz in tones_hz:

@@ -1,9 +1,9 @@
-"""The RTP line of a test phone: a socket, a thread that speaks every 20 ms, and an ear that takes what comes.
+"""The RTP stream of a test phone: a socket, a thread that sends every 20 ms, and an ear that takes what arrives.
 
-The thread keeps the line's pace whatever the program around it does. It is written apart from the engine's media
-plane on purpose: what is tested is not tested with itself. *Out* is from the phone to the engine.
+The thread keeps its pace whatever the program around it does. It shares no code with the engine's media process, on
+purpose: the engine is not tested with itself. *Out* is from the phone to the engine.
 
-Invariant: one SSRC, sequence + 1, timestamp + 160 per slot; a slot that is missed is skipped, not made up for.
+Invariant: one SSRC, sequence + 1, timestamp + 160 per slot; a missed slot is skipped, not sent later.
 Source: RFC 3550 §5.1, RFC 4733 §2.5.
 """
 
@@ -38,11 +38,11 @@ RTP_VERSION = 0x80
 MARKER = 0x80
 
 SO_TIMESTAMPNS = 35
-"""Linux: stamp each datagram when it arrives. Source: socket(7) and asm-generic/socket.h; not in `socket`."""
+"""The Linux option that stamps each datagram on arrival. Source: socket(7), asm-generic/socket.h; not in `socket`."""
 TIMESPEC = struct.Struct("@qq")
 
 CompandedFrame = tuple[bytes, bytes]
-"""A frame of sound in each law."""
+"""One frame of audio in µ-law and in A-law."""
 
 DIGITS = "0123456789*#ABCD"
 DIGIT_END = 0x80
@@ -53,13 +53,13 @@ DIGIT_VOLUME = 10
 
 
 class RtpStream:
-    """One leg's RTP, from `open` to `close`."""
+    """The RTP of one call, from `open` to `close`."""
 
     def __init__(self, *, host: str, ear: Ear, hum: Chord | None, ssrc: int) -> None:
         self._rtp, self._rtcp = bind_pair(host)
         host, port = self._rtp.getsockname()[:2]
         self.address: RtpAddress = (str(host), int(port))
-        """Where this line is reached by RTP; RTCP is one port above."""
+        """The address at which this stream receives RTP; RTCP is one port above."""
         self._rtp.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self._ear = ear
         self._ssrc = ssrc
@@ -67,25 +67,25 @@ class RtpStream:
         self._g722 = G722Codec()
         self._agreed: Agreed | None = None
         self._srtp: SrtpSession | None = None
-        """What seals and opens; once there is one, plain packets are not heard any more."""
+        """The SRTP session; once there is one, unencrypted packets are dropped."""
         self._digit_slots_due: deque[bytes | CompandedFrame | None] = deque()
         self._sequence, self._timestamp = ssrc & 0x7FFF, ssrc & 0xFFFFFF
         self._event_timestamp = 0
-        """The timestamp of a key's events: the one of its beginning, though slots were skipped meanwhile."""
+        """The timestamp of a digit's event packets: that of its beginning, even if slots are skipped meanwhile."""
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"rtp-{port}", daemon=True)
         self.sent = 0
         self.skipped = 0
         self.digits: list[tuple[float, str]] = []
-        """The keys the other side pressed, by telephone events, and when the first packet of each came."""
+        """The digits the peer sent as telephone events, and when the first packet of each arrived."""
         self._press: event_receiver.DigitPress | None = None
 
     def open(self) -> None:
-        """Begin to listen; sound goes out once something is agreed."""
+        """Begin to receive; audio is sent once something is agreed."""
         self._thread.start()
 
     def agree(self, agreed: Agreed) -> None:
-        """From the next slot on, speak as agreed."""
+        """Send as agreed, from the next slot on."""
         keys = agreed.srtp
         if keys is not None:
             srtp_keys = SrtpKeys(send=keys.send, receive=keys.receive, profile=keys.suite)
@@ -97,15 +97,15 @@ class RtpStream:
         self._hum_frame = _companded(chord)
 
     def press(self, digits: str) -> None:
-        """Press keys, one after the other, 100 ms each: events, or tones in place of the hum where none were agreed.
+        """Send digits in turn, 100 ms each: as events, or as tones in place of the hum if none were agreed.
 
-        Raises: ValueError for a key no telephone has, or before anything was agreed.
+        Raises: ValueError for a character that is no digit, or before anything was agreed.
         """
         if self._agreed is None:
             raise ValueError("nothing is agreed on this call yet")
         for digit in digits:
             if digit not in DIGITS:
-                raise ValueError(f"{digit!r} is no key of a telephone")
+                raise ValueError(f"{digit!r} is no digit of a telephone")
             by_tones = self._agreed.dtmf_payload_type is None
             self._digit_slots_due.extend(_tone_slots(digit) if by_tones else _digit_slots(DIGITS.index(digit)))
 
@@ -131,7 +131,7 @@ class RtpStream:
                 try:
                     data, stamps, _, _ = sock.recvmsg(2048, 64)
                 except OSError:
-                    continue  # The peer's port was closed: the kernel says so here, and it is no news to an ear.
+                    continue  # The kernel reports here that the peer's port is closed, which an ear ignores.
                 if sock is self._rtp:
                     self._handle_packet(data, _arrival_s(stamps))
 
@@ -182,7 +182,7 @@ class RtpStream:
 
 
 def parse_packet(data: bytes, at_s: float) -> Packet | None:
-    """The packet in a datagram, or None when it is no RTP. Source: RFC 3550 §5.1, RFC 5761 §4 for RTCP's types."""
+    """Parse a datagram; return None if it is no RTP. Source: RFC 3550 §5.1, RFC 5761 §4 for RTCP's types."""
     if len(data) < RTP_HEADER.size or data[0] >> 6 != 2 or 64 <= data[1] & 0x7F <= 95:
         return None
     first, kind, sequence, timestamp, ssrc = RTP_HEADER.unpack_from(data)
@@ -198,9 +198,9 @@ def parse_packet(data: bytes, at_s: float) -> Packet | None:
 
 
 def bind_pair(host: str) -> tuple[socket.socket, socket.socket]:
-    """A free even port and the odd one above it.
+    """Bind a free even port and the odd one above it.
 
-    Raises: OSError when the host is not ours.
+    Raises: OSError if the host is not ours.
     """
     while True:
         rtp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -219,14 +219,14 @@ def bind_pair(host: str) -> tuple[socket.socket, socket.socket]:
 
 
 def _companded(hum: Chord | None) -> CompandedFrame:
-    """One frame of what is said, by law."""
+    """Return one frame of the hum, by companding law."""
     if hum is None:
         return bytes([SILENCE[ULAW]]) * FRAME_SAMPLES, bytes([SILENCE[ALAW]]) * FRAME_SAMPLES
     return encode(hum.frame(), ULAW), encode(hum.frame(), ALAW)
 
 
 def _digit_slots(event: int) -> Iterator[bytes | None]:
-    """What goes out in each slot for one key: its event packets, then the voice again. Source: RFC 4733 §2.5.1."""
+    """Return what is sent in each slot for one digit: event packets, then the hum. Source: RFC 4733 §2.5.1."""
     for slot in range(1, DIGIT_SLOTS + 1):
         end = DIGIT_END if slot == DIGIT_SLOTS else 0
         yield struct.pack("!BBH", event, end | DIGIT_VOLUME, slot * FRAME_SAMPLES)
@@ -234,7 +234,7 @@ def _digit_slots(event: int) -> Iterator[bytes | None]:
 
 
 def _tone_slots(digit: str) -> Iterator[CompandedFrame | None]:
-    """The same for a key that goes as two tones. Source: ITU-T Q.23."""
+    """Return what is sent in each slot for a digit as two tones. Source: ITU-T Q.23."""
     low, high = divmod(DTMF_DIGITS.tolist().index(digit), 4)
     wave = as_samples(sum_of_tones((LOW_HZ[low], HIGH_HZ[high]), DIGIT_SLOTS * FRAME_SAMPLES))
     for frame in wave.reshape(DIGIT_SLOTS, FRAME_SAMPLES):

@@ -1,4 +1,4 @@
-"""`python -m holdfast.testing.demo`: the demo without the command line around it."""
+"""Run the demo by `python -m holdfast.testing.demo`, without the command line around it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The two acts: what is asked of `hold` and `resume`, and what each party should hear then."""
+"""The two acts: the holds and resumes they request, and what each party should hear then."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ TALK = {CUSTOMER.name: AGENT.name, AGENT.name: CUSTOMER.name}
 
 
 def conference_act(*, listen_s: float) -> Act:
-    """Both called in and met in a conference; the way that Twilio recommends."""
+    """Return the act in which both parties call in and meet in a conference, the way that Twilio recommends."""
     how = "both called in and met in a conference"
     return Act(title="Act 1, conference", how=how, parties=PARTIES, listen_s=listen_s)
 
 
 def legs_act(*, listen_s: float) -> Act:
-    """The customer called in, and the agent is the child its call has dialled."""
+    """Return the act in which the customer calls in, and the agent is the child that its call dials."""
     how = "the customer called in, the agent is the dialled child"
     return Act(title="Act 2, independent legs", how=how, parties=PARTIES, listen_s=listen_s)
 
@@ -78,7 +78,7 @@ async def play_legs(act: Act, stage: DemoStage) -> None:
 
 @asynccontextmanager
 async def _phones(act: Act, stage: DemoStage, *, register_agent: bool) -> AsyncIterator[tuple[Phone, Phone]]:
-    """The two parties of an act. What goes wrong between them is the act's failure, and told with it."""
+    """Provide the two phones of an act; an error between them becomes the act's failure."""
     try:
         async with (
             _phone(act, stage, CUSTOMER) as customer,
@@ -108,7 +108,7 @@ async def _phase(act: Act, title: str, expected: Mapping[str, str], customer: Ph
 
 
 def _begin(act: Act, title: str, expected: Mapping[str, str], *, held: str | None = None) -> None:
-    """Something is asked now: the phase before ends, and this one begins."""
+    """End the current phase, and begin the next one, whose hold or resume is requested now."""
     asked_s = now_s()
     if act.phases:
         act.phases[-1] = replace(act.phases[-1], until_s=asked_s)
@@ -117,7 +117,7 @@ def _begin(act: Act, title: str, expected: Mapping[str, str], *, held: str | Non
 
 
 async def _listen(act: Act, *phones: Phone) -> None:
-    """Let the phase be heard. One that is not heard goes on all the same: the verdict says so in the end."""
+    """Wait until the phase is heard. If it is not, the act goes on all the same, and the verdict reports it."""
     expected = act.phases[-1].expected
     for phone in phones:
         try:

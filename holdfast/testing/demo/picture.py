@@ -1,8 +1,8 @@
-"""One picture of the demo: what each ear heard over time, with the holds marked.
+"""Draw what each ear heard over time, with the holds marked.
 
 Read it from left to right: a band per ear, coloured by what is heard, and under it the tones that arrived (time to
 the right, pitch upwards), so that a person sees the voice stop and the music begin. A line goes through both ears
-where a hold or a resume is asked for; behind the ear of the party on hold the paper is tinted.
+where a hold or a resume is requested; behind the ear of the party on hold the background is tinted.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ HELD_TINT = "#fbf1df"
 BAND_HEIGHT, TONES_HEIGHT, ROW_HEIGHT = 0.26, 0.56, 1.0
 LOWEST_HZ, HIGHEST_HZ = 250, 1550
 QUIETEST_DB = -50.0
-"""Tones below this are not drawn. Units: of full scale."""
+"""The level below which tones are not drawn. Units: dB of full scale."""
 
 
 def draw(acts: list[Act], path: Path) -> None:
@@ -115,7 +115,7 @@ def _draw_band(panel: Any, interval: Interval, base: float, colours: dict[str, s
 
 
 def _draw_tones(panel: Any, ear: Ear, interval: Interval, base: float, colours: dict[str, str], begin_s: float) -> None:
-    """The spectrum of each frame, as a column in the colour of what is heard."""
+    """Draw the spectrum of each frame, as a column in the colour of what is heard."""
     samples = ear.samples(since_s=interval.start_s, until_s=interval.end_s)
     columns = samples[: len(samples) // FRAME_SAMPLES * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES) / 32768
     if not len(columns):

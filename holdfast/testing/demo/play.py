@@ -1,4 +1,4 @@
-"""The demo from curtain to curtain: set up, play both acts at once, tell what was heard."""
+"""Run the demo: set up, play both acts at once, report what was heard."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LISTEN_S = 3.0
 
 
 def play(folder: Path, console: Console | None = None, *, listen_s: float = LISTEN_S) -> int:
-    """Run the demo; 0 only when every phase was heard as expected at every ear."""
+    """Run the demo; return 0 only if every phase was heard as expected at every ear."""
     console = console or console_here()
     acts = [conference_act(listen_s=listen_s), legs_act(listen_s=listen_s)]
     console.print(
@@ -49,14 +49,14 @@ def play(folder: Path, console: Console | None = None, *, listen_s: float = LIST
 
 
 def console_here() -> Console:
-    """Where the output goes: a terminal as wide as it is, anything else as wide as the table."""
+    """Return the console for the output: as wide as the terminal, or as wide as the table."""
     console = Console(soft_wrap=True)
     return console if console.is_terminal else Console(soft_wrap=True, width=TABLE_COLUMNS)
 
 
 async def _play(acts: list[Act], console: Console) -> None:
     async with set_up() as stage:
-        # A full collection over everything that is imported takes 150 ms, and the phones would fall silent meanwhile.
+        # A full garbage collection takes 150 ms after all imports, and the phones would fall silent meanwhile.
         gc.collect()
         gc.freeze()
         with view_on(console) as view:

@@ -1,4 +1,4 @@
-"""What the demo leaves in its folder: a stereo recording per act, one picture, and the figures as JSON."""
+"""Write the results of the demo into its folder: a stereo recording per act, one picture, and the figures as JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from holdfast.testing.signals import RATE_HZ
 
 
 def write_report(acts: list[Act], folder: Path) -> list[Path]:
-    """Write everything; returns what was written."""
+    """Write everything, and return the paths written."""
     folder.mkdir(parents=True, exist_ok=True)
     played = [act for act in acts if act.phases]
     written = [_write_recording(act, folder / f"act-{number}.wav") for number, act in enumerate(played, start=1)]
@@ -24,7 +24,7 @@ def write_report(acts: list[Act], folder: Path) -> list[Path]:
     report.write_text(json.dumps(_report(acts), indent=2) + "\n", "utf-8")
     written.append(report)
     if played:
-        from holdfast.testing.demo.picture import draw  # matplotlib takes a second to load: not before it is needed
+        from holdfast.testing.demo.picture import draw  # matplotlib takes a second to load
 
         written.append(folder / "demo.png")
         draw(played, written[-1])
@@ -32,7 +32,7 @@ def write_report(acts: list[Act], folder: Path) -> list[Path]:
 
 
 def _write_recording(act: Act, path: Path) -> Path:
-    """Left the ear of the first party, right that of the second."""
+    """Write one stereo file: left the ear of the first party, right that of the second."""
     span = {"since_s": act.phases[0].asked_s, "until_s": act.phases[-1].until_s}
     ears = [act.ears[party].samples(**span) for party in act.parties]
     soundfile.write(path, np.stack(ears, axis=1), RATE_HZ, subtype="PCM_16")

@@ -1,7 +1,7 @@
-"""Where the demo plays: an engine of its own, an application with TwiML and music, and the holds library in it.
+"""Set up what the demo needs: an engine, an application with TwiML and music, and the holds library in it.
 
-The application lives in this process, as it would on a web server of a user's; the engine is a child process. The
-library reaches the engine as it reaches Twilio's cloud: by REST, and by the webhooks it serves here.
+The application lives in this process, as it would on a user's web server; the engine is a child process. The library
+reaches the engine as it reaches Twilio's cloud: by REST, and by the webhooks it serves here.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ AGENT_LINE, AGENT_PASSWORD = "agent", "a-password-of-the-demo"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoStage:
-    """Everything an act needs."""
+    """Everything that an act needs."""
 
     server: Server
     account: Account
@@ -39,23 +39,23 @@ class DemoStage:
     """A TwiML document that plays the second music over and over."""
 
     async def call_of(self, caller: str, number: str) -> str:
-        """The SID of the live call that this party made to that number. Raises: LookupError."""
+        """Return the SID of the live call that this party made to that number. Raises: LookupError."""
         for call in await self.account.calls(status="in-progress"):
             if call.parent is None and caller in call.from_ and number in call.to:
                 return call.sid
         raise LookupError(f"no live call from {caller} to {number}")
 
     async def child_of(self, parent: str) -> str:
-        """The SID of the live call that this one dialled. Raises: LookupError."""
+        """Return the SID of the live call that this one dialled. Raises: LookupError."""
         for call in await self.account.calls(status="in-progress"):
             if call.parent == parent:
                 return call.sid
-        raise LookupError(f"{parent} has dialled nobody")
+        raise LookupError(f"{parent} has dialled no call")
 
 
 @asynccontextmanager
 async def set_up() -> AsyncIterator[DemoStage]:
-    """Build the stage, and take it down in order."""
+    """Start everything, and stop it in order at the end."""
     web = f"http://{HOST}:{free_port(socket.SOCK_STREAM)}"
     with FileServer(HOLD_MUSIC_MP3, SECOND_MUSIC_MP3) as files:
         numbers = {MEETING: files.url("meeting.xml"), SUPPORT: files.url("support.xml")}
@@ -74,17 +74,17 @@ async def set_up() -> AsyncIterator[DemoStage]:
 
 
 class _Web(uvicorn.Server):
-    """Uvicorn with its hands off the signals: Ctrl-C ends the demo, not its web server alone."""
+    """A Uvicorn server that handles no signals: Ctrl-C ends the demo, not its web server alone."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
+        """Capture no signal."""
         yield
 
 
 @asynccontextmanager
 async def _serving(holds: Holds, url: str) -> AsyncIterator[None]:
-    """The web door of the library, while it is needed."""
+    """Serve the web endpoints of the library while they are needed."""
     host, port = url.removeprefix("http://").split(":")
     config = uvicorn.Config(make_web(holds), host=host, port=int(port), log_config=None, access_log=False)
     server = _Web(config)

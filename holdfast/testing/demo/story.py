@@ -1,6 +1,6 @@
-"""What happens in an act of the demo, and whether each ear heard what it should have.
+"""The phases of an act of the demo, and the check of what each ear heard in them.
 
-Units: seconds of the bench's clock.
+Units: seconds of the clock of `holdfast.testing.clock`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from holdfast.testing.audio.recogniser import describe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Phase:
-    """From one thing that is asked to the next, with the sound each party is to hear by then."""
+    """The time from one request to the next, with the sound that each party should hear by then."""
 
     title: str
     asked_s: float
@@ -25,11 +25,11 @@ class Phase:
 
 
 class PhoneStatus(Protocol):
-    """Somebody whose call can be looked at, such as a phone."""
+    """A phone whose call state can be shown."""
 
     @property
     def status(self) -> str:
-        """How the call stands, in a word."""
+        """Return the state of the call, in a word."""
         ...
 
 
@@ -47,15 +47,15 @@ class Act:
     held: str | None = None
     phases: list[Phase] = field(default_factory=list)
     failure: str | None = None
-    """Why the act could not go on, when it could not."""
+    """Why the act could not go on, if it could not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActFinding:
     """What one ear heard in one phase, over its whole length.
 
-    `switch_s` is from the asking to the first packet of what was expected, and None when that never came. `leaks`
-    counts the packets after it that carry a party who should not be heard.
+    `switch_s` is from the request to the first packet of what was expected, None if that never arrived. `leaks` counts
+    the packets after it that carry a party who should not be heard.
     """
 
     act: str
@@ -68,19 +68,19 @@ class ActFinding:
 
     @property
     def as_expected(self) -> bool:
-        """Whether the ear came to hear what it should, and nothing else from then on."""
+        """Return whether the ear began to hear what it should, and nothing else from then on."""
         if self.switch_s is None or self.leaks:
             return False
         return set(self.heard[self.heard.index(self.expected) :]) == {self.expected}
 
 
 def status_of(act: Act, party: str) -> str:
-    """How a party's call stands."""
+    """Return the state of a party's call, in a word."""
     return act.phones[party].status if party in act.phones else "no phone yet"
 
 
 def findings(act: Act) -> list[ActFinding]:
-    """Every phase at every ear of an act."""
+    """Return the findings of every phase at every ear of an act."""
     return [_finding(act, phase, party) for phase in act.phases for party in act.parties]
 
 
@@ -102,7 +102,7 @@ def _finding(act: Act, phase: Phase, party: str) -> ActFinding:
 
 
 def as_expected(acts: list[Act]) -> bool:
-    """The verdict: every act went to its end, and every phase was heard as it should be at every ear."""
+    """Return the verdict: every act was played to its end, and every phase was heard as it should be at every ear."""
     return all(
         act.failure is None and bool(act.phases) and all(finding.as_expected for finding in findings(act))
         for act in acts

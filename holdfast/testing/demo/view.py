@@ -1,4 +1,4 @@
-"""What a person sees while the demo runs, and the table at its end.
+"""Show the demo while it runs, and the table at its end.
 
 On a terminal one table is kept current; without one, a line is printed whenever something changes.
 """
@@ -34,7 +34,7 @@ SOUND_STYLES = {
 
 
 class DemoView(Protocol):
-    """Shows acts as they go."""
+    """A view that shows acts as they go."""
 
     def __enter__(self) -> Self: ...
 
@@ -43,7 +43,7 @@ class DemoView(Protocol):
     ) -> None: ...
 
     def show(self, acts: list[Act], now_s: float) -> None:
-        """Bring what is seen up to date."""
+        """Update what is shown."""
         ...
 
 
@@ -63,7 +63,7 @@ class TableView:
         self._live.stop()
 
     def show(self, acts: list[Act], now_s: float) -> None:
-        """Draw the table anew."""
+        """Draw the table again."""
         self._live.update(Group(*(_act_now(act, now_s) for act in acts)))
 
 
@@ -81,10 +81,10 @@ class LineView:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Nothing to put back."""
+        """Do nothing: there is nothing to restore."""
 
     def show(self, acts: list[Act], now_s: float) -> None:
-        """Print what is not as it was."""
+        """Print what has changed."""
         began_s = self._began_s = now_s if self._began_s is None else self._began_s
         for act in acts:
             if act.phases:
@@ -102,7 +102,7 @@ class LineView:
 
 
 def view_on(console: Console) -> DemoView:
-    """The view that fits where the output goes."""
+    """Return the view that fits the console."""
     return TableView(console) if console.is_terminal else LineView(console)
 
 
@@ -121,7 +121,7 @@ def _act_now(act: Act, now_s: float) -> RenderableType:
 
 
 def findings_table(acts: list[Act]) -> RenderableType:
-    """Phase by ear: what was expected, what was heard, how long the switch took."""
+    """Return the table of phases by ear: what was expected, what was heard, how long the switch took."""
     return Group(*(_findings_of(act) for act in acts))
 
 
