@@ -144,7 +144,7 @@ def test_a_caller_who_hangs_up_meanwhile_has_canceled_it(world: World) -> None:
 
 @pytest.mark.parametrize("asks", [True, False])
 def test_a_redirect_meanwhile(world: World, monkeypatch: pytest.MonkeyPatch, *, asks: bool) -> None:
-    monkeypatch.setattr(twilio_assumptions, "REFER_LEFT_ASKS_ACTION", asks)
+    monkeypatch.setattr(twilio_assumptions, "REDIRECTED_REFER_REQUESTS_ACTION", asks)
     told = referred(world)
     world.post(LegReferred(call=told["X"], sip_code=202))
     redirect(world, told["X"], "/new")

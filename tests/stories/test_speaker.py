@@ -82,7 +82,7 @@ def test_in_a_bridge_nobody_is_listened_to(world: World) -> None:
 
 
 def test_those_who_are_not_heard_may_have_events_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(twilio_assumptions, "UNHEARD_SPEAKS", True)
+    monkeypatch.setattr(twilio_assumptions, "INAUDIBLE_HAS_SPEAKER_EVENTS", True)
     told = Told(world, A=world.calls_in("a", room_page(world, "first", f'muted="true" {SPEAKER}')))
     told.name(B=world.calls_in("b", room_page(world, "second")))
     told.news()

@@ -46,7 +46,7 @@ def test_the_word_for_a_child_that_was_redirected(world: World, monkeypatch: pyt
 
 
 def test_a_parent_that_is_gone_asks_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(twilio_assumptions, "PARENT_GONE_ASKS_ACTION", False)
+    monkeypatch.setattr(twilio_assumptions, "PARENT_HANGUP_REQUESTS_ACTION", False)
     told = dialled(world)
     world.answers(told["C"])
     world.hangs_up(told["P"])
@@ -55,14 +55,14 @@ def test_a_parent_that_is_gone_asks_nothing(world: World, monkeypatch: pytest.Mo
 
 
 def test_the_last_status_of_a_child_whose_parent_is_gone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(twilio_assumptions, "CHILD_OF_GONE_PARENT", "no-answer")
+    monkeypatch.setattr(twilio_assumptions, "CHILD_STATUS_AFTER_PARENT_HANGUP", "no-answer")
     told = dialled(world)
     world.hangs_up(told["P"])
     assert told.statuses() == {"P": "completed", "C": "no-answer"}
 
 
 def test_the_word_for_a_parent_redirected_while_it_rings(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(twilio_assumptions, "PARENT_REDIRECTED_RINGING", "completed")
+    monkeypatch.setattr(twilio_assumptions, "RINGING_PARENT_REDIRECTED", "completed")
     told = dialled(world)
     redirect(world, told["P"], "/new")
     assert told.news()[0] == "P POST /after in-progress DialCallStatus=completed DialCallSid=C DialBridged=false"
@@ -77,14 +77,14 @@ def test_a_child_redirected_out_of_its_screening(world: World, monkeypatch: pyte
 
 
 def test_the_losers_of_a_race(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(twilio_assumptions, "RACE_LOSER", "no-answer")
+    monkeypatch.setattr(twilio_assumptions, "LOST_RACE_STATUS", "no-answer")
     told = dialled(world, "<Client>a</Client><Client>b</Client>")
     world.answers(told["C"])
     assert told.statuses() == {"P": "in-progress", "C": "in-progress", "D": "no-answer"}
 
 
 def test_several_were_tried_and_the_last_is_named(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(twilio_assumptions, "SEVERAL_TRIED_NAME_LAST", True)
+    monkeypatch.setattr(twilio_assumptions, "FAILED_DIAL_NAMES_LAST_LEG", True)
     told = dialled(world, "<Client>a</Client><Client>b</Client>")
     world.refuses(told["D"], 486)
     world.refuses(told["C"], 486)
@@ -92,7 +92,7 @@ def test_several_were_tried_and_the_last_is_named(world: World, monkeypatch: pyt
 
 
 def test_in_turn_one_screened_off_ends_the_dial(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(twilio_assumptions, "SCREENED_OFF_TRIES_NEXT", False)
+    monkeypatch.setattr(twilio_assumptions, "FAILED_SCREENING_TRIES_NEXT", False)
     nouns = '<Client url="/screen">a</Client><Client>b</Client>'
     pages(
         world,
@@ -110,7 +110,7 @@ def test_in_turn_one_screened_off_ends_the_dial(world: World, monkeypatch: pytes
 
 
 def test_the_action_of_a_recorded_dial_has_the_address_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(twilio_assumptions, "DIAL_ACTION_TELLS_LENGTH", False)
+    monkeypatch.setattr(twilio_assumptions, "DIAL_ACTION_HAS_RECORDING_LENGTH", False)
     pages(
         world,
         start='<Dial action="/after" record="record-from-answer"><Client>a</Client></Dial>',
@@ -125,7 +125,7 @@ def test_the_action_of_a_recorded_dial_has_the_address_alone(world: World, monke
 
 @pytest.mark.parametrize("typed", ["", "12"])
 def test_a_redirect_out_of_a_gather_asks_its_action(world: World, monkeypatch: pytest.MonkeyPatch, typed: str) -> None:
-    monkeypatch.setattr(twilio_assumptions, "GATHER_LEFT_ASKS_ACTION", True)
+    monkeypatch.setattr(twilio_assumptions, "REDIRECTED_GATHER_REQUESTS_ACTION", True)
     pages(world, start='<Gather action="/after"/>', new="<Pause length='60'/>", after="<Pause/>")
     told = Told(world, X=world.calls_in("x", f"{APP}/start"))
     told.news()
@@ -136,7 +136,7 @@ def test_a_redirect_out_of_a_gather_asks_its_action(world: World, monkeypatch: p
 
 
 def test_a_redirect_out_of_a_record_asks_no_action(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(twilio_assumptions, "RECORD_LEFT_ASKS_ACTION", False)
+    monkeypatch.setattr(twilio_assumptions, "REDIRECTED_RECORD_REQUESTS_ACTION", False)
     pages(world, start='<Record playBeep="false" action="/after"/>', new="<Pause length='60'/>")
     told = Told(world, X=world.calls_in("x", f"{APP}/start"))
     told.news()
@@ -145,7 +145,7 @@ def test_a_redirect_out_of_a_record_asks_no_action(world: World, monkeypatch: py
 
 
 def test_a_redirect_out_of_a_conference_asks_no_action(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(twilio_assumptions, "CONFERENCE_LEFT_ASKS_ACTION", False)
+    monkeypatch.setattr(twilio_assumptions, "REDIRECTED_CONFERENCE_REQUESTS_ACTION", False)
     told = two(world, "")
     redirect(world, told["A"], "/music")
     assert told.news() == ["A POST /music in-progress"]
@@ -155,7 +155,7 @@ def test_a_redirect_out_of_a_conference_asks_no_action(world: World, monkeypatch
 def test_a_redirect_out_of_a_queue_asks_no_action(
     world: World, monkeypatch: pytest.MonkeyPatch, *, bridged: bool
 ) -> None:
-    monkeypatch.setattr(twilio_assumptions, "QUEUE_DIAL_LEFT_ASKS_ACTION", False)
+    monkeypatch.setattr(twilio_assumptions, "REDIRECTED_QUEUE_DIAL_REQUESTS_ACTION", False)
     told = queue_dialled(world, bridged=bridged)
     redirect(world, told["D"], "/new")
     assert told.news() == ["D POST /new in-progress"]
@@ -213,7 +213,7 @@ def test_one_on_hold_does_not_hear_what_is_announced_to_it(world: World, monkeyp
 
 
 def test_a_removed_participant_is_hung_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(twilio_assumptions, "KICKED_GOES_ON", False)
+    monkeypatch.setattr(twilio_assumptions, "KICKED_CONTINUES_DOCUMENT", False)
     told = two(world)
     world.post(RemoveParticipant(room=room_of(world, told["A"]).sid, call=told["A"]))
     assert told.statuses() == {"A": "completed", "B": "in-progress"}
@@ -243,14 +243,14 @@ def test_the_words_for_a_queue_without_a_member(
 def test_the_action_of_a_queues_dialler_says_nothing_of_the_queue(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(twilio_assumptions, "QUEUE_DIAL_TELLS_QUEUE", False)
+    monkeypatch.setattr(twilio_assumptions, "QUEUE_DIAL_ACTION_HAS_QUEUE", False)
     told = queue_dialled(world, bridged=True)
     world.hangs_up(told["Q"])
     assert told.news() == ["D POST /after in-progress DialCallStatus=completed DialCallDuration=0 DialBridged=true"]
 
 
 def test_the_dialler_of_an_empty_queue_hears_ringing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(twilio_assumptions, "DIALLER_HEARS", "builtin:ringback")
+    monkeypatch.setattr(twilio_assumptions, "DIALLER_WAIT_AUDIO", "builtin:ringback")
     told = queue_dialled(world, bridged=False)
     assert told.hears() == {"Q": "nothing", "D": "builtin:ringback"}
     told.name(R=world.calls_in("r", f"{APP}/wait"))
@@ -286,13 +286,13 @@ def test_the_size_of_a_queue_that_states_none(world: World, monkeypatch: pytest.
 
 @pytest.mark.parametrize("word", ["failed", "no-answer"])
 def test_a_call_whose_document_failed_unanswered(world: World, monkeypatch: pytest.MonkeyPatch, word: str) -> None:
-    monkeypatch.setattr(twilio_assumptions, "BROKEN_UNANSWERED", word)
+    monkeypatch.setattr(twilio_assumptions, "FAILED_DOCUMENT_UNANSWERED", word)
     told = Told(world, A=world.calls_in("a", f"{APP}/gone"))
     assert told.statuses() == {"A": word}
 
 
 def test_what_the_fallback_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(twilio_assumptions, "FALLBACK_TELLS", ("Code", "Url"))
+    monkeypatch.setattr(twilio_assumptions, "FALLBACK_PARAMETERS", ("Code", "Url"))
     pages(world, mended="<Pause length='5'/>")
     told = Told(world, A=world.calls_in("a", f"{APP}/gone", fallback=f"{APP}/mended"))
     assert told.news()[-1] == "A POST /mended ringing Code=11200 Url=/gone"

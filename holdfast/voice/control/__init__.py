@@ -1,1 +1,1 @@
-"""Decisions: calls, rooms and queues as pure machines."""
+"""Calls, rooms, queues and recordings decide as pure machines."""

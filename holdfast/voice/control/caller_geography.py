@@ -1,7 +1,7 @@
-"""Where a phone number is, as far as the number itself says: its country, by calling code.
+"""Find the country of a phone number by its calling code.
 
-Deviation: Twilio looks up city, state and zip as well; here they are empty, as on Twilio for numbers it knows nothing
-of. A number of the North American plan counts as one of the United States.
+Deviation: Twilio looks up city, state and zip as well; here they are empty, as on Twilio for unknown numbers. A number
+of the North American plan counts as one of the United States.
 Source: ITU-T E.164 assigned country codes; Twilio docs, "TwiML Voice: request parameters".
 """
 
@@ -29,7 +29,7 @@ COUNTRIES = dict(zip(_WORDS[::2], _WORDS[1::2], strict=True))
 
 
 def geography_params(from_: str, to: str) -> tuple[tuple[str, str], ...]:
-    """The geographic parameters of a call's two ends; those of an end that is no phone number are left out."""
+    """Return the geographic parameters of a call's two parties, without those of a party that is no phone number."""
     form: list[tuple[str, str]] = []
     for party, names in ((from_, ("From", "Caller")), (to, ("To", "Called"))):
         if NUMBER.match(party):
@@ -40,7 +40,7 @@ def geography_params(from_: str, to: str) -> tuple[tuple[str, str], ...]:
 
 
 def country(number: str) -> str:
-    """The country of a number in E.164, "" when its calling code is not one country's."""
+    """Return the country of a number in E.164, "" when its calling code belongs to no single country."""
     digits = number.removeprefix("+")
     found = (COUNTRIES.get(digits[:length]) for length in range(LONGEST_CODE, 0, -1))
     return next((each for each in found if each is not None), "")

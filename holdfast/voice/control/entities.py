@@ -1,7 +1,8 @@
-"""The nouns' frozen states: Call, Room with its Participants, Queue with its Members.
+"""The nouns are frozen values: Call, Room with its Participants, Queue with its Members, Recording.
 
-Values only; what happens to them is in `call`, `room` and `queue`. Statuses are Twilio's wire strings, and their
-tables say which may follow which. Units: every `…_at` is seconds since the Unix epoch on the engine's clock.
+The machines in `call`, `conference`, `queue` and `recording` decide what happens to them. Statuses are Twilio's wire
+strings, and the tables say which status may follow. Units: every `…_at` is seconds since the Unix epoch on the
+engine's clock.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from holdfast.voice.twiml.script import Script
 
 
 class CallStatus(StrEnum):
-    """Where a call is in its life. Source: Twilio API, Call `status`."""
+    """The status of a call is one of Twilio's words. Source: Twilio API, Call `status`."""
 
     QUEUED = "queued"
     RINGING = "ringing"
@@ -49,10 +50,10 @@ Direction = Literal["inbound", "outbound-api", "outbound-dial"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One party's relation to the engine, from `queued` to one final status.
+    """A call is one party's relation to the engine, from `queued` to one final status.
 
-    Invariant: `boss` is the call whose `<Dial>` owns this leg, and is None from the moment the leg has a document
-    of its own, while `parent` stays what it was. At most one script per role.
+    Invariant: `controlled_by` is the call whose `<Dial>` controls this one, and is None once it has a document of its
+    own, while `parent` does not change. There is at most one script per role.
     """
 
     sid: CallSid
@@ -75,42 +76,42 @@ class Call:
     callbacks_sent: int = 0
     instruction: Instruction | None = None
     record: RecordingOptions | None = None
-    """How it is to be recorded from the moment it is answered."""
+    """How to record it from its answer on."""
     send_digits: str = ""
-    """Touch tones to be sent once the called phone has answered, before anything else."""
+    """The touch tones that the callee's phone receives first, once it has answered."""
     sip_params: tuple[tuple[str, str], ...] = ()
-    """What the called phone's SIP answer said of itself."""
+    """The DialSip… parameters from the SIP answer of the callee's phone."""
     screen: WebRequest | None = None
     fallback: WebRequest | None = None
     time_limit_s: int = 14400
     timeout_s: int = 60
     extra_params: tuple[tuple[str, str], ...] = ()
     queue_time_s: float = 0.0
-    """How long it had to wait, or has, for its turn to be placed."""
+    """The time that it waits or has waited for its turn to be placed."""
     target: Target | None = None
-    """Whom to call when its turn comes; None from then on."""
+    """The callee, until the call is placed; None from then on."""
     early_media: bool = False
-    """Whether it was sent sound before it was answered."""
+    """Whether it received audio before it was answered."""
     phone_held: bool = False
     phone_held_at: float | None = None
-    """Since when its own phone holds."""
+    """The time at which its own phone held."""
     queue_wait: WebRequest | None = None
-    """The waitUrl of the queue it waits in, to be asked again and again; None: the built-in music."""
+    """The waitUrl of the queue it waits in, requested each time its document ends; None: the built-in music."""
     scripts: tuple[Script, ...] = ()
     scripts_started: int = 0
 
     @property
     def live(self) -> bool:
-        """Whether the call has not ended."""
+        """Return whether the call has not ended."""
         return self.status not in FINAL
 
     def script(self, role: str) -> Script | None:
-        """The script of that role, if one runs."""
+        """Return the script of this role, if one runs."""
         return next((script for script in self.scripts if script.role == role), None)
 
 
 class RoomStatus(StrEnum):
-    """Where a conference is in its life. Source: Twilio API, Conference `status`."""
+    """The status of a conference is one of Twilio's words. Source: Twilio API, Conference `status`."""
 
     INIT = "init"
     IN_PROGRESS = "in-progress"
@@ -126,9 +127,9 @@ ROOM_TRANSITIONS: dict[RoomStatus, frozenset[RoomStatus]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Participant:
-    """A call's membership of a room. Who hears whom follows from these values and is never stored.
+    """A participant is a call's membership of a room. Who hears whom follows from these values and is never stored.
 
-    Invariant: `held`, `muted`, `phone_held` and `coach` are separate inputs; lifting one leaves the others.
+    Invariant: `held`, `muted`, `phone_held` and `coach` are separate inputs; a change of one leaves the others.
     """
 
     call: CallSid
@@ -141,13 +142,13 @@ class Participant:
     hold: WebRequest | None = None
     phone_held: bool = False
     speaking: bool = False
-    """Whether its party speaks, as far as anybody wants to hear of it."""
+    """Whether its party speaks, if the application subscribed to speaker events."""
     hears_comfort: bool = False
-    """Hears music because every party it could hear holds by its own phone."""
+    """Whether it hears music because every party it could hear holds by its own phone."""
     announcement: WebRequest | None = None
-    """An announcement to it alone, asked for or heard."""
+    """An announcement to it alone, requested or playing."""
     hears_announcement: bool = False
-    """Hears an announcement, to it alone or to all."""
+    """Whether it hears an announcement, to it alone or to all."""
     coaching: bool = False
     coach: CallSid | None = None
     start_on_enter: bool = True
@@ -155,23 +156,23 @@ class Participant:
     beep: str = "true"
     wait: WebRequest | None = None
     hears_wait: bool = False
-    """Hears the wait document, because the conference has not begun."""
+    """Whether it hears the wait document, because the conference has not begun."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Announcement:
-    """What is announced to a whole conference: one asks for the document, then all hear it."""
+    """An announcement to a whole conference is fetched for its first listener, then all listeners hear it."""
 
     request: WebRequest
     leader: CallSid | None
-    """Who asks for the document; None once it is there."""
+    """The call whose script fetches the document; None once the document has arrived."""
     listeners: tuple[CallSid, ...]
-    """Who is to hear it, or hears it still."""
+    """The calls that are to hear it, or still hear it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
-    """Where audio meets: a conference, or the bridge of two legs (`kind`)."""
+    """A room is where audio meets: a conference, or the bridge of two legs (`kind`)."""
 
     sid: RoomSid
     account: AccountSid
@@ -186,18 +187,18 @@ class Room:
     callbacks_sent: int = 0
     announcement: Announcement | None = None
     record: RecordingOptions | None = None
-    """How it is to be recorded from the moment it begins."""
+    """How to record it from its beginning on."""
     reason_ended: str | None = None
     call_ending: CallSid | None = None
 
     def participant(self, call: CallSid) -> Participant | None:
-        """The participant that call is, if it is one."""
+        """Return the participant of this call, if it is in the room."""
         return next((member for member in self.participants if member.call == call), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """A call that waits in a queue."""
+    """A member is a call that waits in a queue."""
 
     call: CallSid
     entered_at: float
@@ -205,7 +206,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialler:
-    """A call that waits for somebody to enter the queue."""
+    """A dialler is a call that waits for a member to enter the queue."""
 
     call: CallSid
     room: RoomSid
@@ -214,7 +215,7 @@ class Dialler:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Introduction:
-    """A member that hears its dialler's document before they meet; it counts as waiting no longer."""
+    """An introduction: a member that hears its dialler's document before they are bridged; it no longer waits."""
 
     member: Member
     dialler: Dialler
@@ -223,7 +224,7 @@ class Introduction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queue:
-    """An ordered waiting place, first in first out. Invariant: members and diallers never wait at the same time."""
+    """A queue holds waiting calls, first in first out. Invariant: members and diallers never wait at the same time."""
 
     sid: QueueSid
     account: AccountSid
@@ -237,14 +238,14 @@ class Queue:
     deleted: bool = False
 
     def average_wait_s(self, now: float) -> int:
-        """Mean time those who wait have waited. Units: whole seconds, 0 when empty."""
+        """Return the mean waiting time of the members. Units: whole seconds, 0 when empty."""
         if not self.members:
             return 0
         return int(sum([now - member.entered_at for member in self.members]) / len(self.members))
 
 
 class RecordingStatus(StrEnum):
-    """Where a recording is in its life. Source: Twilio API, Recording `status`."""
+    """The status of a recording is one of Twilio's words. Source: Twilio API, Recording `status`."""
 
     IN_PROGRESS = "in-progress"
     PAUSED = "paused"
@@ -256,7 +257,7 @@ class RecordingStatus(StrEnum):
     DELETED = "deleted"
 
 
-_MADE = (RecordingStatus.COMPLETED, RecordingStatus.ABSENT, RecordingStatus.FAILED)
+_FINISHED = (RecordingStatus.COMPLETED, RecordingStatus.ABSENT, RecordingStatus.FAILED)
 RECORDING_TRANSITIONS: dict[RecordingStatus, frozenset[RecordingStatus]] = {
     RecordingStatus.IN_PROGRESS: frozenset(
         {RecordingStatus.PAUSED, RecordingStatus.STOPPED, RecordingStatus.PROCESSING}
@@ -264,18 +265,18 @@ RECORDING_TRANSITIONS: dict[RecordingStatus, frozenset[RecordingStatus]] = {
     RecordingStatus.PAUSED: frozenset(
         {RecordingStatus.IN_PROGRESS, RecordingStatus.STOPPED, RecordingStatus.PROCESSING}
     ),
-    RecordingStatus.STOPPED: frozenset(_MADE),
-    RecordingStatus.PROCESSING: frozenset(_MADE),
-    **{status: frozenset({RecordingStatus.DELETED}) for status in _MADE},
+    RecordingStatus.STOPPED: frozenset(_FINISHED),
+    RecordingStatus.PROCESSING: frozenset(_FINISHED),
+    **{status: frozenset({RecordingStatus.DELETED}) for status in _FINISHED},
     RecordingStatus.DELETED: frozenset(),
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """Sound that is, or was, written down: of a call, or of a conference (`room`).
+    """A recording is audio written to a file: of a call, or of a conference (`room`).
 
-    Units: `duration_s` whole seconds, None until it is over.
+    Units: `duration_s` whole seconds, None until it has ended.
     """
 
     sid: RecordingSid
@@ -288,19 +289,19 @@ class Recording:
     created_at: float
     updated_at: float
     for_verb: bool = False
-    """Whether a verb of the call waits for it."""
+    """Whether a verb of the call began it and receives its facts."""
     duration_s: int | None = None
     error_code: int = 0
     url: str = ""
 
     @property
     def live(self) -> bool:
-        """Whether more may come into it."""
+        """Return whether it may still grow."""
         return self.status in (RecordingStatus.IN_PROGRESS, RecordingStatus.PAUSED)
 
     @property
     def unfinished(self) -> bool:
-        """Whether it is over, and its file is still to come."""
+        """Return whether it has ended and its file is not complete yet."""
         return self.status in (RecordingStatus.STOPPED, RecordingStatus.PROCESSING)
 
 

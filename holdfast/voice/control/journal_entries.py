@@ -1,4 +1,4 @@
-"""The journal's lines of a step: its messages, and of its effects those that a ladder shows."""
+"""Make the journal entries of a step: its messages, and the effects that a ladder shows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from holdfast.voice.model.ports import JournalEntry
 
 
 def entries(step: Step, now: float) -> Iterator[JournalEntry]:
-    """The lines of a step, in the order in which it happened, without the passwords in them."""
+    """Yield the entries of a step in the order of its messages and effects, with their passwords masked."""
     for entry in _entries(step, now):
         yield replace(entry, data=mask_passwords(entry.data))
 

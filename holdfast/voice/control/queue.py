@@ -1,4 +1,4 @@
-"""The queue machine: who waits, who is taken, in which order."""
+"""The queue machine decides which calls wait, which member a dialler takes, and in which order."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from holdfast.voice.model.internal_commands import (
 
 
 class QueueTransition(NamedTuple):
-    """A queue after a step, and what the step said."""
+    """A transition holds a queue after a step, and what the step emitted."""
 
     queue: Queue
     emitted: tuple[Emitted, ...]
@@ -51,7 +51,7 @@ class QueueTransition(NamedTuple):
 
 @dataclass(slots=True, kw_only=True)
 class QueueStep:
-    """One queue's step in progress."""
+    """A step in progress on one queue."""
 
     queue: Queue
     now: float
@@ -64,7 +64,7 @@ class QueueStep:
         diallers: tuple[Dialler, ...] | None = None,
         introductions: tuple[Introduction, ...] | None = None,
     ) -> None:
-        """Who waits now."""
+        """Replace the members, diallers or introductions."""
         self.queue = replace(
             self.queue,
             members=self.queue.members if members is None else members,
@@ -74,14 +74,14 @@ class QueueStep:
         )
 
     def remove_introduction(self, call: CallSid) -> Introduction | None:
-        """The introduction this call is part of, which is over with this."""
+        """Remove and return the introduction that this call is part of, if there is one."""
         found = next((each for each in self.queue.introductions if call in (each.member.call, each.dialler.call)), None)
         self.put(introductions=tuple(each for each in self.queue.introductions if each is not found))
         return found
 
 
 def empty_queue(sid: QueueSid, account: AccountSid, name: str, now: float, max_size: int | None = None) -> Queue:
-    """A queue in which nobody waits."""
+    """Return an empty queue."""
     size = twilio_assumptions.QUEUE_DEFAULT_SIZE if max_size is None else max_size
     return Queue(sid=sid, account=account, name=name, created_at=now, updated_at=now, max_size=size)
 
@@ -92,7 +92,7 @@ QueueMessage = (
 
 
 def handle(queue: Queue, message: QueueMessage, now: float) -> QueueTransition:
-    """What a message does to a queue. Raises: NotFound, QueueNotEmpty."""
+    """Handle one message for a queue. Raises: NotFound, QueueNotEmpty."""
     step = QueueStep(queue=queue, now=now)
     match message:
         case JoinQueue(call=call):
@@ -143,7 +143,7 @@ def _join(step: QueueStep, call: CallSid) -> None:
 
 
 def _leave(step: QueueStep, call: CallSid, result: Literal["leave", "redirected", "error", "hangup"]) -> None:
-    """A call is in the queue no longer. A verb that was taken away needs no fact; a wait that ended by itself does."""
+    """Remove a call from the queue. Only a wait that ended by itself emits a fact; an interrupted verb needs none."""
     leaving = next((member for member in step.queue.members if member.call == call), None)
     step.put(members=tuple(member for member in step.queue.members if member is not leaving))
     if leaving is not None and result in ("leave", "error"):
@@ -157,7 +157,7 @@ def _leave(step: QueueStep, call: CallSid, result: Literal["leave", "redirected"
 
 
 def _pair(step: QueueStep) -> None:
-    """Give the first dialler the first member, while there are both."""
+    """Give the first dialler the first member, while there is one of each."""
     while step.queue.members and step.queue.diallers:
         member, dialler = step.queue.members[0], step.queue.diallers[0]
         step.put(members=step.queue.members[1:], diallers=step.queue.diallers[1:])
@@ -182,7 +182,7 @@ def _pair(step: QueueStep) -> None:
 
 
 def _meet(step: QueueStep, introduction: Introduction) -> None:
-    """Tell the dialler that its member is ready."""
+    """Notify the dialler that its member is ready."""
     member, dialler = introduction.member, introduction.dialler
     step.emitted.append(
         MemberReached(

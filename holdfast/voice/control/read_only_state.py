@@ -1,4 +1,4 @@
-"""What one noun may see of the others while it takes a step: read only."""
+"""The read-only view of all nouns that a machine has while it handles a message."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ from holdfast.voice.model.internal_commands import NounCommand
 
 Message = RestCommand | NounCommand | Fact
 Emitted = Effect | RestCommand | NounCommand | Fact
-"""What a step says: effects for the runtime, commands and facts for other nouns."""
+"""What a step emits: effects for the runtime, commands and facts for other nouns."""
 
 
 class ReadOnlyState(Protocol):
-    """The board, as a step may read it."""
+    """A machine may read the engine's state through this interface, and not change it."""
 
     @property
     def calls(self) -> Mapping[CallSid, Call]:
-        """Every call."""
+        """Return every call by its SID."""
 
     @property
     def rooms(self) -> Mapping[RoomSid, Room]:
-        """Every conference and bridge."""
+        """Return every conference and bridge by its SID."""
 
     @property
     def queues(self) -> Mapping[QueueSid, Queue]:
-        """Every queue."""
+        """Return every queue by its SID."""
 
     @property
     def recordings(self) -> Mapping[RecordingSid, Recording]:
-        """Every recording."""
+        """Return every recording by its SID."""
 
     def recordings_of(self, owner: CallSid | RoomSid) -> tuple[Recording, ...]:
-        """The recordings of a call or a conference that are being made."""
+        """Return the recordings of a call or a conference that are being written."""
 
     def room_of(self, call: CallSid) -> Room | None:
-        """The room this call is in, or has a seat in."""
+        """Return the room in which this call is a participant, or is listed as one."""
 
     def queue_of(self, call: CallSid) -> Queue | None:
-        """The queue this call waits in."""
+        """Return the queue in which this call waits."""

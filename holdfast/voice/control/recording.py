@@ -1,6 +1,6 @@
-"""The recording machine: from its first sample to a file, or none, and to its deletion.
+"""The recording machine leads a recording from its first sample to a file, or none, and to its deletion.
 
-Whose sound goes into which channel is decided here; the media process captures it, the shell keeps the file.
+It decides which source goes into which channel; the media process captures the audio, the shell keeps the file.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ from holdfast.voice.model.internal_commands import BeginRecording, EndRecording,
 from holdfast.voice.model.timestamps import rfc2822
 
 TOO_SHORT = 16101
-"""The recording is absent: nothing was left of it."""
+"""The code of an absent recording: it contains no audio."""
 FAILED = 16100
-"""The recording could not be written."""
+"""The code of a recording that could not be written."""
 
 
 class RecordingTransition(NamedTuple):
-    """A recording after a step, and what the step said."""
+    """A transition holds a recording after a step, and what the step emitted."""
 
     recording: Recording
     emitted: tuple[Emitted, ...]
@@ -50,14 +50,14 @@ class RecordingTransition(NamedTuple):
 
 @dataclass(slots=True, kw_only=True)
 class RecordingStep:
-    """One recording's step in progress."""
+    """A step in progress on one recording."""
 
     recording: Recording
     now: float
     emitted: list[Emitted] = field(default_factory=list)
 
     def set_status(self, status: RecordingStatus) -> None:
-        """Take the recording to another status. Invariant: only along the table."""
+        """Set another status. Invariant: only along the table."""
         was = self.recording.status
         assert status in RECORDING_TRANSITIONS[was], f"{was} -> {status}"
         self.recording = replace(self.recording, status=status, updated_at=self.now)
@@ -90,7 +90,7 @@ class RecordingStep:
 
 
 def begin(command: BeginRecording, now: float, view: ReadOnlyState) -> RecordingTransition:
-    """A recording begins: of a call, or of a conference."""
+    """Begin a recording of a call, or of a conference."""
     channels = _capture_channels(command, view)
     recording = Recording(
         sid=command.recording,
@@ -109,7 +109,7 @@ def begin(command: BeginRecording, now: float, view: ReadOnlyState) -> Recording
 
 
 def _capture_channels(command: BeginRecording, view: ReadOnlyState) -> CaptureChannels:
-    """Whose sound goes into which channel. Source: Twilio API, RecordingChannels and RecordingTrack."""
+    """Return the sources of each channel. Source: Twilio API, RecordingChannels and RecordingTrack."""
     if command.room is not None:
         return (capture_sources(view.rooms[command.room]),)
     assert command.call is not None
@@ -127,7 +127,7 @@ def _capture_channels(command: BeginRecording, view: ReadOnlyState) -> CaptureCh
 
 
 def handle(recording: Recording, message: Message, now: float) -> RecordingTransition:
-    """What a message does to a recording. Raises: RecordingNotActive, RecordNotFinished."""
+    """Handle one message for a recording. Raises: RecordingNotActive, RecordNotFinished."""
     step = RecordingStep(recording=recording, now=now)
     match message:
         case CaptureBegan(url=url):
@@ -159,9 +159,9 @@ def handle(recording: Recording, message: Message, now: float) -> RecordingTrans
 
 
 def _handle_capture_end(step: RecordingStep, fact: CaptureEnded) -> None:
-    """The file is there, or never will be."""
+    """Handle the end of the capture: there is a file, or there is none."""
     recording = step.recording
-    if recording.live:  # it ended by itself: the disk is full, or the media process is gone
+    if recording.live:  # it ended by itself: the disk is full, or the media process ended
         step.set_status(RecordingStatus.PROCESSING)
     elif not recording.unfinished:
         return
@@ -183,7 +183,7 @@ def _handle_capture_end(step: RecordingStep, fact: CaptureEnded) -> None:
 
 
 def _change(step: RecordingStep, command: ChangeRecording) -> None:
-    """Pause, go on, or stop. Source: Twilio API, POST Recordings/{Sid}."""
+    """Pause, continue, or stop. Source: Twilio API, POST Recordings/{Sid}."""
     recording = step.recording
     if not recording.live:
         raise RecordingNotActive(f"Recording {recording.sid} is {recording.status.value} and cannot be changed")

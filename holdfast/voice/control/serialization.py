@@ -1,4 +1,4 @@
-"""Messages, effects and nouns as JSON, for the journal: every frozen value goes to text and comes back equal."""
+"""Write messages, effects and nouns as JSON for the journal, and read them back as equal values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from holdfast.voice.model import (
 from holdfast.voice.twiml import document, open_resources, script
 
 KIND = "$"
-"""The key under which an object names its class."""
+"""The JSON key whose value is an object's class name."""
 
 
 def _classes(modules: Iterable[ModuleType]) -> dict[str, type]:
@@ -33,27 +33,27 @@ def _classes(modules: Iterable[ModuleType]) -> dict[str, type]:
     return found
 
 
-_AS_THEY_ARE: Final = frozenset({str, int, float, bool, type(None)})
+_PLAIN_TYPES: Final = frozenset({str, int, float, bool, type(None)})
 CLASSES: Final = _classes((entities, commands, internal_commands, effects, facts, document, open_resources, script))
 
 
 def encode(value: object) -> str:
-    """The JSON text of a frozen value. Shape: an object names its class under `$`; tuples are arrays.
+    """Return the JSON text of a frozen value. Shape: an object names its class under `$`; tuples are arrays.
 
-    Invariant: it can be written as UTF-8, or no store would take the step it belongs to.
+    Invariant: the text can be written as UTF-8, or no store would take the step it belongs to.
     """
     text = json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"))
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def decode(text: str) -> Any:
-    """The value a text was made from. Raises: ValueError when the text is not one that `encode` made."""
+    """Return the value of a text that `encode` made. Raises: ValueError for any other text."""
     return _value(json.loads(text))
 
 
 def _plain(value: object) -> object:
     kind = type(value)
-    if kind in _AS_THEY_ARE:
+    if kind in _PLAIN_TYPES:
         return value
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
@@ -77,13 +77,13 @@ def _object(value: Any) -> dict[str, object]:
 
 @cache
 def _defaults(kind: type) -> tuple[tuple[str, object], ...]:
-    """What a class keeps, each with what it is if nothing is said."""
+    """Return the names of a class's fields with their defaults."""
     return tuple((item.name, item.default) for item in fields(kind))
 
 
 @lru_cache(maxsize=10_000)
 def _member(value: entities.Member) -> dict[str, object]:
-    """A long queue is written whole at each change of it: what is known of its members is kept."""
+    """Return a member's JSON object from a cache, because each change of a long queue writes all its members."""
     return _object(value)
 
 

@@ -1,6 +1,6 @@
-"""The board: every noun, and the rule by which one message and all it causes are one step.
+"""The engine's state holds every noun, and the rule by which one message and all it causes are one step.
 
-The board is the one mutable thing of `control`; the nouns on it are frozen. A message that raises changes nothing.
+It is the only mutable thing of `control`; the nouns in it are frozen. A message that raises changes nothing.
 
 Length: one step drains one message and all commands it causes; its dispatch stays in one place.
 """
@@ -69,13 +69,13 @@ from holdfast.voice.twiml.runner import Runner
 
 EFFECTS = get_args(Effect)
 MAX_FINISHED = 10_000
-"""How many finished calls, conferences and bridges stay on the board."""
+"""How many finished calls and conferences stay in the state."""
 Noun = Call | Room | Queue | Recording
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What one message did: every message of the drain in order, the effects in order, the nouns that changed."""
+    """A step holds the messages of one drain in order, the effects in order, and the nouns that changed."""
 
     messages: tuple[Message, ...]
     effects: tuple[Effect, ...]
@@ -84,7 +84,7 @@ class Step:
 
 @dataclass(slots=True)
 class EngineState:
-    """All calls, rooms, queues and recordings. Invariant: only `apply` changes it."""
+    """The engine's state holds all calls, rooms, queues and recordings. Invariant: only `apply` changes it."""
 
     calls: dict[CallSid, Call] = field(default_factory=dict)
     rooms: dict[RoomSid, Room] = field(default_factory=dict)
@@ -96,40 +96,40 @@ class EngineState:
     _active: dict[tuple[AccountSid, str], RoomSid] = field(default_factory=dict)
     _named: dict[tuple[AccountSid, str], QueueSid] = field(default_factory=dict)
     _recording: dict[RecordingSid, CallSid | RoomSid] = field(default_factory=dict)
-    """The recordings that are being made, and of what."""
+    """The recordings that are being written, each with its call or room."""
     _finished: deque[CallSid | RoomSid] = field(default_factory=deque)
     _undo: dict[str, tuple[type, Noun | None]] = field(default_factory=dict)
 
     # --- read -----------------------------------------------------------------------------------------
 
     def room_of(self, call: CallSid) -> Room | None:
-        """The room this call is in, or has a seat in."""
+        """Return the room in which this call is a participant, or is listed as one."""
         sid = self._rooms_of.get(call)
         return None if sid is None else self.rooms.get(sid)
 
     def queue_of(self, call: CallSid) -> Queue | None:
-        """The queue this call waits in, as a member or as a dialler."""
+        """Return the queue in which this call waits, as a member or as a dialler."""
         sid = self._queues_of.get(call)
         return None if sid is None else self.queues.get(sid)
 
     def recordings_of(self, owner: CallSid | RoomSid) -> tuple[Recording, ...]:
-        """The recordings of a call or a conference that are being made."""
+        """Return the recordings of a call or a conference that are being written."""
         return tuple(self.recordings[sid] for sid, of in self._recording.items() if of == owner)
 
     def conference(self, account: AccountSid, name: str) -> Room | None:
-        """The active conference of that name."""
+        """Return the active conference of this name."""
         sid = self._active.get((account, name))
         return None if sid is None else self.rooms.get(sid)
 
     def queue(self, account: AccountSid, name: str) -> Queue | None:
-        """The queue of that name."""
+        """Return the queue of this name."""
         sid = self._named.get((account, name))
         return None if sid is None else self.queues.get(sid)
 
     # --- change ---------------------------------------------------------------------------------------
 
     def apply(self, message: Message, now: float) -> Step:
-        """Do what a message says, and all that follows from it. Raises: AskedWrong, with nothing changed."""
+        """Handle a message and all that follows from it. Raises: AskedWrong, with nothing changed."""
         self._undo.clear()
         waiting: deque[Emitted] = deque([message])
         messages: list[Message] = []
@@ -151,7 +151,7 @@ class EngineState:
         return Step(messages=tuple(messages), effects=tuple(effects), nouns=nouns)
 
     def restore(self, nouns: Iterable[Noun]) -> None:
-        """Put nouns on an empty board, as they were written down; of those that are over the oldest will go first."""
+        """Fill an empty state with stored nouns; of those that have ended the oldest will be discarded first."""
         for noun in nouns:
             self._put(noun)
         over = [self.calls.get(CallSid(sid)) or self.rooms[RoomSid(sid)] for sid in self._finished]
@@ -159,7 +159,7 @@ class EngineState:
         self._undo.clear()
 
     def _dispatch(self, message: Message, now: float) -> Iterable[Emitted]:
-        """Give one message to the noun it is for."""
+        """Give one message to the machine of its noun."""
         match message:
             case CreateCall():
                 return self._accept(calls_machine.create(message, now, self, self.runner))
@@ -226,7 +226,7 @@ class EngineState:
                 return self._handle_in_call(message, now)
 
     def _handle_in_call(self, message: Message, now: float) -> Iterable[Emitted]:
-        # Whatever is left over is about a call, and names it or a token of its.
+        # All other messages are about a call, and name it or one of its tokens.
         sid = message.call if hasattr(message, "call") else call_of(message.token)  # type: ignore[union-attr]  # as above
         call = self.calls.get(cast(CallSid, sid))
         if call is None:
@@ -242,7 +242,7 @@ class EngineState:
         return () if room is None else self._accept(room_machine.handle(room, message, now, self))
 
     def _enter(self, message: EnterConference | ReserveParticipant, now: float) -> Iterable[Emitted]:
-        """Find the active conference by name, or by SID, or open a new one."""
+        """Find the active conference by name or by SID, or open a new one, and let the call in."""
         name = message.admission.name
         room = self.conference(message.account, name)
         if room is None and is_sid(name, "CF"):
@@ -283,7 +283,7 @@ class EngineState:
         if self._named.get((account, name), sid) != sid:
             raise QueueNameTaken(f"A queue named {name!r} exists already")
 
-    # --- keep -----------------------------------------------------------------------------------------
+    # --- store ----------------------------------------------------------------------------------------
 
     def _accept(
         self,
@@ -368,13 +368,13 @@ class EngineState:
         return places[kind]()
 
     def removed(self) -> tuple[tuple[str, str], ...]:
-        """The nouns the last step removed from the board: (kind, SID)."""
+        """Return the nouns that the last step removed: (kind, SID)."""
         return tuple((kind.__name__.lower(), sid) for kind, sid in self._changed() if self._get(kind, sid) is None)
 
     def _roll_back(self) -> None:
         """Undo a step that raised; its scripts' generators are rebuilt from their state when needed."""
         before = dict(self._undo)
-        # All are taken off before any is put back: a call may have gone from one room to another.
+        # All are removed before any is put back: a call may have moved from one room to another.
         for sid, (kind, _) in before.items():
             self._erase(kind, sid)
         for _, old in before.values():
@@ -403,7 +403,7 @@ class EngineState:
                     self._queues_of.pop(call, None)
 
     def _discard_old(self) -> None:
-        """Keep the board, and the store that follows it, from growing without end."""
+        """Discard the oldest finished nouns, so that the state, and the store with it, does not grow without end."""
         while len(self._finished) > MAX_FINISHED:
             sid = self._finished.popleft()
             kind = Call if sid in self.calls else Room
@@ -412,6 +412,6 @@ class EngineState:
 
 
 def _waiting(queue: Queue) -> list[CallSid]:
-    """Every call that waits at a queue, on either side."""
+    """Return every call that waits at a queue, on either side."""
     meeting = [call for each in queue.introductions for call in (each.member.call, each.dialler.call)]
     return [*(member.call for member in queue.members), *(dialler.call for dialler in queue.diallers), *meeting]

@@ -1,4 +1,4 @@
-"""The form parameters of every request to a web server, and the callbacks about a call.
+"""Make the form parameters of every request to a web server, and the status callbacks of a call.
 
 Source: Twilio docs, "TwiML Voice: request parameters", "Call status callbacks".
 """
@@ -22,7 +22,7 @@ Form = tuple[tuple[str, str], ...]
 
 
 def standard_params(call: Call) -> Form:
-    """What every request about a call carries."""
+    """Return the parameters of every request about a call."""
     form = [
         ("CallSid", call.sid),
         ("AccountSid", call.account),
@@ -42,7 +42,7 @@ def standard_params(call: Call) -> Form:
 
 
 def script_subject(call: Call, role: Role, view: ReadOnlyState, now: float) -> ScriptSubject:
-    """The call as a script of that role tells web servers of it."""
+    """Return the call as the subject of a script of this role, with the form of its requests."""
     return ScriptSubject(
         call=call.sid,
         account=call.account,
@@ -62,7 +62,7 @@ def _role_params(call: Call, role: Role, view: ReadOnlyState, now: float) -> For
 
 
 def _queue_params(call: Call, view: ReadOnlyState, now: float) -> Form:
-    """The parameters of a queue's waitUrl. Source: TwiML <Enqueue> waitUrl."""
+    """Return the parameters of a queue's waitUrl. Source: TwiML <Enqueue> waitUrl."""
     queue = view.queue_of(call.sid)
     if queue is None:
         return ()
@@ -79,7 +79,7 @@ def _queue_params(call: Call, view: ReadOnlyState, now: float) -> Form:
 
 
 def _conference_params(call: Call, view: ReadOnlyState) -> Form:
-    """The parameters of a conference's waitUrl, HoldUrl and AnnounceUrl (unconfirmed)."""
+    """Return the parameters of a conference's waitUrl, HoldUrl and AnnounceUrl (unconfirmed)."""
     room = view.room_of(call.sid)
     participant = room.participant(call.sid) if room is not None else None
     if room is None or participant is None:
@@ -99,7 +99,7 @@ def _true_or_false(value: bool) -> str:
 
 
 def dial_sip_params(call: Call, sip_code: int) -> Form:
-    """What the `action` of a `<Dial>` is told of a phone dialled by SIP. Source: TwiML <Sip>, DialSip… parameters."""
+    """Return the `action` parameters of a `<Dial>` about a SIP phone. Source: TwiML <Sip>, DialSip… parameters."""
     if not call.to.lower().startswith(("sip:", "sips:")):
         return ()
     return (*call.sip_params, ("DialSipResponseCode", str(sip_code if call.answered_at is None else 200)))
@@ -108,7 +108,7 @@ def dial_sip_params(call: Call, sip_code: int) -> Form:
 def status_callback(
     call: Call, event: str, now: float, recorded: Recording | None = None
 ) -> tuple[Call, tuple[PostCallback, ...]]:
-    """The status callback of an event, if somebody subscribed to it, and the call having counted it.
+    """Return the call with the callback counted, and the status callback of an event, if one is subscribed to.
 
     `recorded` is the recording the call was placed with. Shape: `event` is initiated, ringing, answered or completed.
     """

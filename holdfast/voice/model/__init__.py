@@ -1,1 +1,1 @@
-"""Words: ids, messages, errors and ports that the whole engine speaks."""
+"""The ids, messages, errors and ports that all parts of the engine use."""

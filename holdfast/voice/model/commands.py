@@ -1,4 +1,4 @@
-"""Commands: what is asked of the switch by the REST door or the SIP door, or by one noun of another."""
+"""Commands ask the switch for something: the REST API and SIP legs post them, and nouns emit them to each other."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid, RecordingSid
 
 Method = Literal["GET", "POST"]
 Role = Literal["main", "queue", "wait", "hold", "announce", "screen", "whisper", "comfort"]
-"""What a script is for: the call's own document; a wait in a queue, or for a conference to begin; a participant's
-hold; an announcement; a screening before the bridge; what the dialler of a
-queue lets its member hear before they meet; music while the only peer holds by its own phone."""
+"""The purpose of a script: the call's own document; a wait in a queue, or for a conference to begin; a participant's
+hold; an announcement; a screening before the bridge; the document that the dialler of a queue plays to its member
+before they are bridged; music while the only peer holds by its own phone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebRequest:
-    """An address to ask, and how. `form` is added to the standard parameters of the call."""
+    """A web request has an address, a method and a form, which is added to the standard parameters of the call."""
 
     url: str
     method: Method = "POST"
@@ -25,18 +25,21 @@ class WebRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instruction:
-    """Where a call's document comes from: an address, or the text itself (`twiml`); and whom to ask if it fails."""
+    """An instruction names the source of a call's document, an address or the text itself, and a fallback request."""
 
     request: WebRequest | None = None
     twiml: str | None = None
     base_url: str = ""
-    """What relative addresses in `twiml` are relative to."""
+    """The address to which relative addresses in `twiml` are relative."""
     fallback: WebRequest | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Callback:
-    """Who wants to hear of events. Shape: `events` are the subscribed words, e.g. `initiated ringing`."""
+    """A callback is a subscription to status events.
+
+    Shape: `events` are the subscribed words, e.g. `initiated ringing`.
+    """
 
     url: str
     method: Method = "POST"
@@ -45,8 +48,9 @@ class Callback:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingOptions:
-    """What is recorded, how, and who hears of it. `dual`: each direction has its own channel.
+    """Recording options say what is recorded, how, and which application is notified.
 
+    `dual`: each direction has its own channel.
     Source: Twilio API, Recording `source`; RecordingChannels, RecordingTrack, Trim.
     """
 
@@ -61,7 +65,7 @@ class RecordingOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
-    """How a call enters a conference: the attributes of the `<Conference>` noun. Source: TwiML <Conference>."""
+    """The attributes of the `<Conference>` noun say how a call enters a conference. Source: TwiML <Conference>."""
 
     name: str
     muted: bool = False
@@ -79,7 +83,7 @@ class Admission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Whom to call.
+    """A target is the callee of a call that the engine places.
 
     Shape: `to` is an E.164 number, `client:NAME`, a line's name, or a `sip:` URI; `headers` are extra SIP
     header fields. Source: TwiML <Number>, <Client>, <Sip>.
@@ -94,7 +98,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReserveParticipant:
-    """List a call that is only being placed as a participant of the conference it will join."""
+    """List a call that has not answered yet as a participant of the conference that it will join."""
 
     call: CallSid
     account: AccountSid
@@ -107,7 +111,7 @@ class ReserveParticipant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateCall:
-    """Call somebody; when they answer, run the instruction. Source: Twilio API, POST Calls."""
+    """Call a target; when it answers, run the instruction. Source: Twilio API, POST Calls."""
 
     call: CallSid
     account: AccountSid
@@ -120,14 +124,17 @@ class CreateCall:
     send_digits: str = ""
     record: RecordingOptions | None = None
     reserve: ReserveParticipant | None = None
-    """Where this call is listed as a participant before it has answered."""
+    """The conference in which this call is listed as a participant before it has answered."""
     wait_s: float = 0.0
-    """How long it waits for its turn to be placed."""
+    """The time that it waits for its turn to be placed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceiveCall:
-    """A phone called in; run the dialled number's instruction. `extra` are webhook parameters (SipCallId …)."""
+    """Receive a call from a phone and run the dialled number's instruction.
+
+    `extra_params` are webhook parameters (SipCallId …).
+    """
 
     call: CallSid
     account: AccountSid
@@ -143,7 +150,7 @@ class ReceiveCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedirectCall:
-    """Abort whatever the call's script does and run this. Raises: CallNotInProgress."""
+    """Interrupt the call's document and run this one. Raises: CallNotInProgress."""
 
     call: CallSid
     instruction: Instruction
@@ -151,7 +158,7 @@ class RedirectCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndCall:
-    """Hang up (`completed`), or give up a call that was not answered (`canceled`). Raises: CallNotInProgress."""
+    """Hang up (`completed`), or cancel a call that was not answered (`canceled`). Raises: CallNotInProgress."""
 
     call: CallSid
     status: Literal["completed", "canceled"] = "completed"
@@ -159,7 +166,7 @@ class EndCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeCall:
-    """Replace a call's stored settings; None leaves as it is. Raises: CallNotInProgress."""
+    """Replace a call's stored settings; None leaves a setting as it is. Raises: CallNotInProgress."""
 
     call: CallSid
     fallback: WebRequest | None = None
@@ -179,7 +186,7 @@ class ForgetCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeParticipant:
-    """Change one participant's own values; None leaves as it is.
+    """Change one participant's own values; None leaves a value as it is.
 
     Raises: NotFound, CoachTargetHeld, CoachTargetAbsent. Source: Twilio API, POST Participants/{CallSid}.
     """
@@ -200,7 +207,7 @@ class ChangeParticipant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoveParticipant:
-    """Kick a participant. Raises: NotFound."""
+    """Remove a participant from its conference. Raises: NotFound."""
 
     room: RoomSid
     call: CallSid
@@ -208,14 +215,14 @@ class RemoveParticipant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndRoom:
-    """End a conference for everybody in it; nothing happens to one that is completed."""
+    """End a conference for all its participants; nothing happens to one that is completed."""
 
     room: RoomSid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnnounceToRoom:
-    """Play something to every participant. Raises: ConferenceNotActive."""
+    """Play a document to every participant. Raises: ConferenceNotActive."""
 
     room: RoomSid
     request: WebRequest
@@ -226,7 +233,7 @@ class AnnounceToRoom:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateQueue:
-    """Make an empty queue. Raises: QueueNameTaken."""
+    """Create an empty queue. Raises: QueueNameTaken."""
 
     queue: QueueSid
     account: AccountSid
@@ -253,7 +260,7 @@ class DeleteQueue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DequeueMember:
-    """Take one waiting call out of a queue and give it a document. `call` None: the front one. Raises: NotFound."""
+    """Take one member out of a queue and give it a document. `call` None: the front member. Raises: NotFound."""
 
     queue: QueueSid
     call: CallSid | None
@@ -265,7 +272,7 @@ class DequeueMember:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordCall:
-    """Record a call from now on. Raises: CallNotInProgress."""
+    """Start to record a call. Raises: CallNotInProgress."""
 
     call: CallSid
     recording: RecordingSid
@@ -274,7 +281,7 @@ class RecordCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeRecording:
-    """Pause a recording (leaving the pause out, or as silence), go on with it, or stop it.
+    """Pause a recording (without the pause, or with silence in its place), continue it, or stop it.
 
     Raises: NotFound, RecordingNotActive.
     """
@@ -286,14 +293,14 @@ class ChangeRecording:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteRecording:
-    """Delete the sound of a recording that is over; what is known of it stays. Raises: NotFound, RecordNotFinished."""
+    """Delete the audio of a finished recording and keep its record. Raises: NotFound, RecordNotFinished."""
 
     recording: RecordingSid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForgetRecording:
-    """Forget what is known of a recording whose sound was deleted. Raises: NotFound, RecordNotFinished."""
+    """Delete the record of a recording whose audio was deleted. Raises: NotFound, RecordNotFinished."""
 
     recording: RecordingSid
 

@@ -1,5 +1,7 @@
-"""Effects: what the runtime is to do. Those of `MediaEffect` leave at once, all others after the step they belong to
-is in the journal."""
+"""Effects tell the runtime what to do.
+
+The runtime carries out a `MediaEffect` at once, and all others after their step is in the journal.
+"""
 
 from __future__ import annotations
 
@@ -13,28 +15,28 @@ from holdfast.voice.model.commands import (
 from holdfast.voice.model.ids import CallSid, RecordingSid, Token
 
 Hears = tuple[CallSid, ...] | None
-"""What one ear hears: these legs, or (None) its own player, which is silent while it plays nothing."""
+"""The audio that a leg receives: these legs, or (None) its own player, which is silent while it plays nothing."""
 
-# --- sound: leaves at once -----------------------------------------------------------------------------
+# --- audio: carried out at once -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteAudio:
-    """Who hears whom from the next tick on. Shape: only the ears that change."""
+    """Set who hears whom from the next tick on. Shape: only the listeners that change."""
 
     hears: tuple[tuple[CallSid, Hears], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DropUnheard:
-    """What waits to be played of these calls was said while they were not to be heard: nobody hears it later."""
+    """Discard the buffered audio of these calls, which they sent while no party was to hear them."""
 
     calls: tuple[CallSid, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaySound:
-    """Play to this leg alone, in place of what its player plays now.
+    """Play a sound to this leg alone, in place of the one that its player plays now.
 
     Shape: `source` is an http(s) URL, `clip:ID` (already fetched), `digits:…`, `ringing:COUNTRY`,
     `say:LANGUAGE:man|woman:SSML`, or `builtin:music`, `builtin:hold`, `builtin:ringback`, `builtin:beep`,
@@ -46,19 +48,19 @@ class PlaySound:
     source: str
     rounds: int = 1
     while_loading: Token | None = None
-    """Play only while that sound of the same leg is still on its way; it takes over when it comes."""
+    """Play only until that sound of the same leg, which is still loading, begins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopSound:
-    """Stop that sound if the leg's player still plays it."""
+    """Stop this sound if the leg's player still plays it."""
 
     token: Token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beep:
-    """Lay a short tone over whatever these legs hear: somebody came in, or went out."""
+    """Mix a short tone into the audio of these legs: a participant entered, or left."""
 
     listeners: tuple[CallSid, ...]
     tone: Literal["entry", "exit"]
@@ -66,7 +68,7 @@ class Beep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectSpeech:
-    """Tell when these calls' parties begin to speak and stop (`LegSpeaks`), or no more."""
+    """Report when these calls' parties begin and stop to speak (`LegSpeaks`), or stop the reports."""
 
     calls: tuple[CallSid, ...]
     enabled: bool
@@ -77,7 +79,7 @@ class DetectSpeech:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartTimer:
-    """Tell `TimerFired(token)` after this time. Units: seconds."""
+    """Post `TimerFired(token)` after this time. Units: seconds."""
 
     token: Token
     after_s: float
@@ -85,18 +87,18 @@ class StartTimer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopTimer:
-    """Forget that timer."""
+    """Cancel this timer."""
 
     token: Token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchDocument:
-    """Ask a web server what to do next; signed; cookies are the call's own.
+    """Request the next document from a web server, signed and with the call's own cookies.
 
-    Shape: `request.form` is complete (standard parameters included), in the order sent. `keep` allows a cached
-    answer at once, revalidated behind it (hold music must not wait). Answered by DocumentFetched or
-    DocumentFetchFailed with the same token.
+    Shape: `request.form` is complete (standard parameters included), in the order sent. `cacheable` allows a cached
+    answer at once, which is revalidated afterwards (hold music must not wait). DocumentFetched or
+    DocumentFetchFailed answers it, with the same token.
     """
 
     token: Token
@@ -107,14 +109,14 @@ class FetchDocument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopFetch:
-    """Nobody waits for that answer any more: it is read and dropped."""
+    """Discard the answer to this request when it arrives."""
 
     token: Token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostCallback:
-    """Tell a web server of an event; signed; its answer changes nothing. `form` is complete."""
+    """Report an event to a web server, signed; its answer changes nothing. `form` is complete."""
 
     call: CallSid | None
     kind: Literal["call", "conference", "recording", "superseded"]
@@ -123,7 +125,7 @@ class PostCallback:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogNotification:
-    """Something a developer should see: Twilio's Notification. `log` 0 is an error, 1 a warning."""
+    """Log an error or a warning for the developer: Twilio's Notification. `log` 0 is an error, 1 a warning."""
 
     call: CallSid | None
     code: int
@@ -137,10 +139,10 @@ class LogNotification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceLeg:
-    """Call the target. Answered by LegRinging, then LegAnswered or LegRefused.
+    """Call the target. LegRinging, then LegAnswered or LegRefused answers it.
 
-    `beside` is the call it is to talk with: what that one's phone speaks is offered first, so that nothing between
-    them need be translated.
+    `peer` is the call that it is to talk with: the codec of that call's phone is offered first, so that no audio
+    between them needs to be transcoded.
     """
 
     call: CallSid
@@ -152,7 +154,7 @@ class PlaceLeg:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RingLeg:
-    """Tell a calling phone that it rings (180); with `early_media` that it is sent sound from now on (183).
+    """Send a caller's phone 180 Ringing, or with `early_media` 183 and audio from now on.
 
     Source: RFC 3960 §3.
     """
@@ -163,14 +165,14 @@ class RingLeg:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerLeg:
-    """Answer a calling phone (200)."""
+    """Answer a caller's phone (200)."""
 
     call: CallSid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefuseLeg:
-    """Turn a calling phone away with this SIP status."""
+    """Refuse a caller's phone with this SIP status."""
 
     call: CallSid
     sip_code: int
@@ -178,15 +180,17 @@ class RefuseLeg:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HangUpLeg:
-    """End the leg in whatever state it is: BYE when answered, CANCEL when we called and it rings, 480 when it
-    called and we did not answer. The leg reports nothing more."""
+    """End the leg in any state: BYE when answered, CANCEL when we called, 480 when the caller was not answered.
+
+    The leg reports no more facts.
+    """
 
     call: CallSid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferLeg:
-    """Ask the phone to call that URI instead of us (REFER). Answered by LegReferred, then ReferralNotified."""
+    """Ask the phone to call this URI in place of us (REFER). LegReferred, then ReferralNotified answers it."""
 
     call: CallSid
     target: str
@@ -194,7 +198,7 @@ class ReferLeg:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerReferral:
-    """Answer what a phone asked with PhoneRefers: 202, and the phone is told that it was done, or a refusal."""
+    """Answer a phone's PhoneRefers: 202 and a notification that the transfer succeeded, or a refusal."""
 
     call: CallSid
     sip_code: int
@@ -203,16 +207,16 @@ class AnswerReferral:
 # --- recordings -------------------------------------------------------------------------------------------
 
 CaptureSource = tuple[CallSid, Literal["says", "hears"]]
-"""What a call's party says, or what it hears."""
+"""The audio of a recording comes from a call's party (`says`), or is what that party hears (`hears`)."""
 CaptureChannels = tuple[tuple[CaptureSource, ...], ...]
-"""Per channel, whose sound."""
+"""The sources of each channel."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartCapture:
-    """Write these voices to a file. Answered by CaptureBegan, in the end by CaptureEnded.
+    """Write the audio of these channels to a file. CaptureBegan answers it, and CaptureEnded at the end.
 
-    Units: after `quiet_s` seconds of silence CaptureQuiet is told; 0: never.
+    Units: CaptureQuiet follows after `silence_s` seconds of silence; 0: never.
     """
 
     recording: RecordingSid
@@ -222,9 +226,9 @@ class StartCapture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeCapture:
-    """Capture other voices from now on; or go `on`, put in `silent` instead, or leave out (`off`) what is heard.
+    """Capture other sources from now on; or continue (`on`), write silence (`silent`), or write nothing (`off`).
 
-    It leaves at once, because who is on hold is in no recording of the conference from that moment on.
+    It is carried out at once, because a recording of the conference must not contain a party that is on hold.
     """
 
     recording: RecordingSid
@@ -234,7 +238,7 @@ class ChangeCapture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopCapture:
-    """The file is complete; `trim`: without the silence at its ends. Answered by CaptureEnded."""
+    """Complete the file, with `trim` without the silence at its ends. CaptureEnded answers it."""
 
     recording: RecordingSid
     trim: bool
@@ -252,7 +256,7 @@ class EraseCapture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerbBegan:
-    """A script came to a verb."""
+    """Write to the journal that a script began a verb."""
 
     call: CallSid
     role: str

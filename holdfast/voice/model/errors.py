@@ -1,7 +1,7 @@
-"""Every error of the engine: one tree, two branches, each carrying its own verdict.
+"""The errors of the engine form one tree of two branches; each error carries its codes.
 
-`AskedWrong` is our caller's fault (a REST request, a setting); `PeerWrong` the far end's (a phone, a
-webhook, a document). The code is Twilio's, the HTTP and SIP statuses are what the doors answer with.
+`AskedWrong` is the fault of our client (a REST request, a setting), `PeerWrong` that of the far end (a phone, a
+webhook, a document). The code is Twilio's; the REST API and SIP answer with the HTTP and the SIP status.
 Source: Twilio error and warning dictionary.
 """
 
@@ -11,7 +11,7 @@ from typing import ClassVar
 
 
 class VoiceError(Exception):
-    """An error with its verdict: Twilio's code, the HTTP status, the SIP status and a plain sentence."""
+    """An error carries Twilio's code, the HTTP status, the SIP status and a plain sentence."""
 
     code: ClassVar[int] = 20500
     http: ClassVar[int] = 500
@@ -23,7 +23,7 @@ class VoiceError(Exception):
 
 
 class AskedWrong(VoiceError):
-    """The caller of our interface asked for what cannot be."""
+    """The client of our interface asked for something impossible."""
 
     code = 20422
     http = 400
@@ -31,7 +31,7 @@ class AskedWrong(VoiceError):
 
 
 class PeerWrong(VoiceError):
-    """The far end (phone, web server, document) did what it must not."""
+    """The far end (phone, web server, document) broke a rule."""
 
     code = 11200
     http = 502
@@ -39,7 +39,7 @@ class PeerWrong(VoiceError):
 
 
 class NotFound(AskedWrong):
-    """Nothing of that name, or not of this account."""
+    """There is no resource of this name, or it belongs to another account."""
 
     code = 20404
     http = 404
@@ -53,19 +53,19 @@ class CallNotInProgress(AskedWrong):
 
 
 class ParameterMissing(AskedWrong):
-    """A required parameter was not given. The code is set by the resource."""
+    """A required parameter is missing. The resource sets the code."""
 
     code = 20422
 
 
 class RecordNotFinished(AskedWrong):
-    """A record cannot be deleted while what it describes goes on."""
+    """A record cannot be deleted while the call or recording it describes is not finished."""
 
     code = 20009
 
 
 class RecordingNotActive(AskedWrong):
-    """A recording that is over is neither paused nor stopped."""
+    """A finished recording cannot be paused or stopped."""
 
     code = 21220
 
@@ -83,19 +83,19 @@ class QueueNotEmpty(AskedWrong):
 
 
 class ConferenceNotActive(AskedWrong):
-    """The conference does not exist any more, or is completed."""
+    """The conference is completed, or no longer exists."""
 
     code = 16022
 
 
 class LabelTaken(AskedWrong):
-    """Another participant of this conference bears the label."""
+    """Another participant of this conference has the label."""
 
     code = 16025
 
 
 class LabelInvalid(AskedWrong):
-    """A label over 128 characters, with `/`, or shaped like a call SID."""
+    """A label must not be over 128 characters, contain `/`, or look like a call SID."""
 
     code = 16023
 
@@ -113,37 +113,37 @@ class CoachTargetAbsent(AskedWrong):
 
 
 class RelativeUrl(AskedWrong):
-    """A document given inline has no address that a relative URL could be relative to."""
+    """A relative URL stands in an inline document, which has no address."""
 
     code = 15004
 
 
 class DocumentUnreadable(PeerWrong):
-    """The document is not TwiML: it does not parse, or its root is not `<Response>`."""
+    """The document is not TwiML: it is not XML, or its root is not `<Response>`."""
 
     code = 12100
 
 
 class DocumentTooLarge(PeerWrong):
-    """A TwiML document over 64 kB."""
+    """The TwiML document is larger than 64 kB."""
 
     code = 11750
 
 
 class ContentTypeInvalid(PeerWrong):
-    """The web server sent something that is neither TwiML nor audio."""
+    """The web server's answer is neither TwiML nor audio."""
 
     code = 12300
 
 
 class FetchFailed(PeerWrong):
-    """A web server did not give a complete, successful answer."""
+    """The web server gave no complete, successful answer."""
 
     code = 11200
 
 
 class StoreFailed(VoiceError):
-    """The store could not keep or find what it was given: disk full, file gone, locked or damaged."""
+    """The store could not write or read: the disk is full, or the file is missing, locked or damaged."""
 
     code = 20500
     http = 500

@@ -1,7 +1,7 @@
-"""Facts: what has happened, told to the switch by the shell or by one noun to another (past tense).
+"""Facts say what has happened: the shell posts them to the switch, and one noun emits them to another.
 
 Point of view: *in* is from the party to us. Every fact is journaled, so it carries all that a replay needs.
-Length: every fact there is, one class each.
+Length: every fact has its class here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from holdfast.voice.model.ids import CallSid, QueueSid, RecordingSid, RoomSid, T
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegRinging:
-    """The called phone rings. With `early_media` it sends sound before it answers, which may come after a first one."""
+    """The callee's phone rings. A further fact with `early_media` may follow: it sends audio before it answers."""
 
     call: CallSid
     early_media: bool = False
@@ -24,7 +24,7 @@ class LegRinging:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegAnswered:
-    """The called phone answered; sound may flow. `sip` are the words about it for the request to `action`."""
+    """The callee's phone answered; audio may flow. `sip_params` are its SIP parameters for the request to `action`."""
 
     call: CallSid
     sip_params: tuple[tuple[str, str], ...] = ()
@@ -32,7 +32,7 @@ class LegAnswered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegRefused:
-    """The called phone, or the way to it, ended the attempt before an answer.
+    """The callee's phone, or a server on the way to it, refused the call before an answer.
 
     `sip_code` is the final SIP status; `code` Twilio's error when the target is unknown to us, else 0.
     """
@@ -68,7 +68,7 @@ class PhoneResumed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigitPressed:
-    """One key, by RFC 4733 event, SIP INFO or in-band tone."""
+    """The party pressed one digit, by RFC 4733 event, SIP INFO or in-band tone."""
 
     call: CallSid
     digit: str
@@ -76,7 +76,7 @@ class DigitPressed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegSpeaks:
-    """The party of a call that is listened to began to speak, or stopped."""
+    """The party of a call began to speak, or stopped; only calls with speech detection report it."""
 
     call: CallSid
     speaks: bool
@@ -84,7 +84,7 @@ class LegSpeaks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegReferred:
-    """The phone answered our REFER: 202 when it will call the one we named, else it will not."""
+    """The phone answered our REFER: 202 when it will call the target, else a refusal."""
 
     call: CallSid
     sip_code: int
@@ -92,9 +92,9 @@ class LegReferred:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferralNotified:
-    """The phone told how the call fares that we asked it for. `sip_code` 0: it did not say.
+    """The phone reported the progress of the call that we asked it for. `sip_code` 0: no status was given.
 
-    After `is_over` no more comes. Units: `lasts_s`, how long the phone says it goes on telling.
+    After `is_over` no more reports follow. Units: `expires_s` in seconds, the life of the phone's subscription.
     """
 
     call: CallSid
@@ -105,25 +105,25 @@ class ReferralNotified:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhoneRefers:
-    """The phone asks that whom it talks to is put through to `target`, its Refer-To as it came."""
+    """The phone asks to transfer its peer to `target`, its Refer-To as received."""
 
     call: CallSid
     target: str
 
 
-# --- from the clock, the media plane and the web -----------------------------------------------------
+# --- from the clock, the media process and the web ---------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimerFired:
-    """The time asked for with `StartTimer` is over."""
+    """The time of a `StartTimer` is over."""
 
     token: Token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoundEnded:
-    """A sound asked for with `PlaySound` was played to its end, all rounds."""
+    """A sound of `PlaySound` was played to its end, all rounds."""
 
     token: Token
 
@@ -141,8 +141,8 @@ class SoundFailed:
 class DocumentFetched:
     """A web server answered a `FetchDocument`.
 
-    Shape: `body` is the text of a document; when the server sent audio it is empty and `clip` names the
-    sound, ready to play. `url` is the final address, which relative URLs are relative to.
+    Shape: `body` is the text of a document; when the server sent audio it is empty and `clip` names the decoded
+    audio. `url` is the final address, to which relative URLs are relative.
     """
 
     token: Token
@@ -162,12 +162,12 @@ class DocumentFetchFailed:
     message: str
 
 
-# --- from where recordings are made ------------------------------------------------------------------
+# --- from the recorder --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptureBegan:
-    """A recording is being written; in the end its sound is at `url`."""
+    """A recording is being written; its audio will be at `url`."""
 
     recording: RecordingSid
     url: str
@@ -175,16 +175,16 @@ class CaptureBegan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptureQuiet:
-    """A recording has had silence alone for as long as was asked with `StartCapture`."""
+    """A recording has been silent for the time that `StartCapture` names."""
 
     recording: RecordingSid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptureEnded:
-    """A recording's file is complete. Units: `duration_s` of what was kept; 0: there is no file.
+    """A recording's file is complete. Units: `duration_s` in seconds; 0: there is no file.
 
-    `error` says why it ended without having been asked to, "" otherwise.
+    `error` says why it ended by itself, "" otherwise.
     """
 
     recording: RecordingSid
@@ -206,7 +206,7 @@ class ChildRinging:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildDigitsStarted:
-    """A leg dialled by this call answered, and is sent touch tones before anything else."""
+    """A leg dialled by this call answered, and receives touch tones before anything else."""
 
     call: CallSid
     child: CallSid
@@ -214,7 +214,7 @@ class ChildDigitsStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildAnswered:
-    """A leg dialled by this call answered. `sip` is what `action` is told of the phone, when it was dialled by SIP."""
+    """A leg dialled by this call answered. `sip_params` are the parameters of `action` for a leg dialled by SIP."""
 
     call: CallSid
     child: CallSid
@@ -223,7 +223,7 @@ class ChildAnswered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildScreened:
-    """The screening document of an answered child came to its end: bridge it."""
+    """The screening document of an answered child has ended: bridge it."""
 
     call: CallSid
     child: CallSid
@@ -231,7 +231,7 @@ class ChildScreened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildEnded:
-    """A leg dialled by this call is over. `status` is its final CallStatus."""
+    """A leg dialled by this call has ended. `status` is its final CallStatus."""
 
     call: CallSid
     child: CallSid
@@ -242,7 +242,7 @@ class ChildEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildDetached:
-    """A leg dialled by this call was given a document of its own and is nobody's child from now on."""
+    """A leg dialled by this call received a document of its own and is no child from now on."""
 
     call: CallSid
     child: CallSid
@@ -250,7 +250,7 @@ class ChildDetached:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildRefers:
-    """The phone of a leg dialled by this call asks that this call is put through to `target`."""
+    """The phone of a leg dialled by this call asks to transfer this call to `target`."""
 
     call: CallSid
     child: CallSid
@@ -259,7 +259,7 @@ class ChildRefers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomEntered:
-    """This call is in the room."""
+    """This call entered the room."""
 
     call: CallSid
     room: RoomSid
@@ -267,7 +267,7 @@ class RoomEntered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomRefused:
-    """This call was not let into the room. `code` is Twilio's."""
+    """The room refused this call. `code` is Twilio's."""
 
     call: CallSid
     code: int
@@ -276,7 +276,7 @@ class RoomRefused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomLeft:
-    """This call is out of the room: the room ended, it was removed, or its bridge lost the other party."""
+    """This call left the room: the room ended, it was removed, or the other party of the bridge left."""
 
     call: CallSid
     room: RoomSid
@@ -285,7 +285,7 @@ class RoomLeft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueEntered:
-    """This call waits in the queue."""
+    """This call entered the queue and waits."""
 
     call: CallSid
     queue: QueueSid
@@ -293,7 +293,7 @@ class QueueEntered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueRefused:
-    """This call could not wait: the queue is full."""
+    """The queue refused this call: it is full."""
 
     call: CallSid
     result: Literal["queue-full"]
@@ -310,7 +310,7 @@ class QueueLeft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueTaken:
-    """A dialler took this waiting call; they meet in `room` once it has heard the document at `url` (None: at once)."""
+    """A dialler took this member; they are bridged in `room` once the document at `url` has ended (None: at once)."""
 
     call: CallSid
     queue: QueueSid
@@ -323,21 +323,21 @@ class QueueTaken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueReturned:
-    """The dialler that had taken this call went away before they met: it waits again, at the front."""
+    """The dialler that had taken this call left before they were bridged: it waits again, at the front."""
 
     call: CallSid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WhisperEnded:
-    """The document that the dialler of a queue lets its member hear came to its end."""
+    """The document that the dialler of a queue plays to its member has ended."""
 
     call: CallSid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemberPrepared:
-    """The dialler's member hears the document it is to hear first."""
+    """The dialler has a member, which hears the dialler's document first."""
 
     call: CallSid
     member: CallSid
@@ -345,7 +345,7 @@ class MemberPrepared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemberLost:
-    """The dialler's member left before they met. `final`: there will be no other."""
+    """The dialler's member left before they were bridged. `final`: no other member follows."""
 
     call: CallSid
     final: bool = False
@@ -353,7 +353,7 @@ class MemberLost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemberReached:
-    """The dialler of a queue has been given this member."""
+    """The dialler of a queue may be bridged with this member."""
 
     call: CallSid
     member: CallSid
@@ -364,14 +364,14 @@ class MemberReached:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueMissing:
-    """The dialler of a queue named one that does not exist."""
+    """The queue that the dialler named does not exist."""
 
     call: CallSid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingBegan:
-    """A recording that a verb of this call asked for is being made."""
+    """A recording that a verb of this call began is being written."""
 
     call: CallSid
     recording: RecordingSid
@@ -380,7 +380,7 @@ class RecordingBegan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingQuiet:
-    """A recording that a verb of this call asked for has been silent for as long as it said."""
+    """A recording that a verb of this call began has been silent for the time that the verb named."""
 
     call: CallSid
     recording: RecordingSid
@@ -388,7 +388,7 @@ class RecordingQuiet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingFinished:
-    """A recording that a verb of this call asked for is over. Units: seconds; 0 when nothing was kept."""
+    """A recording that a verb of this call began has ended. Units: seconds; 0 when there is no file."""
 
     call: CallSid
     recording: RecordingSid
@@ -397,7 +397,7 @@ class RecordingFinished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interrupted:
-    """The verb that runs is taken away from outside; it may say which goodbye request is due."""
+    """The running verb is interrupted from outside; it may return a final request."""
 
     call: CallSid
     cause: Literal["redirect", "hangup", "dequeue"]

@@ -1,16 +1,16 @@
-"""Which header fields an application may set in an INVITE of ours, by a document or by REST."""
+"""Say which SIP header fields an application may set in our requests, by a document or by REST."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 OURS = ("x-twilio", "x-holdfast-")
-"""How the names begin that we set ourselves, and by which a phone tells whose call it is and what goes with it.
+"""The prefixes of the header fields that we set ourselves, which tell a phone the call and its parameters.
 
 Source: Twilio error 32113, "Your extension header name cannot begin with the prefix X-Twilio".
 """
 BESIDE_EXTENSIONS = frozenset({"user-to-user", "remote-party-id", "p-preferred-identity", "p-called-party-id"})
-"""Fields that may be set besides those whose name begins with X-. Source: TwiML <Sip>."""
+"""The fields that may be set besides those whose name begins with X-. Source: TwiML <Sip>."""
 
 
 def setter_of(name: str) -> Literal["application", "us", "protocol"]:

@@ -1,4 +1,4 @@
-"""Orders: what one noun asks of another within a step, said by a script's verb or by the switch's own rules."""
+"""Internal commands are what one noun asks of another within a step, emitted by a verb or by a rule of a machine."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class CallChild:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseChild:
-    """The parent's verb wants this leg no more."""
+    """Release a leg that the parent's verb no longer needs."""
 
     call: CallSid
     cause: Literal["done", "timeout", "lost-race", "parent-gone"] = "done"
@@ -44,7 +44,7 @@ class ReleaseChild:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOwnDocument:
-    """This leg is nobody's child from now on and runs a document of its own."""
+    """Detach this leg from its parent and run a document of its own."""
 
     call: CallSid
     instruction: Instruction
@@ -52,7 +52,7 @@ class RunOwnDocument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bridge:
-    """Put a call into the private two-party room `room`, which exists while both are in it."""
+    """Put a call into the bridge `room`, which exists while both parties are in it."""
 
     token: Token
     room: RoomSid
@@ -62,7 +62,7 @@ class Bridge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnterConference:
-    """Let a call into the active conference of that name, or into a new one that will bear `new_room`."""
+    """Let a call into the active conference of this name, or into a new one with the SID `new_room`."""
 
     token: Token
     call: CallSid
@@ -73,7 +73,7 @@ class EnterConference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaveRoom:
-    """The call's verb is over, or the call is: it is in its room no longer."""
+    """Take a call out of its room, because its verb or the call has ended."""
 
     call: CallSid
     cause: Literal["hangup", "redirect", "dequeue", "done"] = "done"
@@ -81,7 +81,7 @@ class LeaveRoom:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefuseEntry:
-    """A call's wait document failed before the conference began: it is not admitted."""
+    """Refuse a call whose wait document failed before the conference began."""
 
     call: CallSid
     code: int
@@ -90,7 +90,7 @@ class RefuseEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JoinQueue:
-    """Wait in the queue of that name, made on first use with the SID `new_queue`."""
+    """Wait in the queue of this name, which is created on first use with the SID `new_queue`."""
 
     token: Token
     call: CallSid
@@ -101,7 +101,7 @@ class JoinQueue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaveQueue:
-    """The call waits no longer (its verb is over, or the call is)."""
+    """Take a call out of its queue, because its verb or the call has ended."""
 
     call: CallSid
     result: Literal["leave", "redirected", "error", "hangup"]
@@ -109,14 +109,14 @@ class LeaveQueue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeetDialler:
-    """The member has heard what its dialler wanted it to hear: they may be joined."""
+    """Bridge a member, which has heard its dialler's document, with that dialler."""
 
     call: CallSid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DialQueue:
-    """Ask a queue for its front member, waiting for one if it is empty. Taken back by `StopDialQueue`."""
+    """Ask a queue for its front member, and wait for one if it is empty. `StopDialQueue` cancels it."""
 
     token: Token
     call: CallSid
@@ -128,26 +128,26 @@ class DialQueue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopDialQueue:
-    """The dialler waits for a member no longer."""
+    """Cancel the wait of a dialler for a member."""
 
     call: CallSid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartScript:
-    """Run a further document for one ear of a call."""
+    """Run a further document for a call."""
 
     call: CallSid
     role: Role
     request: WebRequest | None
     """None: the built-in music."""
     instruction: Instruction | None = None
-    """The document itself, in place of asking for it."""
+    """The document itself, in place of a request for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopScript:
-    """End the script of that role, if one runs."""
+    """End the script of this role, if one runs."""
 
     call: CallSid
     role: Role
@@ -155,7 +155,7 @@ class StopScript:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotePhoneHold:
-    """The phone of this participant began or ended a hold of its own."""
+    """Note that the phone of this participant began or ended a hold of its own."""
 
     call: CallSid
     held: bool
@@ -163,7 +163,7 @@ class NotePhoneHold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoteParticipant:
-    """The call that is to become a participant came this far."""
+    """Note the progress of a call that is to become a participant."""
 
     call: CallSid
     status: Literal["connecting", "ringing"]
@@ -171,7 +171,7 @@ class NoteParticipant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoteAnnouncing:
-    """A participant's announcement has its document and is heard from now on."""
+    """Note that a participant's announcement has its document and begins."""
 
     call: CallSid
     instruction: Instruction
@@ -179,7 +179,7 @@ class NoteAnnouncing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoteAnnounced:
-    """The announcement a participant heard is over; `code` is 0, or Twilio's of why it failed."""
+    """Note that a participant's announcement has ended; `code` is 0, or Twilio's code of its failure."""
 
     call: CallSid
     code: int = 0
@@ -188,9 +188,9 @@ class NoteAnnounced:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BeginRecording:
-    """Record a call, or a conference (`room`). `for_verb`: the call's script hears of it.
+    """Record a call, or a conference (`room`). `for_verb`: the call's script receives its facts.
 
-    Units: `quiet_s` seconds of silence of which the script is told; 0: never.
+    Units: the script is notified after `silence_s` seconds of silence; 0: never.
     """
 
     recording: RecordingSid
@@ -204,14 +204,14 @@ class BeginRecording:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndRecording:
-    """The recording is over; nothing for one that is."""
+    """End a recording; nothing happens to one that has ended."""
 
     recording: RecordingSid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoteCaptureSources:
-    """These are heard in the conference now, so that its recording has them."""
+    """Note the sources that are heard in the conference now, for its recording."""
 
     room: RoomSid
     sources: tuple[tuple[CallSid, Literal["says", "hears"]], ...]

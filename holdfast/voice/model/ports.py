@@ -1,4 +1,4 @@
-"""Ports: what the switch and the shell ask of the outside, implemented in `runtime` and `store`."""
+"""Ports are the interfaces that the switch and the shell need; `runtime` and `store` implement them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from holdfast.voice.model.ids import CallSid
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalEntry:
-    """One line of the journal.
+    """A journal entry is one line of the journal.
 
     Shape: `kind` is the class name of a command, fact or effect, or `sip`, `webhook`; `call` the call it belongs
     to ("" if none); `data` its JSON. Units: `at` seconds since the Unix epoch.
@@ -26,10 +26,10 @@ class JournalEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """The whole state of one noun after a step.
+    """A snapshot holds the whole state of one noun after a step.
 
-    Shape: `noun` is call, room, queue or recording; `data` JSON, "" when deleted. `over_at` is when a call or a
-    conference ended: those that are over are kept as long as they are among the newest.
+    Shape: `noun` is call, room, queue or recording; `data` JSON, "" when deleted. Units: `over_at` is the second since
+    the Unix epoch at which a call or a conference ended; only the newest of the ended ones are kept.
     """
 
     noun: str
@@ -39,47 +39,47 @@ class Snapshot:
 
 
 class Journal(Protocol):
-    """Remembers what happened. One writer."""
+    """A journal stores what happened. It has one writer."""
 
     async def commit(self, entries: Sequence[JournalEntry], snapshots: Sequence[Snapshot]) -> None:
         """Write all, or nothing, durably against a crash of this process. Raises: StoreFailed, with nothing written.
 
-        A snapshot without data deletes that noun, and with a call its lines. A store that is late for more than a
-        quarter of a second is waited for no longer: it writes later what it was given, in order.
+        A snapshot without data deletes that noun, and with a call its entries. A commit waits at most a quarter of a
+        second for a slow store, which then writes later, in order.
         """
 
     def trouble(self) -> str | None:
-        """Why nothing can be written now; None when it can."""
+        """Return why the journal cannot write now; None when it can."""
 
     async def load(self, *, kept: int) -> Sequence[Snapshot]:
-        """The newest snapshot of every noun that is not over, and of the `kept` that were over last."""
+        """Return the newest snapshot of every noun that has not ended, and of the `kept` that ended last."""
 
     async def prune(self) -> bool:
-        """Delete some of those that `load` left out, with their lines; whether there may be more.
+        """Delete some of the nouns that `load` left out, with their entries; return whether there may be more.
 
         Raises: StoreFailed.
         """
 
     async def entries(self, call: str, *, after: int = 0, limit: int = 10_000) -> Sequence[JournalEntry]:
-        """The lines of one call, oldest first; of all calls when `call` is ""."""
+        """Return the entries of one call, oldest first; of all calls when `call` is ""."""
 
 
 class KeyValues(Protocol):
-    """Small configuration kept across restarts: numbers, lines, applications. Values are JSON texts."""
+    """Key-value storage keeps small configuration across restarts: numbers, lines, applications. Values are JSON."""
 
     async def put(self, kind: str, key: str, value: str) -> None:
-        """Store under (kind, key), replacing."""
+        """Store a value under (kind, key), in place of an old one."""
 
     async def get_all(self, kind: str) -> Mapping[str, str]:
-        """Everything of a kind."""
+        """Return all values of a kind by their keys."""
 
     async def remove(self, kind: str, key: str) -> None:
-        """Forget; no error when absent."""
+        """Remove a value; nothing happens when it is absent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SipMessageTrace:
-    """A SIP message of a call, for the ladder. Shape: `summary` is its first line and CSeq; `text` the whole."""
+    """A trace holds a SIP message of a call, for the ladder. Shape: `summary` is its first line and CSeq."""
 
     call: CallSid
     received: bool
@@ -90,7 +90,7 @@ class SipMessageTrace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookTrace:
-    """A webhook request and its answer, for the ladder. Units: `took_ms` milliseconds. `status` 0: no answer."""
+    """A trace holds a webhook request and its answer, for the ladder. Units: `took_ms` ms. `status` 0: no answer."""
 
     call: CallSid | None
     kind: str
@@ -111,7 +111,7 @@ RecordTrace = Callable[[Trace], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingCallbacks:
-    """Callbacks that no web server has taken yet: how many, and the oldest of them. Units: `since` on the clock."""
+    """Callbacks wait that no web server has accepted yet: their count, and the oldest. Units: `since` on the clock."""
 
     count: int
     method: str
@@ -123,4 +123,4 @@ class LegsPort(Protocol):
     """Attachments to the outside of one kind (SIP, later WebRTC)."""
 
     def carry_out(self, effect: LegEffect) -> None:
-        """Begin what is asked; outcomes come as facts."""
+        """Begin to carry out an effect; its outcome is posted as a fact."""

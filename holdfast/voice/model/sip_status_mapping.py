@@ -1,4 +1,4 @@
-"""What a final SIP failure means for the call it ends."""
+"""Map a final SIP failure to the status of the call that it ends."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import Literal
 BUSY = frozenset({486, 600, 603})
 UNANSWERED = frozenset({408, 480, 487})
 SIP_FAILED = 32011
-"""Told of a call that failed over SIP for no reason with a code of its own. Source: Twilio error dictionary."""
+"""The code of a SIP failure that has no code of its own. Source: Twilio error dictionary."""
 
 NOT_ACCEPTABLE = 488
-NO_COMMON_CODEC = "it takes none of the sound it was offered; if it insists on SRTP, set sip_srtp = offer"
-"""What to do about a phone that refuses our description. Source: RFC 3261 §21.4.26."""
+NO_COMMON_CODEC = "it accepts none of the offered codecs; if it requires SRTP, set sip_srtp = offer"
+"""Advice about a phone that refuses our session description. Source: RFC 3261 §21.4.26."""
 
 
 def call_status_of(sip_code: int) -> Literal["busy", "no-answer", "failed"]:
-    """The final status that a SIP failure means. Source: Twilio docs, Call status values."""
+    """Return the final call status for a SIP failure. Source: Twilio docs, Call status values."""
     if sip_code in BUSY:
         return "busy"
     return "no-answer" if sip_code in UNANSWERED else "failed"
 
 
 def describe_refusal(to: str, sip_code: int, reason: str) -> str:
-    """A call that was refused, in words for a developer."""
-    told = f"{to} was not reached: SIP {sip_code} {reason}".rstrip()
-    return f"{told}: {NO_COMMON_CODEC}" if sip_code == NOT_ACCEPTABLE else told
+    """Describe a refused call for a developer."""
+    text = f"{to} was not reached: SIP {sip_code} {reason}".rstrip()
+    return f"{text}: {NO_COMMON_CODEC}" if sip_code == NOT_ACCEPTABLE else text

@@ -1,4 +1,4 @@
-"""Moments in Twilio's wire forms, computed from seconds since the Unix epoch without asking any clock."""
+"""Write points in time in Twilio's form, computed from seconds since the Unix epoch without a clock."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 
 def calendar_date(day: int) -> tuple[int, int, int]:
-    """Year, month and day of a day counted from 1970-01-01 in the Gregorian calendar.
+    """Return year, month and day of a day counted from 1970-01-01 in the Gregorian calendar.
 
     Source: the 400-year era arithmetic of the proleptic Gregorian calendar, years beginning in March.
     """
@@ -21,7 +21,10 @@ def calendar_date(day: int) -> tuple[int, int, int]:
 
 
 def rfc2822(at: float) -> str:
-    """`Tue, 31 Aug 2010 20:36:28 +0000`: the form of every date in Twilio's answers and callbacks."""
+    """Write a time as `Tue, 31 Aug 2010 20:36:28 +0000`, as in Twilio's answers and callbacks.
+
+    Units: `at` in seconds since the Unix epoch.
+    """
     day, second = divmod(int(at), 86400)
     year, month, day_of_month = calendar_date(day)
     clock = f"{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}"

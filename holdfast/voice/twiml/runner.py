@@ -186,7 +186,7 @@ class Runner:
         logged = LogNotification(call=script.call, code=code, log=0, message=message, url=url)
         if script.fallback is None or script.used_fallback:
             return ScriptTurn(replace(script, fetching=None), (logged,), ScriptFailed(code=code, message=message))
-        code_name, url_name = twilio_assumptions.FALLBACK_TELLS
+        code_name, url_name = twilio_assumptions.FALLBACK_PARAMETERS
         form = (*script.fallback.form, (code_name, str(code)), (url_name, url))
         turn = _fetch(replace(script, used_fallback=True), replace(script.fallback, form=form), subject, now)
         return ScriptTurn(turn.script, (logged, *turn.actions), turn.ending)

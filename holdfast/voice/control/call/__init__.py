@@ -1,1 +1,1 @@
-"""The call machine, its scripts and its step."""
+"""The call machine, its scripts and its step in progress."""

@@ -1,9 +1,9 @@
-"""The call machine: what one message does to one call.
+"""The call machine handles one message for one call.
 
-It owns the call's status, its leg, its timers and its scripts. Rooms and queues are other nouns: it tells them, and
-they tell it.
+It owns the call's status, its leg, its timers and its scripts. Rooms and queues are other nouns: they exchange
+commands and facts with it.
 
-Length: one machine stands in one file, so that every arrow of it is found here.
+Length: one machine stands in one file, so that all its transitions are found here.
 """
 
 from __future__ import annotations
@@ -88,18 +88,18 @@ from holdfast.voice.twiml.runner import Runner
 from holdfast.voice.twiml.verb import AnswerCaller, DeclineCaller, EarlyMedia
 
 DIGIT_ROLES: Final[tuple[Role, ...]] = ("main", "queue", "screen")
-"""The scripts that hear of keys; a hold, a wait for a conference and an announcement do not."""
+"""The roles whose scripts receive digits; a hold, a wait for a conference and an announcement do not."""
 
 
 class CallTransition(NamedTuple):
-    """A call after a step, and what the step said."""
+    """A transition holds a call after a step, and what the step emitted."""
 
     call: Call
     emitted: tuple[Emitted, ...]
 
 
 def create(command: CreateCall, now: float, view: ReadOnlyState, runner: Runner) -> CallTransition:
-    """A call placed by REST. Source: Twilio API, POST Calls."""
+    """Create a call placed by REST. Source: Twilio API, POST Calls."""
     call = Call(
         sid=command.call,
         account=command.account,
@@ -130,7 +130,7 @@ def create(command: CreateCall, now: float, view: ReadOnlyState, runner: Runner)
 
 
 def dial(command: CallChild, parent: Call, now: float, view: ReadOnlyState, runner: Runner) -> CallTransition:
-    """A call dialled by another's document. Source: TwiML <Dial>."""
+    """Create a call dialled by another call's document. Source: TwiML <Dial>."""
     call = Call(
         sid=command.call,
         account=parent.account,
@@ -154,7 +154,7 @@ def dial(command: CallChild, parent: Call, now: float, view: ReadOnlyState, runn
 
 
 def receive(command: ReceiveCall, now: float, view: ReadOnlyState, runner: Runner) -> CallTransition:
-    """A phone called in: it rings, and its number's document begins."""
+    """Create an inbound call: it rings, and the dialled number's document begins."""
     call = Call(
         sid=command.call,
         account=command.account,
@@ -179,7 +179,7 @@ def receive(command: ReceiveCall, now: float, view: ReadOnlyState, runner: Runne
 
 
 def handle(call: Call, message: Message, now: float, view: ReadOnlyState, runner: Runner) -> CallTransition:
-    """What a message does to a call. Raises: CallNotInProgress (REST commands only, and nothing is changed)."""
+    """Handle one message for a call. Raises: CallNotInProgress (REST commands only, with nothing changed)."""
     step = CallStep(call=call, now=now, view=view, runner=runner)
     match message:
         case RedirectCall() | EndCall() | ChangeCall():
@@ -225,7 +225,7 @@ def handle(call: Call, message: Message, now: float, view: ReadOnlyState, runner
                 if (script := step.call.script(role)) is not None:
                     handle_fact(step, script, message)
         case RoomLeft() if call.direction == "outbound-api" and call.status is not CallStatus.IN_PROGRESS:
-            # It was only being called into the conference.
+            # It was still being called into the conference.
             step.finish(CallStatus.CANCELED, 487, leg_is_gone=False)
         case _:
             main = call.script("main")
@@ -235,14 +235,14 @@ def handle(call: Call, message: Message, now: float, view: ReadOnlyState, runner
 
 
 def _handle_in_script(step: CallStep, token: Token, fact: Fact) -> None:
-    """The script whose prefix the token bears; an older script's token finds nobody."""
+    """Give a fact to the script of its token; a token of an earlier script is ignored."""
     for script in step.call.scripts:
         if token.startswith(f"{script.prefix}/"):
             handle_fact(step, script, fact)
             return
 
 
-# --- asked by REST -------------------------------------------------------------------------------------
+# --- REST commands ------------------------------------------------------------------------------------
 
 
 def _handle_rest_command(step: CallStep, command: RedirectCall | EndCall | ChangeCall) -> None:
@@ -271,7 +271,7 @@ def _handle_rest_command(step: CallStep, command: RedirectCall | EndCall | Chang
 
 
 def _change_time_limit(step: CallStep, limit_s: int) -> None:
-    """Another time limit, counted from the start of the call; one that is over already ends it."""
+    """Set another time limit, counted from the start of the call; a limit in the past ends the call."""
     call = step.call = replace(step.call, time_limit_s=limit_s)
     began = call.created_at if call.direction == "inbound" else call.answered_at
     if began is None:
@@ -281,15 +281,15 @@ def _change_time_limit(step: CallStep, limit_s: int) -> None:
     if left > 0:
         step.emit(StartTimer(token=limit_timer(call.sid), after_s=left))
         return
-    message = f"TimeLimit={limit_s} is over already: the call is ended"
+    message = f"TimeLimit={limit_s} is already over: the call ends"
     step.emit(LogNotification(call=call.sid, code=13216, log=1, message=message))
     hang_up(step)
 
 
 def _redirect(step: CallStep, instruction: Instruction) -> None:
-    """Take the running verb away and run another document; the goodbye request of that verb goes first.
+    """Interrupt the running verb and run another document; the final request of that verb is sent first.
 
-    A dialled leg that is redirected is nobody's child from now on. Source: Twilio docs, "Modify a live call".
+    A dialled leg that is redirected is no child from now on. Source: Twilio docs, "Modify a live call".
     """
     call = step.call
     if instruction.fallback is None:
@@ -314,7 +314,7 @@ def _redirect(step: CallStep, instruction: Instruction) -> None:
     start_script(step, "main", instruction)
 
 
-# --- told by the leg, the clock, or the boss ----------------------------------------------------------------
+# --- facts of the leg and the clock, commands of the parent ---------------------------------------------
 
 
 def _handle_leg_fact(
@@ -355,7 +355,7 @@ def _handle_leg_fact(
 
 
 def _answered(step: CallStep) -> None:
-    """A called phone answered: its own document begins, or its boss hears of it."""
+    """Handle the answer of the callee's phone: its document begins, or its parent is notified."""
     call = step.call
     step.set_status(CallStatus.IN_PROGRESS)
     step.call = replace(step.call, started_at=step.now, answered_at=step.now)
@@ -374,7 +374,7 @@ def _answered(step: CallStep) -> None:
 
 
 def _connected(step: CallStep) -> None:
-    """The called phone has answered and was sent its touch tones: go on."""
+    """Continue after the callee's phone has answered and received its touch tones."""
     call = step.call
     if call.controlled_by is None:
         assert call.instruction is not None
@@ -393,7 +393,7 @@ def _handle_timer(step: CallStep, token: Token) -> None:
 
 
 def _release(step: CallStep, command: ReleaseChild) -> None:
-    """The parent's verb is done with this leg. Unanswered legs are canceled, or were given their time."""
+    """End a leg that the parent's verb released. An unanswered leg is canceled, or ran out of time."""
     if step.call.controlled_by is None:
         return
     if step.call.status is CallStatus.IN_PROGRESS:
@@ -402,7 +402,7 @@ def _release(step: CallStep, command: ReleaseChild) -> None:
         words = {
             "done": "canceled",
             "timeout": "no-answer",
-            "lost-race": twilio_assumptions.RACE_LOSER,
-            "parent-gone": twilio_assumptions.CHILD_OF_GONE_PARENT,
+            "lost-race": twilio_assumptions.LOST_RACE_STATUS,
+            "parent-gone": twilio_assumptions.CHILD_STATUS_AFTER_PARENT_HANGUP,
         }
         step.finish(CallStatus(words[command.cause]), 487, leg_is_gone=False)

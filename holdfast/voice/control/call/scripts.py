@@ -1,7 +1,7 @@
-"""Scripts at a call's ear: begun, carried on, and what their end means for the call.
+"""Start and continue the scripts of a call, and handle their ends.
 
 A call has its own document (`main`) and may have others beside it: the wait of a queue or a conference, a hold, a
-screening. Only one sounds at a time, because the verb of the main document that owns the others makes no sound.
+screening. Only one is audible at a time, because the verb of the main document that owns the others plays nothing.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ from holdfast.voice.twiml.script import Ending, Script, ScriptEnded, ScriptFaile
 from holdfast.voice.twiml.verb import AnswerCaller, DeclineCaller, EarlyMedia, HangUp, QuitQueue
 
 HOLD_MUSIC_TIMEOUT_S = 2.0
-"""How long a held ear may hear silence before the built-in music takes the place of a sound that does not come."""
+"""How long a held party may hear silence before the built-in music plays in place of hold music that is late."""
 MIN_WAIT_PERIOD_S = 1.0
-"""The least time between two requests of a queue's waitUrl, so that an empty document does not spin."""
+"""The least time between two requests of a queue's waitUrl, so that an empty document does not loop at once."""
 TWILIO_MUSIC = re.compile(
     r"https?://(twimlets\.com/holdmusic\b|s3\.amazonaws\.com/com\.twilio\.|com\.twilio\.[a-z.-]+\.s3\.amazonaws\.com/)"
 )
@@ -48,7 +48,7 @@ BUILTIN_MUSIC = '<Response><Play loop="0">builtin:hold</Play></Response>'
 
 
 def start_script(step: CallStep, role: Role, instruction: Instruction) -> None:
-    """Start a script of that role in place of one that runs."""
+    """Start a script of this role in place of one that runs."""
     stop_script(step, role)
     serial = step.call.scripts_started + 1
     step.call = replace(step.call, scripts_started=serial)
@@ -61,7 +61,7 @@ def start_script(step: CallStep, role: Role, instruction: Instruction) -> None:
 
 
 def start_from_request(step: CallStep, role: Role, request: WebRequest | None) -> None:
-    """Start a script beside the main one. No request: the built-in music. An empty URL: silence, so none."""
+    """Start a script beside the main one. No request: the built-in music. An empty URL: silence, so no script."""
     if request is None or is_twilio_music(request.url):
         start_script(step, role, Instruction(twiml=BUILTIN_MUSIC))
     elif request.url:
@@ -71,15 +71,15 @@ def start_from_request(step: CallStep, role: Role, request: WebRequest | None) -
 
 
 def is_twilio_music(url: str) -> bool:
-    """Whether an address is one of Twilio's own playlists, in whose place the built-in loop is heard.
+    """Return whether an address is one of Twilio's own playlists, in place of which the built-in music plays.
 
-    Deviation: nothing is fetched from them, so that they sound without an internet. Source: TwiML <Conference> waitUrl.
+    Deviation: nothing is fetched from them, so that they work without the internet. Source: TwiML <Conference> waitUrl.
     """
     return TWILIO_MUSIC.match(url) is not None
 
 
 def stop_script(step: CallStep, role: Role) -> None:
-    """End the script of that role and everything it started; nothing when there is none."""
+    """End the script of this role and all that it started, if one runs."""
     script = step.call.script(role)
     if script is None:
         return
@@ -93,7 +93,7 @@ def stop_script(step: CallStep, role: Role) -> None:
 
 
 def handle_fact(step: CallStep, script: Script, fact: Fact) -> None:
-    """Give a script the next fact."""
+    """Give a script its next fact."""
     match fact:
         case TimerFired(token=token) if token == hold_music_timer(script):
             _handle_hold_music_timeout(step, script)
@@ -105,7 +105,7 @@ def handle_fact(step: CallStep, script: Script, fact: Fact) -> None:
 
 
 def handle_refer(step: CallStep, fact: PhoneRefers) -> None:
-    """A phone asks that its peer is put through elsewhere: a bridged Dial with a referUrl does so, nobody else.
+    """Handle a phone's request to transfer its peer: only a bridged Dial with a referUrl accepts it.
 
     Source: Twilio docs, "Inbound SIP REFER"; error 13802.
     """
@@ -123,13 +123,13 @@ def handle_refer(step: CallStep, fact: PhoneRefers) -> None:
 
 
 def _apply_turn(step: CallStep, turn: ScriptTurn) -> None:
-    """Carry out what a script's turn says, in order, and draw the consequence of its end."""
+    """Emit the actions of a script's turn in order, and handle its end."""
     before, script = step.call.script(turn.script.role), turn.script
     document_arrived = script.document is not None and (before is None or before.document is None)
     if script.role == "announce" and document_arrived and not isinstance(turn.ending, ScriptFailed):
         step.emit(NoteAnnouncing(call=step.call.sid, instruction=_same_document(script)))
     if turn.ending is not None:
-        # Before anything is done: what is done may end the call, which then finds no verb that runs.
+        # First of all: an action may end the call, which must then find no running verb.
         script = replace(script, ended="broken" if isinstance(turn.ending, ScriptFailed) else "over")
     step.put_script(script)
     for action in turn.actions:
@@ -147,7 +147,7 @@ def _apply_turn(step: CallStep, turn: ScriptTurn) -> None:
 
 
 def _same_document(script: Script) -> Instruction:
-    """What gives another ear the document this script has begun with."""
+    """Return the instruction by which another listener hears this script's document."""
     document = script.document
     assert document is not None
     text = document.text
@@ -164,7 +164,7 @@ def _decline(step: CallStep, sip_code: int) -> None:
 
 
 def hang_up(step: CallStep, sip_code: int = 603) -> None:
-    """End the call from our side: completed when it was answered, else the caller is declined."""
+    """End the call from our side: complete an answered call, or decline the caller."""
     if step.call.status is CallStatus.IN_PROGRESS:
         step.finish(CallStatus.COMPLETED, 200, leg_is_gone=False)
     else:
@@ -172,11 +172,11 @@ def hang_up(step: CallStep, sip_code: int = 603) -> None:
 
 
 def _handle_ending(step: CallStep, script: Script, ending: Ending) -> None:
-    """What the end of a script means, by its role. Source: Twilio docs of each kind of URL."""
+    """Handle the end of a script according to its role. Source: Twilio docs of each kind of URL."""
     match script.role, ending:
         case "main", ScriptFailed():
             unanswered = step.call.status is not CallStatus.IN_PROGRESS
-            status = CallStatus(twilio_assumptions.BROKEN_UNANSWERED) if unanswered else CallStatus.COMPLETED
+            status = CallStatus(twilio_assumptions.FAILED_DOCUMENT_UNANSWERED) if unanswered else CallStatus.COMPLETED
             step.finish(status, 500, leg_is_gone=False)
         case "main", _:
             hang_up(step)
@@ -189,7 +189,7 @@ def _handle_ending(step: CallStep, script: Script, ending: Ending) -> None:
         case "queue" | "screen", HangUp():
             hang_up(step)
         case "wait", ScriptFailed(code=code, message=message) if script.document is None:
-            why = f"not admitted to the conference, for its waitUrl failed: {message}"
+            why = f"not admitted to the conference, because its waitUrl failed: {message}"
             step.emit(RefuseEntry(call=step.call.sid, code=code, message=why))
         case "hold", ScriptFailed():
             if script.audio_overdue:
@@ -211,7 +211,7 @@ def _handle_ending(step: CallStep, script: Script, ending: Ending) -> None:
 
 
 def _request_wait_url_again(step: CallStep, script: Script) -> None:
-    """Ask a queue's waitUrl again, not more often than once in MIN_WAIT_PERIOD_S."""
+    """Request a queue's waitUrl again, at most once in MIN_WAIT_PERIOD_S."""
     left = script.started_at + MIN_WAIT_PERIOD_S - step.now
     if left > 0:
         step.emit(StartTimer(token=wait_url_timer(script), after_s=left))
@@ -220,7 +220,7 @@ def _request_wait_url_again(step: CallStep, script: Script) -> None:
 
 
 def _handle_hold_music_timeout(step: CallStep, script: Script) -> None:
-    """A held ear has heard silence long enough. Deviation: Twilio leaves it silent."""
+    """Play the built-in music to a held party whose hold music is late. Deviation: Twilio leaves it silent."""
     script = replace(script, audio_overdue=True)
     step.put_script(script)
     pending = next(

@@ -1,4 +1,4 @@
-"""A step in progress on one call: its state so far and what it has said, in order."""
+"""A step in progress on one call holds its state so far and what it has emitted, in order."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from holdfast.voice.twiml.verb import AnswerCaller, DeclineCaller, EarlyMedia
 
 @dataclass(slots=True, kw_only=True)
 class CallStep:
-    """One call's step. Invariant: `said` is in the order in which it is to happen."""
+    """A step in progress on one call. Invariant: `emitted` is in the order in which it is to happen."""
 
     call: Call
     now: float
@@ -43,11 +43,11 @@ class CallStep:
     emitted: list[Emitted] = field(default_factory=list)
 
     def emit(self, *emitted: Emitted) -> None:
-        """Add to what is to happen."""
+        """Add effects, commands or facts to the step."""
         self.emitted += emitted
 
     def set_status(self, status: CallStatus) -> None:
-        """Take the call to another status. Invariant: only along the table."""
+        """Set another status. Invariant: only along the table."""
         assert status in CALL_TRANSITIONS[self.call.status], f"{self.call.status} -> {status}"
         self.call = replace(self.call, status=status, updated_at=self.now)
 
@@ -60,25 +60,25 @@ class CallStep:
         self.emit(*callbacks)
 
     def put_script(self, script: Script) -> None:
-        """Put a script's new state in place of the old."""
+        """Store a script's new state in place of the old."""
         others = tuple(kept for kept in self.call.scripts if kept.role != script.role)
         self.call = replace(self.call, scripts=(*others, script))
 
     def discard_script(self, script: Script) -> None:
-        """A script is no more."""
+        """Discard a script."""
         self.runner.discard(script)
         kept = tuple(kept for kept in self.call.scripts if kept.serial != script.serial)
         self.call = replace(self.call, scripts=kept)
 
     def place_leg(self, target: Target) -> None:
-        """Call the phone; from now on it has its time to be answered."""
+        """Call the target and start the timer of its answer."""
         self.send_callback("initiated")
         call = self.call = replace(self.call, target=None)
         self.emit(PlaceLeg(call=call.sid, target=target, from_=call.from_, peer=call.controlled_by))
         self.emit(StartTimer(token=ring_timer(call.sid), after_s=call.timeout_s))
 
     def answer(self) -> None:
-        """Answer a calling phone that rings; nothing for any other call."""
+        """Answer a caller that rings; nothing happens to any other call."""
         call = self.call
         if call.direction == "inbound" and call.status is CallStatus.RINGING:
             self.set_status(CallStatus.IN_PROGRESS)
@@ -87,16 +87,16 @@ class CallStep:
             self.send_callback("answered")
 
     def start_early_media(self) -> None:
-        """Let a calling phone that rings hear what is played to it; nothing for any other call."""
+        """Start early media to a caller that rings; nothing happens to any other call."""
         call = self.call
         if call.direction == "inbound" and call.status is CallStatus.RINGING and not call.early_media:
             self.call = replace(call, early_media=True)
             self.emit(RingLeg(call=call.sid, early_media=True))
 
     def finish(self, status: CallStatus, sip_code: int, *, leg_is_gone: bool) -> None:
-        """End the call: its scripts, its place in room and queue, its leg; then tell of it.
+        """End the call with its scripts, its place in room and queue, and its leg; then send the callback.
 
-        The final request a running verb owes is sent with the final status; its answer changes nothing.
+        The final request of a running verb is sent with the final status; its answer changes nothing.
         """
         before = self.call
         self.set_status(status)
@@ -136,47 +136,47 @@ class CallStep:
 
 
 def limit_timer(call: CallSid) -> Token:
-    """The timer of the longest time a call may last."""
+    """Return the token of the timer for the longest time a call may last."""
     return Token(f"{call}/limit")
 
 
 def ring_timer(call: CallSid) -> Token:
-    """The timer of the longest time a called phone may ring."""
+    """Return the token of the timer for the longest time a callee's phone may ring."""
     return Token(f"{call}/ring")
 
 
 def turn_timer(call: CallSid) -> Token:
-    """The time until it is a call's turn to be placed."""
+    """Return the token of the timer until a call's turn to be placed."""
     return Token(f"{call}/turn")
 
 
 def digits_token(call: CallSid) -> Token:
-    """The touch tones sent once a called phone has answered."""
+    """Return the token of the touch tones for a callee's phone that has answered."""
     return Token(f"{call}/digits")
 
 
 def hold_music_timer(script: Script) -> Token:
-    """The time within which a hold's own sound should begin."""
+    """Return the token of the timer within which hold music should begin."""
     return Token(f"{script.prefix}/patience")
 
 
 def wait_url_timer(script: Script) -> Token:
-    """The time until a queue's waitUrl is asked again."""
+    """Return the token of the timer until a queue's waitUrl is requested again."""
     return Token(f"{script.prefix}/again")
 
 
 def interim_music_token(script: Script) -> Token:
-    """The music while a hold's own sound is late."""
+    """Return the token of the built-in music until late hold music begins."""
     return Token(f"{script.prefix}/meanwhile")
 
 
 def builtin_music_token(script: Script) -> Token:
-    """The music in place of a hold's own sound that does not come."""
+    """Return the token of the built-in music in place of hold music that failed."""
     return Token(f"{script.prefix}/builtin")
 
 
 def stops_for_script(script: Script) -> tuple[Emitted, ...]:
-    """What stops the things that were started beside a script's own verbs."""
+    """Return the effects that stop the timers and sounds started beside a script's own verbs."""
     if script.role == "hold" and script.last_request is not None:
         if not script.audio_overdue:
             return (StopTimer(token=hold_music_timer(script)),)

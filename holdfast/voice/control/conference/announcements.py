@@ -1,6 +1,6 @@
-"""Announcements: played to one participant, or to a whole conference, over what they hear otherwise.
+"""Announcements are played to one participant, or to a whole conference, in place of its other audio.
 
-A room's announcement is participant request: the first of its listeners asks for the document, and all hear that.
+A room's announcement is one request: the script of its first listener fetches the document, and all hear that.
 Source: Twilio API, Conference AnnounceUrl and Participant AnnounceUrl.
 """
 
@@ -16,11 +16,11 @@ from holdfast.voice.model.ids import CallSid
 from holdfast.voice.model.internal_commands import NoteAnnounced, StartScript, StopScript
 
 WEB_FAILED = range(11200, 11300)
-"""Codes of a web server that failed: an ordinary line of the log, and no event of the conference."""
+"""The codes of a failed web server: they make a log entry, and no event of the conference."""
 
 
 def announce(step: RoomStep, request: WebRequest) -> None:
-    """Play something to everybody who is connected, and not on hold."""
+    """Play a document to every connected participant that is not on hold."""
     for participant in step.room.participants:
         step.put(replace(participant, announcement=None))
     reaches_held = twilio_assumptions.HELD_HEARS_ROOM_ANNOUNCEMENT
@@ -33,7 +33,7 @@ def announce(step: RoomStep, request: WebRequest) -> None:
 
 
 def _start(step: RoomStep, request: WebRequest, listeners: tuple[CallSid, ...]) -> None:
-    """Let the first of these ears ask for the document; with nobody there it is over."""
+    """Fetch the document for the first listener; end the announcement if there is none."""
     if not listeners:
         _end(step, request)
         return
@@ -43,7 +43,7 @@ def _start(step: RoomStep, request: WebRequest, listeners: tuple[CallSid, ...]) 
 
 
 def handle_announcement_start(step: RoomStep, call: CallSid, instruction: Instruction) -> None:
-    """The document is there: this ear hears it from now on, and with the first of a room all others."""
+    """Play the fetched document to this listener, and, for the first of a room, to all others."""
     participant = step.participant(call)
     step.put(replace(participant, hears_announcement=True))
     if participant.held:
@@ -58,7 +58,7 @@ def handle_announcement_start(step: RoomStep, call: CallSid, instruction: Instru
 
 
 def handle_announcement_end(step: RoomStep, note: NoteAnnounced) -> None:
-    """An ear has heard its announcement, or cannot; it hears again what it heard before."""
+    """Handle the end or the failure of a participant's announcement: its earlier audio returns."""
     participant = step.participant(note.call)
     step.put(replace(participant, hears_announcement=False, announcement=None))
     if participant.held and participant.hears_announcement:
@@ -68,7 +68,7 @@ def handle_announcement_end(step: RoomStep, note: NoteAnnounced) -> None:
         return
     announcement = step.room.announcement
     if announcement is not None and announcement.leader == note.call:
-        # Nobody else asks for a document that cannot be had.
+        # No other listener requests a document that failed.
         step.room = replace(step.room, announcement=None)
         _send_callback(step, None, announcement.request, note)
     else:
@@ -76,7 +76,7 @@ def handle_announcement_end(step: RoomStep, note: NoteAnnounced) -> None:
 
 
 def remove_listener(step: RoomStep, call: CallSid) -> None:
-    """This ear hears the room's announcement no more; when none is left it is over."""
+    """Remove a listener of the room's announcement; without listeners it ends."""
     announcement = step.room.announcement
     if announcement is None or call not in announcement.listeners:
         return
@@ -95,7 +95,7 @@ def _end(step: RoomStep, request: WebRequest) -> None:
 
 
 def _send_callback(step: RoomStep, participant: Participant | None, request: WebRequest, note: NoteAnnounced) -> None:
-    """Source: conference status callback, announcement events."""
+    """Send the event of an announcement's end. Source: conference status callback, announcement events."""
     if not note.code:
         step.send_callback("announcement-end", participant, ("AnnounceUrl", request.url))
     elif note.code not in WEB_FAILED:

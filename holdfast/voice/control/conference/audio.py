@@ -1,4 +1,4 @@
-"""Who hears whom in a room: a function of the participants' own values, never stored and never patched."""
+"""Derive who hears whom in a room from the participants' own values; it is never stored and never patched."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from holdfast.voice.model.ids import CallSid
 
 
 def hears(room: Room) -> dict[CallSid, Hears]:
-    """What every connected participant hears: others, or None for the sound that is played to it alone.
+    """Return what each connected participant hears: other calls, or None for its own player.
 
-    Invariant: a held party is heard by nobody and hears nobody.
+    Invariant: no party hears a held one, and a held one hears no party.
     """
     begun = room.kind == "bridge" or room.status is RoomStatus.IN_PROGRESS
     inside = list(_inside(room).values())
@@ -27,14 +27,14 @@ def _hears(participant: Participant, inside: list[Participant]) -> Hears:
 
 
 def _audible(other: Participant, listener: Participant) -> bool:
-    """Whether `one` may hear `other`. A coach is heard by the coached party alone."""
+    """Return whether `listener` may hear `other`. Only the coached party hears a coach."""
     if other.held or other.muted or other.phone_held:
         return False
     return not other.coaching or other.coach == listener.call
 
 
 def capture_sources(room: Room) -> tuple[tuple[CallSid, Literal["says", "hears"]], ...]:
-    """Whose voices a recording of the conference has: of everybody who may be heard by all."""
+    """Return the sources of a conference's recording: every participant that all may hear."""
     return tuple(
         (participant.call, "says")
         for participant in room.participants
@@ -43,10 +43,9 @@ def capture_sources(room: Room) -> tuple[tuple[CallSid, Literal["says", "hears"]
 
 
 def needs_comfort(room: Room, participant: Participant) -> bool:
-    """Whether this ear hears nobody, and would hear somebody whose own phone holds: the others are on hold, muted, or
-    coach somebody else.
+    """Return whether a participant hears no party now, and would hear one if that party's own phone did not hold.
 
-    Deviation: Twilio plays nothing of its own then; a phone that expects music at a hold would hear silence.
+    Its music is a deviation: Twilio plays nothing then; a phone that expects music at a hold would hear silence.
     """
     if participant.held or participant.phone_held or participant.hears_announcement:
         return False
@@ -56,7 +55,7 @@ def needs_comfort(room: Room, participant: Participant) -> bool:
 
 
 def route_changes(before: Room | None, after: Room) -> tuple[RouteAudio, ...]:
-    """The routing that leads from one state of a room to the next: only the ears that change."""
+    """Return the routing from one state of a room to the next: only the listeners that change."""
     old = hears(before) if before is not None else {}
     new = hears(after)
     listeners = [(call, heard) for call, heard in new.items() if call not in old or old[call] != heard]
@@ -65,9 +64,9 @@ def route_changes(before: Room | None, after: Room) -> tuple[RouteAudio, ...]:
 
 
 def newly_audible(before: Room, after: Room) -> tuple[DropUnheard, ...]:
-    """The participants who may be heard from now on, and were not until now: held, muted, or not in the room.
+    """Return the participants that become audible: until now they were held, muted, or not in the room.
 
-    Invariant: what was said on hold is heard by nobody, also not a moment after the hold, out of a buffer.
+    Invariant: no party hears what was said on hold, also not from a buffer just after the hold.
     """
     calls = tuple(sorted(_may_be_heard(after) - _may_be_heard(before)))
     return (DropUnheard(calls=calls),) if calls else ()
@@ -83,9 +82,9 @@ def _silenced(participant: Participant) -> bool:
 
 
 def beeps(before: Room, after: Room) -> tuple[Beep, ...]:
-    """The tones by which those in a conference hear that somebody came in or went out, as that one asked for.
+    """Return the tones that report a participant's entry or exit to a conference, as that participant's `beep` says.
 
-    Invariant: who is on hold hears none; a mute or a coach does, and is announced like anybody.
+    Invariant: a held participant hears none; a muted one and a coach do, and have tones of their own.
     Source: TwiML <Conference> beep; Participant resource, Beep and BeepOnExit.
     """
     sounding = after.status is RoomStatus.IN_PROGRESS or (
@@ -103,18 +102,18 @@ def beeps(before: Room, after: Room) -> tuple[Beep, ...]:
 
 
 def speech_reported(room: Room) -> frozenset[CallSid]:
-    """Whose speech the application wants to hear of: of those who are heard. Source: TwiML <Conference> `speaker`."""
+    """Return the audible participants, if speaker events are subscribed to. Source: TwiML <Conference> `speaker`."""
     asked = room.callback is not None and "speaker" in room.callback.events
     if room.kind != "conference" or not asked or room.status is not RoomStatus.IN_PROGRESS:
         return frozenset()
-    unheard = twilio_assumptions.UNHEARD_SPEAKS
+    unheard = twilio_assumptions.INAUDIBLE_HAS_SPEAKER_EVENTS
     return frozenset(
         participant.call for participant in _inside(room).values() if unheard or not _silenced(participant)
     )
 
 
 def speech_detection_changes(before: Room, after: Room) -> tuple[DetectSpeech, ...]:
-    """To whom to begin to listen, and to whom to stop."""
+    """Return the effects that begin and stop speech detection."""
     was, now = speech_reported(before), speech_reported(after)
     effects = (
         DetectSpeech(calls=tuple(sorted(now - was)), enabled=True),

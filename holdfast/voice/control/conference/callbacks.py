@@ -1,4 +1,4 @@
-"""Conference status callbacks. Source: Twilio docs, <Conference> statusCallback."""
+"""Make the conference status callbacks. Source: Twilio docs, <Conference> statusCallback."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ EVENT_GROUPS = {
     "announcement-end": "announcement",
     "announcement-fail": "announcement",
 }
-"""The word by which each event is subscribed to."""
+"""The word of `statusCallbackEvent` that subscribes to each event."""
 
 
 def status_callback(
     room: Room, name: str, now: float, about: Participant | None = None, *more: tuple[str, str]
 ) -> tuple[Room, tuple[PostCallback, ...]]:
-    """The callback of an event, if somebody subscribed to it, and the room having counted it."""
+    """Return the room with the callback counted, and the status callback of an event, if one is subscribed to."""
     subscription = room.callback
     if room.kind != "conference" or subscription is None or EVENT_GROUPS[name] not in subscription.events:
         return room, ()
@@ -48,7 +48,7 @@ def status_callback(
     if about is not None:
         form += _participant_params(about)
     request = WebRequest(url=subscription.url, method=subscription.method, form=(*form, *more))
-    # The room stands for the call here, so that a conference's events leave in order.
+    # The room's SID stands in place of a call's, so that a conference's events are sent in order.
     effect = PostCallback(call=CallSid(room.sid), kind="conference", request=request)
     return replace(room, callbacks_sent=room.callbacks_sent + 1), (effect,)
 

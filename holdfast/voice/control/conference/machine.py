@@ -1,6 +1,7 @@
-"""The room machine: who is in a conference or a bridge, and what becomes of them.
+"""The room machine decides who is in a conference or a bridge, and when it begins and ends.
 
-Sound follows from the state after each step (`audio`); this module only changes values and tells calls and callbacks.
+Audio follows from the state after each step (`audio`); this module only changes values and notifies calls and
+applications.
 """
 
 from __future__ import annotations
@@ -59,19 +60,19 @@ from holdfast.voice.model.internal_commands import (
 
 
 class RoomTransition(NamedTuple):
-    """A room after a step, and what the step said."""
+    """A transition holds a room after a step, and what the step emitted."""
 
     room: Room
     emitted: tuple[Emitted, ...]
 
 
 def bridge(command: Bridge, now: float) -> Room:
-    """An empty bridge of two legs."""
+    """Return an empty bridge of two legs."""
     return Room(sid=command.room, account=command.account, kind="bridge", name="", created_at=now, updated_at=now)
 
 
 def conference(sid: RoomSid, account: AccountSid, admission: Admission, now: float) -> Room:
-    """An empty conference; what its first participant asks for holds for all. Source: TwiML <Conference>."""
+    """Return an empty conference with the attributes of its first participant. Source: TwiML <Conference>."""
     return Room(
         sid=sid,
         account=account,
@@ -104,7 +105,10 @@ RoomMessage = (
 
 
 def handle(room: Room, message: RoomMessage, now: float, view: ReadOnlyState) -> RoomTransition:
-    """What a message does to a room. Raises: the errors that ChangeParticipant and its like name."""
+    """Handle one message for a room.
+
+    Raises: NotFound, ConferenceNotActive, CoachTargetHeld, CoachTargetAbsent.
+    """
     step = RoomStep(room=room, now=now, view=view)
     match message:
         case Bridge(call=call):
@@ -123,7 +127,7 @@ def handle(room: Room, message: RoomMessage, now: float, view: ReadOnlyState) ->
         case RemoveParticipant(call=call):
             _leave(step, _require_participant(room, call), "participant_updated_via_api", kicked=True)
             left: Emitted = RoomLeft(call=call, room=room.sid, reason="kicked")
-            step.emit(left if twilio_assumptions.KICKED_GOES_ON else EndCall(call=call))
+            step.emit(left if twilio_assumptions.KICKED_CONTINUES_DOCUMENT else EndCall(call=call))
         case ChangeParticipant(call=call):
             changed, emitted = change(_require_participant(room, call), message, room, now)
             step.put(changed)
@@ -162,13 +166,13 @@ def handle(room: Room, message: RoomMessage, now: float, view: ReadOnlyState) ->
     audio: list[Emitted] = [*newly_audible(room, after), *route_changes(room, after), *beeps(room, after)]
     audio += speech_detection_changes(room, after)
     if view.recordings_of(room.sid) and (sources := capture_sources(after)) != capture_sources(room):
-        # Before anything is said that ends the recording: until that is carried out it has no more of anybody.
+        # Before a command that ends the recording: until its end it must contain no inaudible party.
         audio.append(NoteCaptureSources(room=room.sid, sources=sources))
     return RoomTransition(after, (*audio, *step.emitted))
 
 
 def _set_speaking(step: RoomStep, participant: Participant, speaks: bool) -> None:
-    """A participant began to speak, or stopped."""
+    """Note that a participant began to speak, or stopped."""
     if participant.speaking != speaks:
         step.put(replace(participant, speaking=speaks))
         step.send_callback("participant-speech-start" if speaks else "participant-speech-stop", participant)
@@ -208,7 +212,7 @@ def _add(step: RoomStep, participant: Participant) -> None:
 
 
 def _enter(step: RoomStep, call: CallSid, admission: Admission) -> None:
-    """Let a call in, unless the conference is full or what it asks for cannot be."""
+    """Let a call in, unless the conference is full or its attributes are impossible."""
     seat = step.room.participant(call)
     others = [participant for participant in step.room.participants if participant.call != call]
     step.remove(call)
@@ -218,7 +222,7 @@ def _enter(step: RoomStep, call: CallSid, admission: Admission) -> None:
         _end_if_empty(step, None, "last-participant-left")
         return
     joining = step.view.calls.get(call)
-    # What was asked by REST while the phone rang stays.
+    # REST changes made while the phone rang stay.
     participant = (
         _participant(call, admission, step.now, "connected") if seat is None else replace(seat, status="connected")
     )
@@ -228,11 +232,11 @@ def _enter(step: RoomStep, call: CallSid, admission: Admission) -> None:
 
 
 def _refusal(others: list[Participant], room: Room, admission: Admission) -> tuple[int, str] | None:
-    """Why a call may not enter. Source: Twilio errors 13240, 16020, 16023, 16025, 16027, 16028."""
+    """Return why a call may not enter. Source: Twilio errors 13240, 16020, 16023, 16025, 16027, 16028."""
     if len(others) >= room.max_participants:
         return 16020, f"Conference {room.sid} is full ({room.max_participants} participants)"
     if admission.label and not is_label(admission.label):
-        return 16023, f"Participant label {admission.label[:160]!r} is too long, holds a '/' or looks like a call SID"
+        return 16023, f"Participant label {admission.label[:160]!r} is too long, contains '/' or looks like a call SID"
     if admission.label and any(participant.label == admission.label for participant in others):
         return 16025, f"Participant label {admission.label!r} is already used in this conference"
     if admission.coach is not None:
@@ -247,7 +251,7 @@ def _refusal(others: list[Participant], room: Room, admission: Admission) -> tup
 
 
 def _leave(step: RoomStep, participant: Participant, reason: str, *, kicked: bool) -> None:
-    """A participant is out: its sounds stop, others hear of it, and the room may end with it."""
+    """Remove a participant: its scripts stop, applications are notified, and the room may end."""
     step.remove(participant.call)
     _stop_scripts(step, participant)
     if step.room.kind == "bridge":
@@ -267,7 +271,7 @@ def _leave(step: RoomStep, participant: Participant, reason: str, *, kicked: boo
 
 
 def _send_leave_callback(step: RoomStep, participant: Participant, reason: str) -> None:
-    """Source: changelog 2023-10, reasons a participant left."""
+    """Send the event of a participant that left. Source: changelog 2023-10, reasons a participant left."""
     call = step.view.calls.get(participant.call)
     status = "in-progress" if call is None or call.live else call.status.value
     if participant.status != "connected":
@@ -284,7 +288,7 @@ def _end_if_empty(step: RoomStep, participant: Participant | None, reason: str) 
 
 
 def _end(step: RoomStep, reason: str, trigger: Participant | None, others_reason: str) -> None:
-    """The conference is over for everybody in it."""
+    """End the conference for all its participants."""
     for other in step.room.participants:
         _stop_scripts(step, other)
         step.emit(RoomLeft(call=other.call, room=step.room.sid, reason=others_reason))
@@ -302,7 +306,7 @@ def _end(step: RoomStep, reason: str, trigger: Participant | None, others_reason
 
 
 def _stop_scripts(step: RoomStep, participant: Participant) -> None:
-    """Stop what was played to a participant because of the room."""
+    """Stop the scripts that a participant had because of the room."""
     announcement = step.room.announcement
     announced = (
         participant.hears_announcement
@@ -317,7 +321,7 @@ def _stop_scripts(step: RoomStep, participant: Participant) -> None:
 
 
 def _settle(step: RoomStep) -> None:
-    """Draw the consequences of the new values: the conference begins; waits and comforts begin or end."""
+    """Apply the consequences of the new values: the conference begins; wait and comfort music begin or end."""
     room = step.room
     inside = [participant for participant in room.participants if participant.status == "connected"]
     enough = len(inside) >= 2 and any(participant.start_on_enter for participant in inside)
@@ -343,7 +347,7 @@ def _settle(step: RoomStep) -> None:
 
 
 def _wait_audible(room: Room, inside: int) -> bool:
-    """Whether the wait document is what sounds in a room at this moment."""
+    """Return whether the participants of a room hear the wait document now."""
     if room.kind != "conference":
         return False
     return room.status is RoomStatus.INIT or (twilio_assumptions.LAST_PARTICIPANT_HEARS_WAIT and inside == 1)

@@ -1,4 +1,4 @@
-"""What a REST update does to one participant: each value is its own, and what is heard follows from them.
+"""Apply a REST update to one participant: each value is separate, and the audio follows from all of them.
 
 Source: Twilio API, Participant resource.
 """
@@ -18,7 +18,7 @@ from holdfast.voice.model.internal_commands import StartScript, StopScript
 def change(
     participant: Participant, command: ChangeParticipant, room: Room, now: float
 ) -> tuple[Participant, tuple[Emitted | str, ...]]:
-    """The participant's new values, and what is to be said: commands, and names of conference events.
+    """Return the participant's new values, and what to emit: commands, and names of conference events.
 
     Raises: CoachTargetHeld, CoachTargetAbsent.
     """
@@ -32,7 +32,7 @@ def change(
     if command.hold is not None:
         after, more = _hold(after, command)
         emitted += more
-    # Twilio answers success and changes nothing when this comes while the participant is on hold.
+    # While the participant is on hold, Twilio answers success to this and changes nothing.
     if command.end_on_exit is not None and not participant.held and command.end_on_exit != participant.end_on_exit:
         after = replace(after, end_on_exit=command.end_on_exit)
         emitted.append("participant-modify")
@@ -51,16 +51,16 @@ def change(
 
 
 _BEEPS = {(True, True): "true", (True, False): "onEnter", (False, True): "onExit", (False, False): "false"}
-"""The value of `beep` that sounds (at entry, at exit)."""
+"""The value of `beep` by whether it beeps (at entry, at exit)."""
 
 
 def _hold(participant: Participant, command: ChangeParticipant) -> tuple[Participant, list[Emitted | str]]:
-    """Hold or unhold. Held again: the new content begins, without an event. Not held: nothing happens."""
+    """Hold or resume. Held again: the new music begins, without an event. Resume of a party not held: nothing."""
     if command.hold:
         event: list[Emitted | str] = [] if participant.held else ["participant-hold"]
         held = replace(participant, held=True, hold=command.hold_request)
         if held.status != "connected" or held.hears_announcement:
-            # The hold's own sound begins when the phone has answered, or the announcement is over.
+            # The hold music begins when the phone has answered, or the announcement has ended.
             return held, event
         return held, [StartScript(call=participant.call, role="hold", request=command.hold_request), *event]
     if not participant.held:
@@ -72,7 +72,7 @@ def _hold(participant: Participant, command: ChangeParticipant) -> tuple[Partici
 
 
 def _coach(participant: Participant, command: ChangeParticipant, room: Room) -> Participant:
-    """Coaching on, off, or of another call; naming a call means coaching it."""
+    """Turn coaching on or off, or coach another call; a named call is coached."""
     if command.coaching is False:
         return replace(participant, coaching=False, coach=None)
     if command.coaching is None and command.coach is None:

@@ -1,4 +1,4 @@
-"""A step in progress on one room: its state so far and what it has said, in order."""
+"""A step in progress on one room holds its state so far and what it has emitted, in order."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from holdfast.voice.model.ids import CallSid
 
 @dataclass(slots=True, kw_only=True)
 class RoomStep:
-    """One room's step in progress."""
+    """A step in progress on one room."""
 
     room: Room
     now: float
@@ -25,7 +25,7 @@ class RoomStep:
     emitted: list[Emitted] = field(default_factory=list)
 
     def emit(self, *emitted: Emitted) -> None:
-        """Add to what is to happen."""
+        """Add effects, commands or facts to the step."""
         self.emitted += emitted
 
     def send_callback(self, name: str, about: Participant | None = None, *more: tuple[str, str]) -> None:
@@ -34,20 +34,20 @@ class RoomStep:
         self.emit(*callbacks)
 
     def participant(self, call: CallSid) -> Participant:
-        """The participant this call is, and it is one: messages come to the room a call is in."""
+        """Return the participant of this call. Precondition: the call is in this room."""
         return next(member for member in self.room.participants if member.call == call)
 
     def put(self, participant: Participant) -> None:
-        """A participant's new values, in its old place."""
+        """Replace a participant's values, in its old place."""
         members = tuple(participant if member.call == participant.call else member for member in self.room.participants)
         self.room = replace(self.room, participants=members, updated_at=self.now)
 
     def set_status(self, status: RoomStatus) -> None:
-        """Take the room to another status. Invariant: only along the table."""
+        """Set another status. Invariant: only along the table."""
         assert status in ROOM_TRANSITIONS[self.room.status], f"{self.room.status} -> {status}"
         self.room = replace(self.room, status=status, updated_at=self.now)
 
     def remove(self, call: CallSid) -> None:
-        """A participant is one no more."""
+        """Remove a participant."""
         members = tuple(participant for participant in self.room.participants if participant.call != call)
         self.room = replace(self.room, participants=members, updated_at=self.now)

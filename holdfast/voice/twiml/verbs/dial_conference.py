@@ -57,6 +57,6 @@ class DialConference(Verb):
                     case _:
                         pass
         except Interruption as interruption:
-            if interruption.cause != "hangup" and not twilio_assumptions.CONFERENCE_LEFT_ASKS_ACTION:
+            if interruption.cause != "hangup" and not twilio_assumptions.REDIRECTED_CONFERENCE_REQUESTS_ACTION:
                 return Continue()
         return self.dial.outcome(("DialCallStatus", "answered"))

@@ -85,7 +85,7 @@ class RingOutcome:
     @property
     def final(self) -> bool:
         """Whether nobody else is to be rung after this."""
-        screened_off = bool(self.status) and not self.detached and twilio_assumptions.SCREENED_OFF_TRIES_NEXT
+        screened_off = bool(self.status) and not self.detached and twilio_assumptions.FAILED_SCREENING_TRIES_NEXT
         return self.answered_at is not None and not screened_off
 
 
@@ -151,7 +151,7 @@ class DialLegs(Verb):
             child = CallSid(context.sid("CA"))
             ringing[child] = noun
             yield self._call(context.token(), context, child, noun)
-        reported_child = child if len(ringing) == 1 or twilio_assumptions.SEVERAL_TRIED_NAME_LAST else None
+        reported_child = child if len(ringing) == 1 or twilio_assumptions.FAILED_DIAL_NAMES_LAST_LEG else None
         timer = context.token()
         yield StartTimer(token=timer, after_s=self.dial.timeout_s)
         winner, answered_at, early_media_heard = None, 0.0, False
@@ -214,7 +214,7 @@ class DialLegs(Verb):
                 return RingOutcome(
                     child=winner, status="completed", answered_at=answered_at, interrupted=True, sip_params=sip_params
                 )
-            status = "canceled" if interruption.cause == "hangup" else twilio_assumptions.PARENT_REDIRECTED_RINGING
+            status = "canceled" if interruption.cause == "hangup" else twilio_assumptions.RINGING_PARENT_REDIRECTED
             return RingOutcome(child=reported_child, status=status, interrupted=True)
 
     def _plays_early_media(self, child: CallSid, ringing: dict[CallSid, DialNoun]) -> bool:
@@ -276,7 +276,7 @@ class DialLegs(Verb):
                     case _:
                         pass
         except Interruption as interruption:
-            if interruption.cause == "hangup" and not twilio_assumptions.PARENT_GONE_ASKS_ACTION:
+            if interruption.cause == "hangup" and not twilio_assumptions.PARENT_HANGUP_REQUESTS_ACTION:
                 return Continue()
         return self.dial.outcome(
             ("DialCallStatus", "completed"),

@@ -51,17 +51,17 @@ class DialQueueVerb(Verb):
     def run(self, context: VerbContext) -> Run:
         yield AnswerCaller()
         ringing = context.token()
-        if twilio_assumptions.DIALLER_HEARS:
-            yield PlaySound(token=ringing, source=twilio_assumptions.DIALLER_HEARS, rounds=0)
+        if twilio_assumptions.DIALLER_WAIT_AUDIO:
+            yield PlaySound(token=ringing, source=twilio_assumptions.DIALLER_WAIT_AUDIO, rounds=0)
         try:
             reached = yield from self._wait(context)
         except Interruption as interruption:
-            if interruption.cause != "hangup" and not twilio_assumptions.QUEUE_DIAL_LEFT_ASKS_ACTION:
+            if interruption.cause != "hangup" and not twilio_assumptions.REDIRECTED_QUEUE_DIAL_REQUESTS_ACTION:
                 return Continue()
             return self.dial.outcome(("DialCallStatus", "canceled"), ("DialBridged", "false"))
         if isinstance(reached, str):
             return self.dial.outcome(("DialCallStatus", reached), ("DialBridged", "false"))
-        if twilio_assumptions.DIALLER_HEARS:
+        if twilio_assumptions.DIALLER_WAIT_AUDIO:
             yield StopSound(token=ringing)
         return (yield from self._bridge(context, reached))
 
@@ -120,12 +120,12 @@ class DialQueueVerb(Verb):
                     case _:
                         pass
         except Interruption as interruption:
-            if interruption.cause != "hangup" and not twilio_assumptions.QUEUE_DIAL_LEFT_ASKS_ACTION:
+            if interruption.cause != "hangup" and not twilio_assumptions.REDIRECTED_QUEUE_DIAL_REQUESTS_ACTION:
                 return Continue()
         form = [("DialCallStatus", "completed")]
-        if twilio_assumptions.QUEUE_DIAL_TELLS_QUEUE:
+        if twilio_assumptions.QUEUE_DIAL_ACTION_HAS_QUEUE:
             form.append(("DialCallSid", reached.member))
         form += [("DialCallDuration", str(int(context.now - began))), ("DialBridged", "true")]
-        if twilio_assumptions.QUEUE_DIAL_TELLS_QUEUE:
+        if twilio_assumptions.QUEUE_DIAL_ACTION_HAS_QUEUE:
             form += [("QueueSid", reached.queue), ("QueueTime", str(int(reached.waited_s)))]
         return self.dial.outcome(*form, *recording_params(progress, context.now))

@@ -124,7 +124,7 @@ class Gather(Verb):
                 if not digit:
                     return self._outcome(digits)
         except Interruption as interruption:
-            if interruption.cause == "hangup" or not twilio_assumptions.GATHER_LEFT_ASKS_ACTION:
+            if interruption.cause == "hangup" or not twilio_assumptions.REDIRECTED_GATHER_REQUESTS_ACTION:
                 raise
             return self._outcome(digits)
 

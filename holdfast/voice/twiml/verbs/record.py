@@ -113,7 +113,7 @@ class Record(Verb):
             while not progress.over:
                 progress.handle((yield from until(RecordingBegan, RecordingFinished)))
         except Interruption as interruption:
-            if interruption.cause != "hangup" and not twilio_assumptions.RECORD_LEFT_ASKS_ACTION:
+            if interruption.cause != "hangup" and not twilio_assumptions.REDIRECTED_RECORD_REQUESTS_ACTION:
                 raise
             return self._outcome(progress, "hangup" if interruption.cause == "hangup" else digit, context.now)
         return self._outcome(progress, digit, context.now) if progress.seconds(context.now) else Continue()

@@ -70,4 +70,4 @@ def recording_params(progress: RecordingProgress | None, now: float) -> tuple[tu
     """What the `action` of a Dial is told of its recording, if there is one."""
     if progress is None:
         return ()
-    return progress.form(now) if twilio_assumptions.DIAL_ACTION_TELLS_LENGTH else progress.form(now)[:1]
+    return progress.form(now) if twilio_assumptions.DIAL_ACTION_HAS_RECORDING_LENGTH else progress.form(now)[:1]

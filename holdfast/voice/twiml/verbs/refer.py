@@ -113,7 +113,7 @@ class Refer(Verb):
                     case _:
                         pass
         except Interruption as interruption:
-            if interruption.cause != "hangup" and not twilio_assumptions.REFER_LEFT_ASKS_ACTION:
+            if interruption.cause != "hangup" and not twilio_assumptions.REDIRECTED_REFER_REQUESTS_ACTION:
                 raise
             return self._outcome(progress, "canceled")
 
