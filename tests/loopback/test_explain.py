@@ -50,8 +50,8 @@ async def test_a_held_call_is_explained_by_the_command(server: Server) -> None:
         status, text = await explain(calls[0], server)
         assert status == 0
         assert f"It is in conference 'support' with client:bob ({calls[1]})." in text
-        assert "It is on hold: it hears nobody and nobody hears it, until Hold=false." in text
-        assert "Its ear hears the built-in hold music" in text
+        assert "It is on hold: it hears no party and no party hears it, until Hold=false." in text
+        assert "It hears the built-in hold music" in text
         await asyncio.to_thread(lambda: client.calls(calls[0]).update(status="completed"))
         status, text = await explain(calls[0], server)
         assert (status, text.startswith("The call is over: completed after ")) == (0, True)

@@ -294,7 +294,7 @@ def test_a_wait_url_that_fails_is_no_admission(world: World) -> None:
     ]
     missed, refused = world.notifications
     assert (missed.code, refused.code) == (11200, 11200)
-    assert refused.message == f"not admitted to the conference, for its waitUrl failed: {missed.message}"
+    assert refused.message == f"not admitted to the conference, because its waitUrl failed: {missed.message}"
     assert told.hears() == {"A": "/after.mp3"}
 
 

@@ -67,7 +67,7 @@ def test_two_who_speak(world: World) -> None:
     assert told(world, alice) == (
         "The call is in progress, answered 5 s ago.\n"
         "It is in conference 'room' with client:bob.\n"
-        "Its ear hears client:bob.\n"
+        "It hears client:bob.\n"
         "Its document runs <Dial>, begun 5.0 s ago."
     )
 
@@ -75,9 +75,9 @@ def test_two_who_speak(world: World) -> None:
 def test_held(world: World) -> None:
     alice, bob = meet(world, "alice", "bob")
     change(world, alice, hold=True)
-    assert "It is on hold: it hears nobody and nobody hears it, until Hold=false." in told(world, alice)
-    assert "Its ear hears the built-in hold music, played to it alone" in told(world, alice)
-    assert "Its ear hears silence: client:alice is on hold." in told(world, bob)
+    assert "It is on hold: it hears no party and no party hears it, until Hold=false." in told(world, alice)
+    assert "It hears the built-in hold music, played to it alone" in told(world, alice)
+    assert "It hears silence: client:alice is on hold." in told(world, bob)
 
 
 def test_hold_music_that_ended(world: World) -> None:
@@ -85,7 +85,7 @@ def test_hold_music_that_ended(world: World) -> None:
     world.pages[f"{APP}/song.mp3"] = "audio"
     change(world, alice, hold=True, url=f"{APP}/song.mp3")
     world.sound_ends(alice)
-    assert f"Its ear hears silence: {APP}/song.mp3 came to its end and nothing followed." in told(world, alice)
+    assert f"It hears silence: {APP}/song.mp3 came to its end and nothing followed." in told(world, alice)
     assert "Its hold document came to its end." in told(world, alice)
 
 
@@ -94,9 +94,9 @@ def test_hold_music_that_cannot_be_loaded(world: World) -> None:
     change(world, alice, hold=True, url=f"{APP}/gone.mp3")
     assert "Its hold document could not be run." in told(world, alice)
     assert f"It was noted: error 11200: {APP}/gone.mp3 answered 404" in told(world, alice)
-    assert "Its ear hears silence: nothing is played to it." in told(world, alice)
+    assert "It hears silence: nothing is played to it." in told(world, alice)
     world.passes(2)
-    assert "Its ear hears the built-in hold music" in told(world, alice)
+    assert "It hears the built-in hold music" in told(world, alice)
 
 
 def test_a_password_in_a_url_is_not_told_and_not_given_to_the_fallback(world: World) -> None:
@@ -123,7 +123,7 @@ def test_a_sound_that_cannot_be_played(world: World) -> None:
     world.sound_fails(alice, 13420)
     world.passes(2)
     text = told(world, alice)
-    assert f"Its ear hears silence: {APP}/bad.mp3 could not be played (13420: {APP}/bad.mp3 failed)." in text
+    assert f"It hears silence: {APP}/bad.mp3 could not be played (13420: {APP}/bad.mp3 failed)." in text
     assert "Its document runs <Pause>, begun 2.0 s ago, 7 s left." in text
 
 
@@ -132,27 +132,27 @@ def test_hold_music_that_is_late(world: World) -> None:
     world.withheld_urls.add(f"{APP}/late.mp3")
     world.pages[f"{APP}/hold"] = twiml("<Play>/late.mp3</Play>")
     change(world, alice, hold=True, url=f"{APP}/hold")
-    assert f"Its ear hears {APP}/late.mp3, played to it alone (silence until that is fetched)." in told(world, alice)
+    assert f"It hears {APP}/late.mp3, played to it alone (silence until that is fetched)." in told(world, alice)
     world.passes(2)
-    waiting = f"Its ear hears {APP}/late.mp3, played to it alone (the built-in hold music until that is fetched)."
+    waiting = f"It hears {APP}/late.mp3, played to it alone (the built-in hold music until that is fetched)."
     assert waiting in told(world, alice)
 
 
 def test_muted(world: World) -> None:
     alice, bob = meet(world, "alice", "bob")
     change(world, bob, muted=True)
-    assert "Its ear hears silence: client:bob is muted." in told(world, alice)
-    assert "It is muted: it hears, and nobody hears it, until Muted=false." in told(world, bob)
-    assert "Its ear hears client:alice." in told(world, bob)
+    assert "It hears silence: client:bob is muted." in told(world, alice)
+    assert "It is muted: it hears, but no party hears it, until Muted=false." in told(world, bob)
+    assert "It hears client:alice." in told(world, bob)
 
 
 def test_alone_before_a_conference_begins_and_after_the_other_left(world: World) -> None:
     (alice,) = meet(world, "alice")
     assert "It is alone in conference 'room'." in told(world, alice)
-    assert "The conference has not begun: a second participant who may start it is missing." in told(world, alice)
+    assert "The conference has not begun: a second participant that may start it is missing." in told(world, alice)
     (bob,) = meet(world, "bob")
     world.hangs_up(bob)
-    assert "Its ear hears silence: nobody else is there." in told(world, alice)
+    assert "It hears silence: no other participant is there." in told(world, alice)
     assert told(world, bob).startswith("The call is over: completed after 0 s")
 
 
@@ -160,14 +160,14 @@ def test_two_who_wait_for_who_starts_it(world: World) -> None:
     world.pages[f"{APP}/quiet"] = twiml("<Dial><Conference startConferenceOnEnter='false'>room</Conference></Dial>")
     alice = world.calls_in("alice", f"{APP}/quiet")
     world.calls_in("bob", f"{APP}/quiet")
-    assert "nobody is there who starts it (startConferenceOnEnter)." in told(world, alice)
+    assert "no participant may start it (startConferenceOnEnter)." in told(world, alice)
 
 
 def test_waiting_in_a_queue(world: World) -> None:
     first = world.calls_in("first", twiml="<Response><Enqueue>sales</Enqueue></Response>")
     second = world.calls_in("second", twiml="<Response><Enqueue>sales</Enqueue></Response>")
     world.passes(3)
-    assert "It waits in queue 'sales' for 3 s, it is the next; somebody must dial the queue." in told(world, first)
+    assert "It waits in queue 'sales' for 3 s, it is the next; a call must dial the queue." in told(world, first)
     assert "It waits in queue 'sales' for 3 s, 1 before it;" in told(world, second)
     assert "Its queue's wait document runs <Play>" in told(world, first)
 
@@ -176,7 +176,7 @@ def test_dialling_an_empty_queue(world: World) -> None:
     alice = world.calls_in("alice", twiml="<Response><Enqueue>sales</Enqueue></Response>")
     world.hangs_up(alice)
     agent = world.calls_in("agent", twiml="<Response><Dial><Queue>sales</Queue></Dial></Response>")
-    assert "It dials queue 'sales', which is empty, and waits for somebody to enter." in told(world, agent)
+    assert "It dials queue 'sales', which is empty, and waits for a call to enter." in told(world, agent)
 
 
 def test_a_call_whose_turn_comes_later(world: World) -> None:
@@ -202,8 +202,8 @@ def test_ringing(world: World) -> None:
     world.rings(agent)
     world.passes(4)
     text = told(world, agent)
-    assert "client:agent rings, for 4 s now; nobody has answered, and in 56 s it is given up." in text
-    assert "Its ear hears nothing of ours yet: the call is not answered." in text
+    assert "client:agent rings, for 4 s now, and has not answered; the call is given up in 56 s." in text
+    assert "It hears nothing from us yet: the call is not answered." in text
 
 
 def test_a_caller_whom_nobody_answers(world: World) -> None:
@@ -215,7 +215,7 @@ def test_a_caller_whom_nobody_answers(world: World) -> None:
     world.rings(child)
     text = told(world, caller)
     assert "played to it alone" in text
-    assert "that is early media, for the call is not answered." in text
+    assert "that is early media, because the call is not answered." in text
     assert "client:alice calls, for 0 s now, and was not answered: no verb that answers has run." in text
     assert "It waits for client:bob, which rings and has not answered." in text
     assert f"It has no document of its own: it belongs to the <Dial> of {caller}." in told(world, child)
@@ -248,7 +248,7 @@ def test_a_verb_that_failed_with_others_behind_it(world: World, verb: str) -> No
     if verb == "Play":
         world.sound_fails(alice, 11200)
     text = told(world, alice)
-    assert f"Error 11200 at <{verb}> ended it, and nothing behind it was run: there was no fallback URL" in text
+    assert f"Error 11200 at <{verb}> ended it, and no verb after it was run: there was no fallback URL" in text
     assert "came to its end" not in text
 
 
@@ -256,7 +256,7 @@ def test_a_dial_that_reached_nobody(world: World) -> None:
     caller, (child,) = dials(world, "", "bob")
     world.post(LegRefused(call=child, sip_code=404, reason="there is no line bob", code=32009))
     text = told(world, caller)
-    assert "Its document came to its end at <Dial>, with nothing behind it to run." in text
+    assert "Its document came to its end at <Dial>, with no verb after it to run." in text
     assert "Its <Dial> did not reach client:bob: there is no line bob." in text
     lost = world.calls_in("alice", twiml="<Response><Dial><Queue>nobody</Queue></Dial><Pause length='9'/></Response>")
     assert "There was no queue 'nobody' for its <Dial>." in told(world, lost)
@@ -265,18 +265,20 @@ def test_a_dial_that_reached_nobody(world: World) -> None:
 def test_a_phone_that_holds(world: World) -> None:
     alice, bob = meet(world, "alice", "bob")
     world.post(PhoneHeld(call=bob))
-    assert "Its own phone holds: it asked for nothing to be sent to its ear until it resumes." in told(world, bob)
-    assert "Its ear hears the built-in" in told(world, alice)
+    assert "Its own phone holds: it asked us to send no audio until it resumes." in told(world, bob)
+    assert "It hears the built-in" in told(world, alice)
     assert "RTP" not in told(world, bob, ReceivedPackets(received=0, silent=False))
     (carol,) = meet(world, "carol")
     change(world, carol, muted=True)
-    assert "Its ear hears the built-in" in told(world, alice)
+    assert "It hears the built-in" in told(world, alice)
 
 
 def test_no_packets_arrive(world: World) -> None:
     alice, _ = meet(world, "alice", "bob")
-    assert "Not one RTP packet has come from its phone" in told(world, alice, ReceivedPackets(received=0, silent=False))
-    assert "No RTP packet has come from its phone lately (50 before)" in told(
+    assert "Not one RTP packet has arrived from its phone" in told(
+        world, alice, ReceivedPackets(received=0, silent=False)
+    )
+    assert "No RTP packet has arrived from its phone lately (50 before)" in told(
         world, alice, ReceivedPackets(received=50, silent=True)
     )
     assert "RTP" not in told(world, alice, ReceivedPackets(received=50, silent=False))
@@ -286,9 +288,9 @@ def test_packets_that_are_refused_are_told_with_the_setting_that_refuses_them(wo
     alice, _ = meet(world, "alice", "bob")
     arrivals = ReceivedPackets(received=0, silent=False, rejected=40, rejected_from=("203.0.113.9", 4000))
     said = told(world, alice, arrivals)
-    assert "40 RTP packets were refused, the newest from 203.0.113.9:4000, which is not the address that" in said
+    assert "40 RTP packets were rejected, the newest from 203.0.113.9:4000, which is not the address that" in said
     assert '(rtp_source = "signalling"). If its phone sends them, set rtp_source = "any" for its line or route' in said
-    assert "Not one RTP packet that is believed has come from its phone" in said
+    assert "Not one RTP packet from its phone was accepted" in said
     said = told(world, alice, replace(arrivals, received=9, rtp_source="named"))
     assert '(rtp_source = "named"). If its phone sends them, set rtp_source = "signalling" for its line or' in said
     assert "Not one" not in said
@@ -299,12 +301,12 @@ def test_a_phone_that_holds_while_it_is_held(world: World) -> None:
     change(world, alice, hold=True)
     world.post(PhoneHeld(call=alice))
     text = told(world, alice)
-    assert "It is on hold: it hears nobody and nobody hears it, until Hold=false." in text
-    assert "Its ear hears nothing of ours, because its own phone holds." in text
+    assert "It is on hold: it hears no party and no party hears it, until Hold=false." in text
+    assert "It hears nothing from us, because its own phone holds." in text
     change(world, alice, hold=False)
-    assert "Its ear hears nothing of ours, because its own phone holds." in told(world, alice)
+    assert "It hears nothing from us, because its own phone holds." in told(world, alice)
     world.post(PhoneResumed(call=alice))
-    assert "Its ear hears client:bob." in told(world, alice)
+    assert "It hears client:bob." in told(world, alice)
 
 
 def test_a_gather_says_what_it_waits_for(world: World) -> None:
@@ -313,11 +315,11 @@ def test_a_gather_says_what_it_waits_for(world: World) -> None:
         return told(world, world.calls_in("alice", twiml=document))
 
     text = gathers("timeout='10'")
-    assert "Its ear hears the spoken text 'press one', played to it alone.\n" in text
-    assert ": it waits for keys, or #, and gives up 10 s after the prompt or the last key." in text
-    assert "it waits for a key, and gives up 5 s" in gathers("numDigits='1' finishOnKey=''")
-    assert "it waits for 4 keys, or # or *, and" in gathers("numDigits='4' finishOnKey='#*'")
-    assert "it waits 5 s for speech, which nobody here recognises." in gathers("input='speech'")
+    assert "It hears the spoken text 'press one', played to it alone.\n" in text
+    assert ": it waits for digits, or #, and gives up 10 s after the prompt or the last digit." in text
+    assert "it waits for a digit, and gives up 5 s" in gathers("numDigits='1' finishOnKey=''")
+    assert "it waits for 4 digits, or # or *, and" in gathers("numDigits='4' finishOnKey='#*'")
+    assert "it waits 5 s for speech, which this engine does not recognise." in gathers("input='speech'")
 
 
 def test_a_screened_phone(world: World) -> None:
@@ -336,10 +338,10 @@ def test_a_member_that_hears_its_diallers_document(world: World) -> None:
     member = world.calls_in("customer", twiml="<Response><Enqueue>sales</Enqueue></Response>")
     queue = f"<Queue url='{APP}/whisper'>sales</Queue>"
     agent = world.calls_in("agent", twiml=f"<Response><Dial>{queue}</Dial></Response>")
-    assert "It was taken out of queue 'sales' by client:agent, hears that one's document first" in told(world, member)
+    assert "It was taken out of queue 'sales' by client:agent, hears that call's document first" in told(world, member)
     assert "It dials queue 'sales' and has client:customer, who hears its document first" in told(world, agent)
     waiting = world.calls_in("other", twiml=f"<Response><Dial>{queue}</Dial></Response>")
-    assert "It dials queue 'sales', which is empty, and waits for somebody to enter." in told(world, waiting)
+    assert "It dials queue 'sales', which is empty, and waits for a call to enter." in told(world, waiting)
 
 
 def dials(world: World, attributes: str, *names: str) -> tuple[CallSid, list[CallSid]]:
@@ -359,14 +361,14 @@ def test_why_the_calls_of_a_dial_are_over(world: World) -> None:
     world.hangs_up(winner)
     assert told(world, winner) == "The call is over: completed after 7 s.\nIts phone hung up."
     text = told(world, caller)
-    assert "Its document came to its end at <Dial>, with nothing behind it to run." in text
+    assert "Its document came to its end at <Dial>, with no verb after it to run." in text
     assert text.endswith("Its <Dial> did not reach client:bob: busy.")
 
 
 def test_a_dial_that_nobody_answers_in_time(world: World) -> None:
     _, (child,) = dials(world, "timeout='9'", "bob")
     world.passes(30)
-    assert told(world, child).endswith("Nobody answered within the timeout of the <Dial> that had called it.")
+    assert told(world, child).endswith("There was no answer within the timeout of the <Dial> that had called it.")
 
 
 def test_a_dial_whose_caller_hangs_up(world: World) -> None:
@@ -386,11 +388,14 @@ def test_a_dial_whose_time_limit_is_over(world: World) -> None:
     ("message", "words"),
     [
         (EndCall(call=BOB, status="canceled"), "It was ended by REST, or with the engine."),
-        (LegRefused(call=BOB, sip_code=404), "It was not answered: nobody is known there by that name."),
+        (LegRefused(call=BOB, sip_code=404), "It was not answered: no user of that name is known there."),
         (LegRefused(call=BOB, sip_code=499), "It was not answered: SIP 499."),
         (LegRefused(call=BOB, sip_code=480, reason="bob is away"), "It was not answered: bob is away."),
-        (LegEnded(call=BOB, cause="lost", sip_code=408), "Its phone was lost: neither sound nor an answer came from"),
-        (LegEnded(call=BOB, cause="lost", sip_code=503), "The engine it was in ended without a goodbye"),
+        (
+            LegEnded(call=BOB, cause="lost", sip_code=408),
+            "Its phone was lost: neither audio nor an answer arrived from",
+        ),
+        (LegEnded(call=BOB, cause="lost", sip_code=503), "The engine it was in ended without a BYE"),
         (LegEnded(call=BOB, cause="canceled", sip_code=487), "Its phone gave up before it was answered."),
     ],
 )
@@ -408,7 +413,7 @@ def test_a_call_whose_time_is_over(world: World) -> None:
     world.answers(answered)
     world.post(ChangeCall(call=answered, time_limit_s=50))
     world.passes(61)
-    assert told(world, unanswered).endswith("Nobody answered in time.")
+    assert told(world, unanswered).endswith("It was not answered in time.")
     assert told(world, answered).endswith("Its time limit was over.")
 
 
@@ -424,7 +429,7 @@ def test_coaching(world: World) -> None:
     world.post(ChangeParticipant(room=room.sid, call=boss, coaching=True, coach=bob))
     assert "It coaches client:bob, who alone hears it." in told(world, boss)
     change(world, bob, muted=True)
-    assert "client:bob is muted; client:boss coaches somebody else" in told(world, alice)
+    assert "client:bob is muted; client:boss coaches another participant" in told(world, alice)
 
 
 def test_an_announcement(world: World) -> None:
@@ -433,7 +438,7 @@ def test_an_announcement(world: World) -> None:
     assert room is not None
     world.pages[f"{APP}/news"] = twiml("<Play>/news.mp3</Play>")
     world.post(ChangeParticipant(room=room.sid, call=alice, announce=WebRequest(url=f"{APP}/news")))
-    assert "It hears an announcement, and nobody else meanwhile." in told(world, alice)
+    assert "It hears an announcement, and no other party until it ends." in told(world, alice)
     assert "Its announcement runs <Play>" in told(world, alice)
 
 

@@ -1,1 +1,1 @@
-"""Explanations of calls from state and journal: `explain` and `ladder`."""
+"""`explain` and `ladder` describe calls from the engine's state and the journal."""

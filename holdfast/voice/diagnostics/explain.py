@@ -1,6 +1,6 @@
-"""Why is it silent, and what does it wait for? One call explained in plain sentences, from what is and what happened.
+"""Explain one call in plain sentences: why it is silent, and what it waits for.
 
-A function of the board, the call's journal, and what its leg receives; it asks nobody and changes nothing.
+The explanation is a function of the engine's state, the call's journal and the packets of its leg.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from holdfast.voice.model.ports import JournalEntry, PendingCallbacks
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivedPackets:
-    """What comes from the party by RTP. Shape: `received` packets so far; `quiet` when none came lately.
+    """The RTP packets received from a party. Shape: `received` packets so far; `silent` when none arrived lately.
 
-    `strange` more came from addresses that are not the party's by the setting `rtp_source`, the newest of them from
-    `stranger`.
+    `rejected` more arrived from addresses that are not the party's by the setting `rtp_source`, the newest of them from
+    `rejected_from`.
     """
 
     received: int
@@ -50,13 +50,13 @@ def explain(
     children: Mapping[CallSid, Sequence[JournalEntry]] | None = None,
     pending: PendingCallbacks | None = None,
 ) -> tuple[str, ...]:
-    """Everything that matters of a call now, one sentence each, the most telling first, and no password in them.
+    """Return what matters about a call now, one sentence each, the most important first, with passwords masked.
 
-    `entries` is the call's journal, oldest first, and `children` those of the legs it dialled; `arrivals` None when
-    nothing is known of its packets yet; `unsent` None when web servers took all that was to be told of it.
+    `entries` is the call's journal, oldest first, and `children` those of the legs it dialled; `packets` is None when
+    nothing is known of its packets yet, and `pending` when web servers accepted all its callbacks.
     """
-    told = _sentences(call, view, entries, now=now, arrivals=packets, children=children or {}, unsent=pending)
-    return tuple(mask_passwords(sentence) for sentence in told)
+    sentences = _sentences(call, view, entries, now=now, packets=packets, children=children or {}, pending=pending)
+    return tuple(mask_passwords(sentence) for sentence in sentences)
 
 
 def _sentences(
@@ -65,23 +65,23 @@ def _sentences(
     entries: Sequence[JournalEntry],
     *,
     now: float,
-    arrivals: ReceivedPackets | None,
+    packets: ReceivedPackets | None,
     children: Mapping[CallSid, Sequence[JournalEntry]],
-    unsent: PendingCallbacks | None,
+    pending: PendingCallbacks | None,
 ) -> tuple[str, ...]:
-    missed = tuple(unreached_sentences(entries, children, view.calls))
+    unreached = tuple(unreached_sentences(entries, children, view.calls))
     if not call.live:
-        return (*end_sentences(call, entries), *missed, *_callbacks(unsent, now), *_failures(entries))
-    plays = newest_sound(entries)
+        return (*end_sentences(call, entries), *unreached, *_callbacks(pending, now), *_failures(entries))
+    newest = newest_sound(entries)
     return (
         _status(call, now),
         *_where(call, view, now),
-        _hears(call, view, plays),
+        _hears(call, view, newest),
         *_heard_by(call, view),
-        *_packets(call, view, arrivals),
+        *_packets(call, view, packets),
         *script_sentences(call, view, now),
-        *missed,
-        *_callbacks(unsent, now),
+        *unreached,
+        *_callbacks(pending, now),
         *_failures(entries),
     )
 
@@ -91,58 +91,60 @@ def _status(call: Call, now: float) -> str:
     match call.status:
         case CallStatus.QUEUED if call.target is not None:
             left = max(0.0, call.created_at + call.queue_time_s - now)
-            return f"It waits for its turn to be placed, {left:.0f} s more: calls_per_s says how many a second are."
+            return (
+                f"It waits for its turn to be placed, {left:.0f} s more: calls_per_s says how many a second are placed."
+            )
         case CallStatus.QUEUED:
             return f"{call.to} is being called, for {since} now, and does not ring yet."
         case CallStatus.RINGING if call.direction == "inbound":
             return f"{call.from_} calls, for {since} now, and was not answered: no verb that answers has run."
         case CallStatus.RINGING:
             left = max(0.0, call.created_at + call.timeout_s - now)
-            return f"{call.to} rings, for {since} now; nobody has answered, and in {left:.0f} s it is given up."
+            return f"{call.to} rings, for {since} now, and has not answered; the call is given up in {left:.0f} s."
         case _:
             answered = now - (call.answered_at or now)
             return f"The call is in progress, answered {answered:.0f} s ago."
 
 
 def _where(call: Call, view: ScriptSituation, now: float) -> Iterator[str]:
-    """Where it is: in a conference, bridged, in a queue."""
+    """Yield where the call is: in a conference, bridged, in a queue."""
     room, queue = view.room_of(call.sid), view.queue_of(call.sid)
-    one = room.participant(call.sid) if room is not None else None
-    if room is not None and one is not None:
-        yield from _in_room(room, one, view)
+    participant = room.participant(call.sid) if room is not None else None
+    if room is not None and participant is not None:
+        yield from _in_room(room, participant, view)
     if queue is not None:
         yield _in_queue(call, queue, view, now)
     if call.phone_held:
-        yield "Its own phone holds: it asked for nothing to be sent to its ear until it resumes."
+        yield "Its own phone holds: it asked us to send no audio until it resumes."
 
 
-def _in_room(room: Room, one: Participant, view: ScriptSituation) -> Iterator[str]:
-    others = [each for each in room.participants if each.call != one.call and each.status == "connected"]
+def _in_room(room: Room, participant: Participant, view: ScriptSituation) -> Iterator[str]:
+    others = [each for each in room.participants if each.call != participant.call and each.status == "connected"]
     where = f"conference {room.name!r}" if room.kind == "conference" else "a bridge of two legs"
     if not others:
         yield f"It is alone in {where}."
     else:
         names = ", ".join(_name(each.call, view) for each in others)
         yield f"It is in {where} with {names}."
-    if one.status != "connected":
-        yield f"Its seat there is only reserved: it is {one.status}."
-    if one.held:
-        yield "It is on hold: it hears nobody and nobody hears it, until Hold=false."
-    if one.hears_wait:
+    if participant.status != "connected":
+        yield f"It is only listed there: it is {participant.status}."
+    if participant.held:
+        yield "It is on hold: it hears no party and no party hears it, until Hold=false."
+    if participant.hears_wait:
         yield "The conference has not begun: " + (
-            "nobody is there who starts it (startConferenceOnEnter)."
+            "no participant may start it (startConferenceOnEnter)."
             if others
-            else "a second participant who may start it is missing."
+            else "a second participant that may start it is missing."
         )
-    if one.hears_announcement:
-        yield "It hears an announcement, and nobody else meanwhile."
+    if participant.hears_announcement:
+        yield "It hears an announcement, and no other party until it ends."
 
 
 def _in_queue(call: Call, queue: Queue, view: ScriptSituation, now: float) -> str:
     for meeting in queue.introductions:
         if meeting.member.call == call.sid:
             return (
-                f"It was taken out of queue {queue.name!r} by {_name(meeting.dialler.call, view)}, hears that one's "
+                f"It was taken out of queue {queue.name!r} by {_name(meeting.dialler.call, view)}, hears that call's "
                 "document first, and is bridged when it ends."
             )
         if meeting.dialler.call == call.sid:
@@ -154,107 +156,107 @@ def _in_queue(call: Call, queue: Queue, view: ScriptSituation, now: float) -> st
         if member.call == call.sid:
             waited = now - member.entered_at
             ahead = "it is the next" if position == 1 else f"{position - 1} before it"
-            return f"It waits in queue {queue.name!r} for {waited:.0f} s, {ahead}; somebody must dial the queue."
-    return f"It dials queue {queue.name!r}, which is empty, and waits for somebody to enter."
+            return f"It waits in queue {queue.name!r} for {waited:.0f} s, {ahead}; a call must dial the queue."
+    return f"It dials queue {queue.name!r}, which is empty, and waits for a call to enter."
 
 
-def _hears(call: Call, view: ScriptSituation, plays: PlayerAccount) -> str:
-    """What the ear hears, and if it is silence, why."""
+def _hears(call: Call, view: ScriptSituation, newest: PlayerAccount) -> str:
+    """Say what the call's party hears, and if it is silence, why."""
     if call.phone_held:
-        return "Its ear hears nothing of ours, because its own phone holds."
+        return "It hears nothing from us, because its own phone holds."
     if call.status is not CallStatus.IN_PROGRESS:
         if call.early_media:
-            return f"Its ear hears {plays.describe()}; that is early media, for the call is not answered."
-        return "Its ear hears nothing of ours yet: the call is not answered."
+            return f"It hears {newest.describe()}; that is early media, because the call is not answered."
+        return "It hears nothing from us yet: the call is not answered."
     room = view.room_of(call.sid)
     routed = hears(room).get(call.sid) if room is not None else None
     if routed:
-        return f"Its ear hears {', '.join(_name(other, view) for other in routed)}."
+        return f"It hears {', '.join(_name(other, view) for other in routed)}."
     if routed is None:
-        return f"Its ear hears {plays.describe()}."
+        return f"It hears {newest.describe()}."
     assert room is not None
     others = [each for each in room.participants if each.call != call.sid and each.status == "connected"]
     if not others:
-        return "Its ear hears silence: nobody else is there."
-    return f"Its ear hears silence: {'; '.join(_why_inaudible(each, call, view) for each in others)}."
+        return "It hears silence: no other participant is there."
+    return f"It hears silence: {'; '.join(_why_inaudible(each, call, view) for each in others)}."
 
 
 def _why_inaudible(other: Participant, call: Call, view: ScriptSituation) -> str:
-    """Why one participant is not heard by this call; an ear that waits for a phone that holds is played music."""
+    """Say why this call does not hear a participant; a phone's own hold is no reason here, because music plays then."""
     name = _name(other.call, view)
     if other.held:
         return f"{name} is on hold"
     if other.muted:
         return f"{name} is muted"
-    return f"{name} coaches somebody else"
+    return f"{name} coaches another participant"
 
 
 def _heard_by(call: Call, view: ScriptSituation) -> Iterator[str]:
-    """Why others do not hear it."""
+    """Yield why others do not hear the call."""
     room = view.room_of(call.sid)
-    one = room.participant(call.sid) if room is not None else None
-    if one is None or room is None or room.status is RoomStatus.INIT or one.held:
+    participant = room.participant(call.sid) if room is not None else None
+    if participant is None or room is None or room.status is RoomStatus.INIT or participant.held:
         return
-    if one.muted:
-        yield "It is muted: it hears, and nobody hears it, until Muted=false."
-    if one.coaching and one.coach is not None:
-        yield f"It coaches {_name(one.coach, view)}, who alone hears it."
+    if participant.muted:
+        yield "It is muted: it hears, but no party hears it, until Muted=false."
+    if participant.coaching and participant.coach is not None:
+        yield f"It coaches {_name(participant.coach, view)}, who alone hears it."
 
 
-def _packets(call: Call, view: ScriptSituation, arrivals: ReceivedPackets | None) -> Iterator[str]:
-    """Whether its voice arrives. Source: field experience: a firewall or a wrong address in SDP."""
-    if arrivals is None or call.status is not CallStatus.IN_PROGRESS or call.phone_held:
+def _packets(call: Call, view: ScriptSituation, packets: ReceivedPackets | None) -> Iterator[str]:
+    """Yield what is wrong with its phone's packets. Source: field experience: a firewall, a wrong address in SDP."""
+    if packets is None or call.status is not CallStatus.IN_PROGRESS or call.phone_held:
         return
-    if arrivals.rejected_from is not None:
-        yield _rejected(arrivals, arrivals.rejected_from)
-    if arrivals.received == 0 and arrivals.rejected:
-        yield "Not one RTP packet that is believed has come from its phone, so nobody can hear it."
-    elif arrivals.received == 0:
+    if packets.rejected_from is not None:
+        yield _rejected(packets, packets.rejected_from)
+    if packets.received == 0 and packets.rejected:
+        yield "Not one RTP packet from its phone was accepted, so no party can hear it."
+    elif packets.received == 0:
         yield (
-            "Not one RTP packet has come from its phone, so nobody can hear it: a firewall, or a wrong address in "
-            "its SDP, is the usual cause. `holdfast ladder` shows where each side wants sound."
+            "Not one RTP packet has arrived from its phone, so no party can hear it: a firewall, or a wrong address in "
+            "its SDP, is the usual cause. `holdfast ladder` shows where each side wants audio."
         )
-    elif arrivals.silent:
+    elif packets.silent:
         yield (
-            f"No RTP packet has come from its phone lately ({arrivals.received} before): it sends nothing, "
+            f"No RTP packet has arrived from its phone lately ({packets.received} before): it sends nothing, "
             "or its network is gone."
         )
 
 
-def _callbacks(unsent: PendingCallbacks | None, now: float) -> Iterator[str]:
-    """What an application was not told yet, because its web server does not take it."""
-    if unsent is None:
+def _callbacks(pending: PendingCallbacks | None, now: float) -> Iterator[str]:
+    """Yield how many callbacks wait, because the application's web server does not accept them."""
+    if pending is None:
         return
-    what = "A callback of it waits" if unsent.count == 1 else f"{unsent.count} callbacks of it wait"
-    oldest = "" if unsent.count == 1 else "the oldest, "
+    what = "A callback of it waits" if pending.count == 1 else f"{pending.count} callbacks of it wait"
+    oldest = "" if pending.count == 1 else "the oldest, "
     yield (
-        f"{what}: {oldest}{unsent.method} {unsent.url}, for {max(0.0, now - unsent.since):.0f} s; those of one call "
+        f"{what}: {oldest}{pending.method} {pending.url}, for {max(0.0, now - pending.since):.0f} s; those of one call "
         f"leave one after the other, and a web server has {WEBHOOK_TIMEOUT_S} s for each."
     )
 
 
-def _rejected(arrivals: ReceivedPackets, stranger: tuple[str, int]) -> str:
-    """Whose packets are not believed, and by which setting. Source: RFC 7362 §5."""
-    host, port = stranger
-    believed = {
+def _rejected(packets: ReceivedPackets, sender: tuple[str, int]) -> str:
+    """Say whose packets are rejected, and by which setting. Source: RFC 7362 §5."""
+    host, port = sender
+    accepted = {
         "named": "the address that its description names",
         "signalling": "the address that its description names or the host that its signalling comes from",
-    }.get(arrivals.rtp_source, "its own address")
-    wider = "signalling" if arrivals.rtp_source == "named" else "any"
+    }.get(packets.rtp_source, "its own address")
+    wider = "signalling" if packets.rtp_source == "named" else "any"
     return (
-        f"{arrivals.rejected} RTP packets were refused, the newest from {host}:{port}, which is not {believed} "
-        f'(rtp_source = "{arrivals.rtp_source}"). If its phone sends them, set rtp_source = "{wider}" for its line or '
-        "route; if not, they are a stranger's."
+        f"{packets.rejected} RTP packets were rejected, the newest from {host}:{port}, which is not {accepted} "
+        f'(rtp_source = "{packets.rtp_source}"). If its phone sends them, set rtp_source = "{wider}" for its line or '
+        "route; if not, they come from another sender."
     )
 
 
 def _failures(entries: Sequence[JournalEntry]) -> Iterator[str]:
-    for trouble in recent_failures(entries):
-        yield f"It was noted: {trouble}"
+    for failure in recent_failures(entries):
+        yield f"It was noted: {failure}"
 
 
 def _name(call: CallSid, view: ScriptSituation) -> str:
-    """A call as a reader knows it: its party, and its SID."""
+    """Return a call's name for a reader: its party, and its SID."""
     found = view.calls.get(call)
     if found is None:
         return call

@@ -1,4 +1,4 @@
-"""How a call came to its end, in plain words, from what the journal holds of that moment."""
+"""Explain the end of a call in plain words, from the journal entries of that moment."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from holdfast.voice.model.ports import JournalEntry
 
 RELEASE_REASONS: Final = {
     "done": "The <Dial> that had called it was over.",
-    "timeout": "Nobody answered within the timeout of the <Dial> that had called it.",
+    "timeout": "There was no answer within the timeout of the <Dial> that had called it.",
     "lost-race": "Another phone of the same <Dial> answered first.",
     "parent-gone": "The call whose <Dial> had called it was over.",
 }
 REFUSAL_REASONS: Final = {
     401: "it wanted credentials, or others",
     403: "it is forbidden there",
-    404: "nobody is known there by that name",
+    404: "no user of that name is known there",
     407: "it wanted credentials, or others",
     408: "no answer came from there in time",
     480: "the phone is not there now: not registered, or switched off",
     486: "busy",
     487: "it was given up before an answer",
-    488: "no codec, or no sealing of the sound, that both can do",
-    500: "an error over there",
+    488: "no codec, or no encryption of the audio, in common",
+    500: "an error at the far end",
     503: "no capacity, here or there",
     600: "busy everywhere",
     603: "declined",
 }
 """Source: RFC 3261 §21."""
 DOCUMENT_FAILED: Final = 500
-"""The status of a call that an error in its document ended."""
+"""The SIP status of a call that an error in its document ended."""
 MAX_DIALLED: Final = 3
-"""How many legs that were dialled and not reached are named."""
+"""The number of dialled and not reached legs that are named."""
 
 
 def end_sentences(call: Call, entries: Sequence[JournalEntry]) -> Iterator[str]:
-    """That the call is over, and who or what ended it."""
+    """Yield that the call is over, and who or what ended it."""
     spoken = ""
     if call.answered_at is not None and call.ended_at is not None:
         spoken = f" after {call.ended_at - call.answered_at:.0f} s"
@@ -51,7 +51,7 @@ def end_sentences(call: Call, entries: Sequence[JournalEntry]) -> Iterator[str]:
 
 
 def dialled_legs(entries: Sequence[JournalEntry]) -> tuple[CallSid, ...]:
-    """The newest legs of a call's `<Dial>`s that are over, oldest first."""
+    """Return the newest ended legs of a call's `<Dial>`s, oldest first."""
     ended = [json.loads(entry.data)["child"] for entry in entries if entry.kind == "ChildEnded"]
     return tuple(CallSid(child) for child in ended[-MAX_DIALLED:])
 
@@ -59,7 +59,7 @@ def dialled_legs(entries: Sequence[JournalEntry]) -> tuple[CallSid, ...]:
 def unreached_sentences(
     entries: Sequence[JournalEntry], children: Mapping[CallSid, Sequence[JournalEntry]], calls: Mapping[CallSid, Call]
 ) -> Iterator[str]:
-    """Whom a call's `<Dial>`s did not reach, and why, from the journals of those legs."""
+    """Yield which callees a call's `<Dial>`s did not reach, and why, from the journals of those legs."""
     for child, its in children.items():
         refused = next((json.loads(entry.data) for entry in its if entry.kind == "LegRefused"), None)
         if refused is not None and child in calls:
@@ -73,7 +73,7 @@ def unreached_sentences(
 
 
 def _why(entry: JournalEntry, call: Call) -> str | None:
-    """What an entry says of the end; None when it did not cause it: of those of the same moment the first did."""
+    """Return the reason for the end by this entry, or None; of the entries of that moment the first reason counts."""
     if entry.at != call.ended_at:
         return None
     data: dict[str, Any] = json.loads(entry.data)
@@ -89,7 +89,7 @@ def _why(entry: JournalEntry, call: Call) -> str | None:
         case "TimerFired" if data["token"] == limit_timer(call.sid):
             return "Its time limit was over."
         case "TimerFired" if data["token"] == ring_timer(call.sid):
-            return "Nobody answered in time."
+            return "It was not answered in time."
         case _:
             return None
 
@@ -104,9 +104,9 @@ def _left(cause: str, sip_code: int) -> str:
         case "canceled":
             return "Its phone gave up before it was answered."
         case "lost" if sip_code == 503:
-            return "The engine it was in ended without a goodbye; a new one found it."
+            return "The engine it was in ended without a BYE; a new one found the call."
         case "lost":
-            return "Its phone was lost: neither sound nor an answer came from it any more."
+            return "Its phone was lost: neither audio nor an answer arrived from it any more."
         case _:
             return "Its phone hung up."
 
@@ -115,7 +115,7 @@ def _document_over(call: Call, entries: Sequence[JournalEntry]) -> str:
     began = [json.loads(entry.data) for entry in entries if entry.kind == "VerbBegan"]
     last = next((each["verb"] for each in reversed(began) if each["role"] == "main"), None)
     if (code := _broken(call, entries)) is not None:
-        at, behind = (f" at <{last}>", ", and nothing behind it was run") if last else ("", "")
+        at, behind = (f" at <{last}>", ", and no verb after it was run") if last else ("", "")
         return f"Error {code}{at} ended it{behind}: there was no fallback URL, or it failed too."
     match last:
         case None:
@@ -123,11 +123,11 @@ def _document_over(call: Call, entries: Sequence[JournalEntry]) -> str:
         case "Hangup" | "Reject":
             return f"Its document said <{last}>."
         case _:
-            return f"Its document came to its end at <{last}>, with nothing behind it to run."
+            return f"Its document came to its end at <{last}>, with no verb after it to run."
 
 
 def _broken(call: Call, entries: Sequence[JournalEntry]) -> int | None:
-    """The error that ended its document. Source: control.hearing, a broken document of the call itself."""
+    """Return the code of the error that ended its document. Source: `control.call.scripts`, a failed main document."""
     if call.sip_code != DOCUMENT_FAILED:
         return None
     for entry in reversed(entries):

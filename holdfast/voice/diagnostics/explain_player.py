@@ -1,4 +1,4 @@
-"""What a call's own player does, and what went wrong, read from its journal."""
+"""Read from a call's journal what its own player does, and what failed."""
 
 from __future__ import annotations
 
@@ -18,18 +18,17 @@ BUILTIN_MUSIC = {
 }
 MAX_FAILURES = 3
 MAX_TEXT = 60
-"""How many characters of a spoken text are shown."""
+"""The number of characters of a spoken text that are shown."""
 _MARK = re.compile(r"<[^>]*>")
 _OUR_PARAMETERS = re.compile(r"[?&]CallSid=\S*?(?=:?(?:\s|$))")
-"""What we add to the URL of a document asked for by GET."""
+"""The parameters that we add to the URL of a document requested by GET."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlayerAccount:
-    """The newest sound of a call's player. `source` "" when it never played; `why` tells of a failure.
+    """The newest sound of a call's player. `source` is "" when it never played; `why` is the reason of a failure.
 
-    `until` is what is played until the sound is there; `url` where a sound that was answered in a document's place
-    came from.
+    `until` is played until the sound is loaded; `url` is the address of audio that was fetched in place of a document.
     """
 
     source: str = ""
@@ -40,7 +39,7 @@ class PlayerAccount:
     until: str = ""
 
     def describe(self) -> str:
-        """What an ear that hears its own player hears, in words."""
+        """Describe in words what a party hears from this player."""
         name = self.url or _named(self.source)
         match self.state:
             case "asked":
@@ -63,7 +62,7 @@ def _named(source: str) -> str:
     if source.startswith("ringing:"):
         return "ringing"
     if source.startswith("digits:"):
-        return f"the keys {source.removeprefix('digits:')}"
+        return f"the digits {source.removeprefix('digits:')}"
     if source.startswith("say:"):
         words = _MARK.sub("", source.split(":", 3)[-1])
         return f"the spoken text {words if len(words) <= MAX_TEXT else words[:MAX_TEXT] + '…'!r}"
@@ -71,12 +70,12 @@ def _named(source: str) -> str:
 
 
 def without_parameters(text: str) -> str:
-    """A text with the URLs in it as their owner wrote them: without the parameters that we add to a GET."""
+    """Return a text whose URLs stand as their owner wrote them: without the parameters that we add to a GET."""
     return _OUR_PARAMETERS.sub("", text)
 
 
 def newest_sound(entries: Sequence[JournalEntry]) -> PlayerAccount:
-    """The player as the journal leaves it. A sound that takes another's place meanwhile counts as the newest."""
+    """Return the player's newest sound at the end of the journal; music until it is loaded does not count."""
     now = PlayerAccount()
     urls: dict[str, str] = {}
     for entry in entries:
@@ -108,14 +107,14 @@ def newest_sound(entries: Sequence[JournalEntry]) -> PlayerAccount:
 
 
 def recent_failures(entries: Sequence[JournalEntry]) -> list[str]:
-    """The newest notes and failures of a call, oldest first, each once."""
+    """Return the newest notifications and failures of a call, oldest first, each once."""
     found: dict[str, None] = {}
     for entry in entries:
         if entry.kind not in ("LogNotification", "DocumentFetchFailed", "SoundFailed"):
             continue
         data = json.loads(entry.data)
         level = "warning " if entry.kind == "LogNotification" and data["log"] == 1 else "error "
-        told = f"{level}{data['code']}: {without_parameters(data['message'])}"
-        found.pop(told, None)
-        found[told] = None
+        text = f"{level}{data['code']}: {without_parameters(data['message'])}"
+        found.pop(text, None)
+        found[text] = None
     return list(found)[-MAX_FAILURES:]

@@ -1,4 +1,4 @@
-"""What a call's documents wait for, in plain words."""
+"""Explain what a call's documents wait for, in plain words."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ DOCUMENTS: dict[Role, str] = {
 
 
 class ScriptSituation(Protocol):
-    """What an explanation looks at: the nouns as they are."""
+    """An explanation reads the nouns through this interface."""
 
     @property
     def calls(self) -> Mapping[CallSid, Call]:
-        """Every call."""
+        """Return every call by its SID."""
 
     def room_of(self, call: CallSid) -> Room | None:
-        """The room this call is in, or has a seat in."""
+        """Return the room in which this call is a participant, or is listed as one."""
 
     def queue_of(self, call: CallSid) -> Queue | None:
-        """The queue this call waits in."""
+        """Return the queue in which this call waits."""
 
 
 def script_sentences(call: Call, view: ScriptSituation, now: float) -> Iterator[str]:
-    """One sentence or more for each document that runs for a call."""
+    """Yield one sentence or more for each document that runs for a call."""
     for script in call.scripts:
         yield from _of_script(script, view, now)
     if call.controlled_by is not None:
@@ -74,16 +74,18 @@ def _of_script(script: Script, view: ScriptSituation, now: float) -> Iterator[st
 
 
 def _until(verb: Verb, script: Script, now: float) -> str:
-    """What ends a verb that lasts."""
+    """Say what ends a verb that takes time."""
     match verb:
         case Pause(length_s=length_s):
             return f", {max(0.0, script.began_at + length_s - now):.0f} s left"
         case Gather(dtmf=False):
-            return f": it waits {verb.timeout_s} s for speech, which nobody here recognises"
+            return f": it waits {verb.timeout_s} s for speech, which this engine does not recognise"
         case Gather(num_digits=most):
-            keys = "a key" if most == 1 else "keys" if most == MAX_DIGITS else f"{most} keys"
+            digits = "a digit" if most == 1 else "digits" if most == MAX_DIGITS else f"{most} digits"
             finish = f", or {' or '.join(verb.finish_on)}" if verb.finish_on else ""
-            return f": it waits for {keys}{finish}, and gives up {verb.timeout_s} s after the prompt or the last key"
+            return (
+                f": it waits for {digits}{finish}, and gives up {verb.timeout_s} s after the prompt or the last digit"
+            )
         case _:
             return ""
 

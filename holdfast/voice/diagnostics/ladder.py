@@ -1,4 +1,4 @@
-"""What happened to one call, drawn from the journal: a ladder of phone, engine and web.
+"""Draw what happened to one call from the journal: a ladder of phone, engine and web.
 
     phone                              engine                                web
     INVITE sip:+15550100@… ──────────▶ receive from client:alice
@@ -6,7 +6,7 @@
                                        ▌ Dial
                                        ♪ hears CA…
 
-Sound is in the middle, because it is decided there: `♪` says what the ear hears from that moment on.
+Audio is in the middle, because the engine decides it: `♪` says what the party hears from that moment on.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from holdfast.voice.model.timestamps import rfc2822
 
 PHONE, ENGINE, WEB = 44, 46, 56
 HIDDEN = frozenset({"TimerFired", "RoomEntered", "QueueEntered", "StopScript", "StartScript", "NoteParticipant"})
-"""Lines of the journal that a reader of a ladder can do without."""
+"""The kinds of journal entries that a ladder does not show."""
 LABELS = {
     "ReceiveCall": "call in",
     "CreateCall": "REST: create the call",
@@ -40,7 +40,7 @@ LABELS = {
     "DialQueue": "asks for the front of queue",
     "ChildAnswered": "child answered",
     "ChildEnded": "child ended",
-    "ChildDetached": "child goes its own way",
+    "ChildDetached": "child detached",
     "LegAnswered": "answered",
     "LegRinging": "rings",
     "LegRefused": "refused",
@@ -48,9 +48,9 @@ LABELS = {
     "PhoneHeld": "the phone holds",
     "PhoneResumed": "the phone resumes",
     "LegSpeaks": "speech",
-    "PhoneRefers": "the phone wants its peer put through",
+    "PhoneRefers": "the phone asks to transfer its peer",
     "LegReferred": "the phone answered our REFER",
-    "ReferralNotified": "the phone tells of the call we asked it for",
+    "ReferralNotified": "the phone reports on the transfer",
     "QueueTaken": "taken out of the queue",
     "MemberReached": "reached a queued call",
     "RoomLeft": "out of the room",
@@ -58,14 +58,14 @@ LABELS = {
     "SoundEnded": "sound ended",
     "SoundFailed": "sound failed",
     "DocumentFetchFailed": "no document",
-    "DocumentFetched": "document came",
+    "DocumentFetched": "document arrived",
 }
 _ADDRESS = re.compile(r"^c=IN IP[46] (\S+)", re.MULTILINE)
 _DIRECTION = re.compile(r"^a=(sendrecv|sendonly|recvonly|inactive)\s*$", re.MULTILINE)
 
 
 def ladder(call: str, entries: Sequence[JournalEntry]) -> str:
-    """The drawing of everything the journal knows of a call. Shape: lines of text, oldest first."""
+    """Draw everything the journal contains about a call. Shape: lines of text, oldest first."""
     if not entries:
         return f"{call}: nothing is known of this call."
     entries = sorted(entries, key=lambda entry: entry.at)  # a webhook stands in the journal when it was answered
@@ -89,29 +89,29 @@ def _rungs(entry: JournalEntry) -> Iterable[str]:
                 else (f"◀{'─' * (PHONE - len(summary) - 3)} {summary}")
             )
             yield arrow
-            for sound in _media_lines(data.get("text", "")):
-                yield _cut(f"   {sound}", PHONE + ENGINE)
+            for line in _media_lines(data.get("text", "")):
+                yield _cut(f"   {line}", PHONE + ENGINE)
         case "webhook":
             asked = _cut(f"{data['method']} {data['url']}", ENGINE - 3)
             answer = f"{data['status'] or 'no answer'} {data['content_type']}".strip()
             wrong = f" {data['error']}" if data["error"] else ""
             tail = _cut(f"{answer}, {data['took_ms']} ms{wrong}", WEB)
             yield f"{'':<{PHONE}} {asked} {'─' * (ENGINE - len(asked) - 2)}▶ {tail}"
-            told = _form_summary(data["form"])
-            if told:
-                yield f"{'':<{PHONE}} {'':<{ENGINE}} {_cut(told, WEB)}"
+            summary = _form_summary(data["form"])
+            if summary:
+                yield f"{'':<{PHONE}} {'':<{ENGINE}} {_cut(summary, WEB)}"
         case "Hears":
             hears = data["hears"]
             heard = "its own player" if hears is None else " + ".join(hears) if hears else "silence"
             yield f"{'':<{PHONE}} ♪ hears {heard}"
         case "PlaySound":
             rounds = data.get("rounds", 1)
-            again = "" if rounds == 1 else " again and again" if rounds == 0 else f" {rounds} times"
+            again = "" if rounds == 1 else " in a loop" if rounds == 0 else f" {rounds} times"
             if data.get("while_loading"):
                 again += ", if its own sound has not begun"
             yield f"{'':<{PHONE}} ♪ plays {data['source']}{again}"
         case "Beep":
-            moved = "somebody comes in" if data["tone"] == "entry" else "somebody goes out"
+            moved = "a participant enters" if data["tone"] == "entry" else "a participant leaves"
             yield f"{'':<{PHONE}} ♪ a beep over it: {moved}"
         case "StopSound":
             yield f"{'':<{PHONE}} ♪ stops"
@@ -128,7 +128,7 @@ def _rungs(entry: JournalEntry) -> Iterable[str]:
 
 
 def _media_lines(message: str) -> Iterable[str]:
-    """Where and how a SIP message wants sound, for each line of its SDP that describes some. Source: RFC 8866 §5."""
+    """Yield address, codecs and direction of each audio description in a SIP message. Source: RFC 8866 §5."""
     _, _, body = message.partition("\r\n\r\n")
     session, *descriptions = re.split(r"^m=", body, flags=re.MULTILINE)
     for description in descriptions:
@@ -138,11 +138,11 @@ def _media_lines(message: str) -> Iterable[str]:
         host = _ADDRESS.search(description) or _ADDRESS.search(session)
         direction = _DIRECTION.search(description) or _DIRECTION.search(session)
         words = (f"{host[1] if host else '?'}:{first[1]}", *first[2:], direction[1] if direction else "sendrecv")
-        yield "sound " + " ".join(words)
+        yield "audio " + " ".join(words)
 
 
 def _detail(kind: str, data: dict[str, Any]) -> str:
-    """The one or two values that matter of a message."""
+    """Return the one or two values of a message that matter."""
     match kind:
         case "ReceiveCall":
             return f" from {data['from_']} to {data['to']}"
@@ -172,7 +172,7 @@ def _detail(kind: str, data: dict[str, Any]) -> str:
         case "PhoneRefers":
             return f" to {data['target']}"
         case "LegReferred" | "ReferralNotified":
-            return f": {data['sip_code'] or 'nothing said'}"
+            return f": {data['sip_code'] or 'no status'}"
         case "RedirectCall":
             request = data["instruction"].get("request")
             return f" to {without_parameters(request['url'])}" if request else " to a document given inline"
@@ -181,7 +181,7 @@ def _detail(kind: str, data: dict[str, Any]) -> str:
 
 
 def _form_summary(form: Sequence[Sequence[str]]) -> str:
-    """What a request told beyond the standard parameters, in short."""
+    """Return in short the parameters of a request beyond the standard ones."""
     wanted = ("CallStatus", "StatusCallbackEvent", "DialCallStatus", "QueueResult", "Hold", "ErrorCode")
     return " ".join(f"{name}={value}" for name, value in form if name in wanted)
 

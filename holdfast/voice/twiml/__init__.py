@@ -1,1 +1,1 @@
-"""Language: TwiML documents, and scripts that run them for one ear."""
+"""TwiML documents, and the scripts that run them for a call."""

@@ -1,6 +1,6 @@
-"""Reading one XML element of a document: its attributes with defaults, limits and Twilio's warnings.
+"""Read one XML element of a document: its attributes with defaults, limits and Twilio's warnings.
 
-A bad value is a warning and the default is used; it never stops the document. Source: TwiML, schema warnings.
+An invalid value is a warning and the default is used; it never stops the document. Source: TwiML, schema warnings.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from holdfast.voice.model.commands import (
 )
 
 PHONE_DIGITS = "0123456789*#"
-"""The keys of a telephone."""
+"""The digits of a telephone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """An element: tag, attributes, its own text (trimmed by who reads it), child elements.
+    """A node is one element: tag, attributes, its own text (trimmed by its reader), child elements.
 
-    `lead` is the part of the text before the first child, `tail` what follows this element in its parent.
+    `lead` is the part of the text before the first child, `tail` the text that follows this element in its parent.
     """
 
     tag: str
@@ -37,7 +37,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class DocumentWarning:
-    """Something in the document that is not as it should be; the call goes on. Source: Twilio warning codes."""
+    """A warning names a fault in the document; the call continues. Source: Twilio warning codes."""
 
     code: int
     message: str
@@ -45,7 +45,7 @@ class DocumentWarning:
 
 @dataclass(slots=True)
 class AttributeReader:
-    """Reads one node's attributes; whatever was never asked for is reported as unknown by `finish`."""
+    """An attribute reader reads one node's attributes; `warn_unknown` reports those that were never read."""
 
     node: Node
     base_url: str
@@ -54,28 +54,28 @@ class AttributeReader:
     code: int = 12200
     """The warning code of this verb, or 12200 (schema validation)."""
     codes: Mapping[str, int] = field(default_factory=dict)
-    """The warning codes of single attributes, where they have their own."""
+    """The warning codes of attributes that have their own."""
 
     def warn(self, message: str, *, code: int = 0) -> None:
-        """Note a warning about this element."""
+        """Add a warning about this element."""
         self.warnings.append(DocumentWarning(code or self.code, f"<{self.node.tag}>: {message}"))
 
     def _warn_invalid(self, name: str, raw: str, why: str) -> None:
-        """Note that an attribute's value is not used."""
+        """Warn that an attribute's value is not used."""
         self.warn(f"{name}={raw[:40]!r} {why}", code=self.codes.get(name, 0))
 
     def text(self, name: str, default: str = "") -> str:
-        """An attribute as it stands."""
+        """Return an attribute unchanged."""
         self.read.add(name)
         return self.node.attributes.get(name, default)
 
     def optional(self, name: str) -> str | None:
-        """An attribute, or None when absent."""
+        """Return an attribute, or None when it is absent."""
         self.read.add(name)
         return self.node.attributes.get(name)
 
     def integer(self, name: str, default: int, *, low: int, high: int) -> int:
-        """A whole number within limits, else a warning and the default."""
+        """Return a whole number within limits, else warn and return the default."""
         raw = self.text(name).strip()
         if not raw:
             return default
@@ -85,7 +85,7 @@ class AttributeReader:
         return default
 
     def boolean(self, name: str, default: bool) -> bool:
-        """`true` or `false` in any letter case, else a warning and the default."""
+        """Read `true` or `false` in any letter case, else warn and return the default."""
         raw = self.text(name).strip().lower()
         if not raw:
             return default
@@ -95,7 +95,7 @@ class AttributeReader:
         return default
 
     def choice(self, name: str, default: str, allowed: tuple[str, ...]) -> str:
-        """One of the allowed words, else a warning and the default."""
+        """Return one of the allowed words, else warn and return the default."""
         raw = self.text(name).strip()
         if not raw or raw == default:
             return default
@@ -105,17 +105,17 @@ class AttributeReader:
         return default
 
     def digits(self, name: str, default: str) -> str:
-        """A set of keys of a telephone; an empty one is no key at all."""
+        """Return a set of telephone digits, which may be empty, else warn and return the default."""
         raw = self.optional(name)
         if raw is None:
             return default
         if set(raw) <= set(PHONE_DIGITS):
             return raw
-        self._warn_invalid(name, raw, f"holds more than {PHONE_DIGITS}; {default} is used")
+        self._warn_invalid(name, raw, f"contains more than {PHONE_DIGITS}; {default} is used")
         return default
 
     def method(self, name: str = "method", default: Method = "POST") -> Method:
-        """`GET` or `POST`."""
+        """Return `GET` or `POST`."""
         raw = self.text(name).strip().upper()
         if raw in ("GET", "POST"):
             return cast(Method, raw)
@@ -124,11 +124,11 @@ class AttributeReader:
         return default
 
     def url(self, raw: str) -> str:
-        """A URL made absolute against the address the document came from; an empty one is that address."""
+        """Make a URL absolute against the document's address; an empty URL is that address."""
         return resolve(self.base_url, raw)
 
     def request(self, name: str, method_name: str, default: Method = "POST") -> WebRequest | None:
-        """The request an URL attribute and its method attribute describe; None when there is no URL."""
+        """Return the request of a URL attribute and its method attribute; None when there is no URL."""
         raw, method = self.optional(name), self.method(method_name, default)
         if raw is None or not raw.strip():
             return None
@@ -137,7 +137,7 @@ class AttributeReader:
     def callback(
         self, allowed: tuple[str, ...], default: tuple[str, ...], name: str = "statusCallback"
     ) -> Callback | None:
-        """A callback's address, its method and its space-separated events."""
+        """Return the callback of a URL attribute, with its method and events; None when there is no URL."""
         raw, method = self.optional(name), self.method(f"{name}Method")
         words = tuple(self.text(f"{name}Event").replace(",", " ").split())
         for word in words:
@@ -148,14 +148,14 @@ class AttributeReader:
         return Callback(url=self.url(raw), method=method, events=words or default)
 
     def warn_unknown(self) -> None:
-        """Warn of attributes nobody asked for."""
+        """Warn of attributes that were never read."""
         for name in self.node.attributes:
             if name not in self.read:
                 self.warn(f"unknown attribute {name[:60]!r}", code=12200)
 
 
 def resolve(base_url: str, raw: str) -> str:
-    """An address relative to the document's own. Source: RFC 3986 §5."""
+    """Resolve an address against the document's own. Source: RFC 3986 §5."""
     raw = raw.strip()
     if not raw:
         return base_url

@@ -1,4 +1,4 @@
-"""A document: TwiML text, or one sound, and the verbs it means for the role in which it is run."""
+"""A document is TwiML text, or one audio file; `read` returns its verbs for the role in which it runs."""
 
 from __future__ import annotations
 
@@ -62,14 +62,14 @@ ALLOWED: Final[Mapping[Role, frozenset[str]]] = {
     "whisper": _AUDIO_ONLY,
     "screen": _AUDIO_ONLY | {"Hangup", "Reject", "Gather"},
 }
-"""Which verbs a role may use. Source: Twilio docs of waitUrl, HoldUrl, AnnounceUrl, <Number url>; error 13238."""
+"""The verbs that a role may use. Source: Twilio docs of waitUrl, HoldUrl, AnnounceUrl, <Number url>; error 13238."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """What a web server answered, or a text given inline: `text` TwiML, or `clip` the name of one sound.
+    """A document is a web server's answer or an inline text: `text` TwiML, or `clip` the name of decoded audio.
 
-    Invariant: all that the verbs are made of, so that a document survives in a journal.
+    Invariant: it contains all that the verbs are made of, so that a document survives in a journal.
     """
 
     role: Role
@@ -81,14 +81,14 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class ReadDocument:
-    """The verbs of a document, in order, and what is wrong with it."""
+    """A read document has its verbs in order, and the warnings about it."""
 
     verbs: tuple[Verb, ...]
     warnings: tuple[DocumentWarning, ...]
 
 
 class VerbNotAllowed(VoiceError):
-    """A verb that this kind of document may not use."""
+    """The document uses a verb that its role may not use."""
 
     code = 13238
     http = 502
@@ -96,25 +96,25 @@ class VerbNotAllowed(VoiceError):
 
 
 class DialWithinDial(VerbNotAllowed):
-    """A leg that is screened tries to dial."""
+    """The screening document of a leg contains a `<Dial>`."""
 
     code = 13201
 
 
 class RootInvalid(DocumentUnreadable):
-    """Well-formed XML that is no TwiML."""
+    """The document is well-formed XML and no TwiML."""
 
     code = 12102
 
 
 class VersionInvalid(DocumentUnreadable):
-    """XML of a version that nobody reads."""
+    """The document has an XML version that is not supported."""
 
     code = 12101
 
 
 def from_response(*, role: Role, url: str, method: Method, content_type: str, body: str, clip: str | None) -> Document:
-    """The document an answer of a web server means. Raises: ContentTypeInvalid."""
+    """Make the document of a web server's answer. Raises: ContentTypeInvalid."""
     kind = content_type.split(";", 1)[0].strip().lower()
     if clip is not None:
         return Document(role=role, url=url, method=method, clip=clip)
@@ -130,7 +130,7 @@ def from_response(*, role: Role, url: str, method: Method, content_type: str, bo
 
 @lru_cache(maxsize=512)
 def read(document: Document) -> ReadDocument:
-    """The meaning of a document. Raises: DocumentUnreadable, DocumentTooLarge, VerbNotAllowed."""
+    """Read the verbs of a document. Raises: DocumentUnreadable, DocumentTooLarge, VerbNotAllowed."""
     if document.clip is not None:
         loops = document.role == "comfort" or (document.role == "wait" and twilio_assumptions.WAIT_FILE_LOOPS)
         rounds = 0 if loops else 1
@@ -149,9 +149,7 @@ def read(document: Document) -> ReadDocument:
     for node in root.children:
         kind = VERBS.get(node.tag)
         if kind is None:
-            warnings.append(
-                DocumentWarning(12200, f"<{node.tag[:60]}> is not a verb of this engine; it is passed over")
-            )
+            warnings.append(DocumentWarning(12200, f"<{node.tag[:60]}> is not a verb of this engine; it is ignored"))
             continue
         if node.tag not in ALLOWED[document.role]:
             if (document.role, node.tag) == ("screen", "Dial"):
@@ -162,7 +160,7 @@ def read(document: Document) -> ReadDocument:
         reader.warn_unknown()
         if node.tag in CHILDLESS:
             for child in node.children:
-                reader.warn(f"<{child.tag[:60]}> may not stand in it; it is passed over", code=12200)
+                reader.warn(f"<{child.tag[:60]}> may not stand in it; it is ignored", code=12200)
         warnings += reader.warnings
         if verb is not None:
             verbs.append(verb)
@@ -170,14 +168,14 @@ def read(document: Document) -> ReadDocument:
 
 
 class _Builder(ElementTree.TreeBuilder):
-    """Refuses document type declarations, and with them every entity but XML's own five."""
+    """This builder refuses document type declarations, and with them every entity but XML's own five."""
 
     def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
         raise DocumentUnreadable(f"a document type declaration (<!DOCTYPE {name[:60]}>) is not allowed")
 
 
 def parse(text: str) -> Node:
-    """The root element of an XML text. Raises: DocumentUnreadable, DocumentTooLarge."""
+    """Parse an XML text and return its root. Raises: DocumentUnreadable, DocumentTooLarge."""
     raw = text.encode(errors="surrogatepass")
     if len(raw) > MAX_BYTES:
         raise DocumentTooLarge(f"the document is {len(raw)} bytes long; the most is {MAX_BYTES}")

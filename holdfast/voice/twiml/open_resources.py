@@ -1,4 +1,4 @@
-"""What a verb has started and must be stopped when it is left, and what closes it by itself."""
+"""Name what a verb starts, the action that stops it when the verb ends, and what closes it earlier."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ Action = Effect | NounCommand | AnswerCaller | EarlyMedia | DeclineCaller
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenResource:
-    """Something a verb started, and what stops it. `key` is what closes it by itself."""
+    """An open resource was started by a verb; `stop` stops it, and a fact or an action with its `key` closes it."""
 
     key: str
     stop: Effect | NounCommand
 
 
 def resource_opened(action: Action, call: CallSid) -> OpenResource | None:
-    """What a step starts that must be stopped when its verb is left."""
+    """Return the resource that an action opens, which must be stopped when its verb ends."""
     match action:
         case StartTimer(token=token):
             return OpenResource(key=token, stop=StopTimer(token=token))
@@ -86,7 +86,7 @@ def resource_opened(action: Action, call: CallSid) -> OpenResource | None:
 
 
 def key_closed_by_fact(fact: Fact) -> str:
-    """The key of what has ended by itself with this fact; "" when nothing has."""
+    """Return the key of the resource that has ended by itself with this fact, or ""."""
     match fact:
         case TimerFired(token=token) | SoundEnded(token=token) | SoundFailed(token=token):
             return token
@@ -105,7 +105,7 @@ def key_closed_by_fact(fact: Fact) -> str:
 
 
 def key_closed_by_action(action: Action) -> str:
-    """The key of what a verb itself stops with this step; "" when nothing."""
+    """Return the key of the resource that a verb itself stops with this action, or ""."""
     match action:
         case StopSound(token=token) | StopTimer(token=token):
             return token

@@ -1,7 +1,7 @@
-"""The runner: carries scripts on, fact by fact.
+"""The runner continues scripts, fact by fact.
 
-A script's generator is only a cache of its state and is rebuilt from it by silent replay. Whatever a verb starts is
-stopped when the verb is hidden, for any reason, so no verb can forget.
+A script's generator is only a cache of its state and is rebuilt from it by silent replay. The runner stops everything
+that a verb started when the verb ends, for any reason.
 """
 
 from __future__ import annotations
@@ -62,21 +62,21 @@ from holdfast.voice.twiml.verb import (
 from holdfast.voice.twiml.verbs.flow import Redirect
 
 MAX_FACTS = 1000
-"""Facts of one verb after which further keys are dropped, so that a flood of them does not fill the journal."""
+"""The facts of one verb after which further digits are dropped, so that a flood of them does not fill the journal."""
 MAX_WARNINGS = 50
-"""Warnings of one document that are told each by itself, so that a careless one does not fill the journal."""
+"""The warnings of one document that are logged one by one, so that a faulty document does not fill the journal."""
 MAX_REDIRECTS = 100
-"""Documents in a row that neither sound nor wait, before the script fails."""
+"""The documents in a row that neither play audio nor wait, after which the script fails."""
 
 
 @dataclass(slots=True)
 class Runner:
-    """Runs scripts. It holds nothing but the cache of running generators."""
+    """The runner runs scripts. Its only state is the cache of running generators."""
 
     running: dict[str, tuple[Run, VerbContext]] = field(default_factory=dict)
 
     def begin(self, script: Script, instruction: Instruction, subject: ScriptSubject, now: float) -> ScriptTurn:
-        """Start a script with its first document, fetched or given."""
+        """Start a script with its first document, fetched or inline."""
         script = replace(script, fallback=instruction.fallback, started_at=now)
         if instruction.request is not None:
             return _fetch(script, instruction.request, subject, now)
@@ -84,7 +84,7 @@ class Runner:
         return self._open(script, document, subject, now)
 
     def handle(self, script: Script, fact: Fact, subject: ScriptSubject, now: float) -> ScriptTurn:
-        """Go on after a fact."""
+        """Handle a fact for a script."""
         match fact:
             case DocumentFetched(token=token) if token == script.fetching:
                 return self._handle_fetched(script, fact, subject, now)
@@ -109,7 +109,7 @@ class Runner:
     def interrupt(
         self, script: Script, cause: Cause, subject: ScriptSubject, now: float
     ) -> tuple[tuple[Action, ...], WebRequest | None]:
-        """Take the verb away: what stops, and the goodbye request that is due though its answer changes nothing."""
+        """Interrupt the verb; return what stops its resources, and a final request whose answer is ignored."""
         if script.ended:
             return (), None
         if script.fetching is not None:
@@ -135,14 +135,14 @@ class Runner:
                 return stops, None
 
     def accepts_refer(self, script: Script) -> bool:
-        """Whether the running verb connects two parties, and puts one through when the other's phone asks for it."""
+        """Return whether the running verb bridges two parties, and transfers one when the other's phone asks for it."""
         if script.fetching is not None or script.ended or script.document is None:
             return False
         verb = read(script.document).verbs[script.verb_index]
         return verb.accepts_refer() and any(resource.key == "room" for resource in script.open_resources)
 
     def discard(self, script: Script) -> None:
-        """Drop the cached generator, as a crash would."""
+        """Discard the cached generator, as a crash would."""
         self.running.pop(_key(script), None)
 
     # --- documents -------------------------------------------------------------------------------------
@@ -179,7 +179,7 @@ class Runner:
         return self._start_next(script, notifications, subject, now)
 
     def _fail(self, script: Script, code: int, message: str, subject: ScriptSubject, now: float) -> ScriptTurn:
-        """An error: ask the fallback once, else the script is broken. Source: Twilio docs, fallback URLs."""
+        """Handle an error: request the fallback once, else the script fails. Source: Twilio docs, fallback URLs."""
         url = mask_passwords(
             script.last_request.url if script.last_request else script.document.url if script.document else ""
         )
@@ -196,7 +196,7 @@ class Runner:
     def _start_next(
         self, script: Script, actions: tuple[Action, ...], subject: ScriptSubject, now: float
     ) -> ScriptTurn:
-        """Begin the verb after this one, or come to the end."""
+        """Start the next verb, or end the script."""
         assert script.document is not None
         verbs = read(script.document).verbs
         if script.verb_index + 1 >= len(verbs):
@@ -225,7 +225,7 @@ class Runner:
         subject: ScriptSubject,
         now: float,
     ) -> ScriptTurn:
-        """Let the verb go on until it waits or is over."""
+        """Advance the verb until it waits or ends."""
         done = list(actions)
         opened = list(script.open_resources)
         try:
@@ -250,7 +250,7 @@ class Runner:
     def _finish_verb(
         self, script: Script, outcome: Outcome, actions: tuple[Action, ...], subject: ScriptSubject, now: float
     ) -> ScriptTurn:
-        """The verb is over: stop what it left open, and go where it points."""
+        """Stop what an ended verb left open, and follow its outcome."""
         actions = (*actions, *self._stop_resources(script, None))
         script = replace(script, open_resources=())
         match outcome:
@@ -271,7 +271,7 @@ class Runner:
         return ScriptTurn(turn.script, (*actions, *turn.actions), turn.ending)
 
     def _stop_resources(self, script: Script, cause: Cause | None) -> tuple[Action, ...]:
-        """Stop what the verb started, the newest first."""
+        """Return the actions that stop what the verb started, the newest first."""
         self.discard(script)
         stops: list[Action] = []
         for resource in reversed(script.open_resources):
@@ -292,7 +292,7 @@ class Runner:
         return verbs[script.verb_index + 1] if script.verb_index + 1 < len(verbs) else None
 
     def _resume(self, script: Script, subject: ScriptSubject) -> tuple[Run, VerbContext]:
-        """The generator of the running verb; rebuilt, when it is not at hand, by replaying its facts silently."""
+        """Return the generator of the running verb, rebuilt by a silent replay of its facts if it is not cached."""
         cached = self.running.get(_key(script))
         if cached is not None:
             return cached
@@ -308,7 +308,7 @@ class Runner:
 
 
 def _accepts_digit(script: Script, digit: str) -> bool:
-    """Whether the running verb is to hear of this key."""
+    """Return whether the running verb receives this digit."""
     assert script.document is not None
     verb = read(script.document).verbs[script.verb_index]
     return verb.accepts_digit(digit) and len(script.facts) < MAX_FACTS
@@ -341,7 +341,7 @@ def _context(script: Script, subject: ScriptSubject) -> VerbContext:
 
 
 def _fetch(script: Script, request: WebRequest, subject: ScriptSubject, now: float) -> ScriptTurn:
-    """Ask for the next document, with the standard parameters and the request's own."""
+    """Request the next document, with the standard parameters and the request's own."""
     script = replace(script, starts=script.starts + 1, last_request=request, facts=(), open_resources=(), began_at=now)
     token = Token(f"{script.prefix}/{script.starts}.fetch")
     complete = replace(request, form=(*subject.form(), *request.form))
@@ -351,7 +351,7 @@ def _fetch(script: Script, request: WebRequest, subject: ScriptSubject, now: flo
 
 
 def _note_progress(script: Script, actions: Iterable[Action]) -> Script:
-    """A script that sounds or waits has not gone in circles."""
+    """Reset the count of redirects of a script that plays audio or waits, because it does not loop."""
     for action in actions:
         if isinstance(action, PlaySound):
             script = replace(script, audio_started=True)

@@ -1,8 +1,8 @@
-"""A script: a document being run for one ear.
+"""A script is a document that runs for one call.
 
-Its state is the document, the verb it has come to and the facts since that verb began; the verb's generator is only
-a cache of that state and is rebuilt from it by silent replay. Whatever a verb starts is stopped when the verb is
-left, for any reason, so no verb can forget.
+Its state is the document, the current verb and the facts since that verb began; the verb's generator is only a cache
+of that state and is rebuilt from it by silent replay. The runner stops everything that a verb started when the verb
+ends, for any reason.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Cause = Literal["redirect", "hangup", "dequeue"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Script:
-    """Where a script stands.
+    """A script's state says which verb of its document runs, and which facts the verb has received.
 
     Invariant: `fetching` is set exactly while no verb runs. Shape: `facts` are (time, fact) since the verb began.
     """
@@ -53,22 +53,22 @@ class Script:
     audio_started: bool = False
     started_at: float = 0.0
     ended: Literal["", "over", "broken"] = ""
-    """A script that is over but not stopped: its ear hears silence."""
+    """Set once a script has ended and is not stopped: its party hears silence."""
     audio_overdue: bool = False
-    """The time within which a hold's own sound should have begun is over."""
+    """Whether the hold music has not begun within its time."""
 
     @property
     def prefix(self) -> str:
-        """What the tokens of this script begin with."""
+        """Return the prefix of this script's tokens."""
         return f"{self.call}/{self.role}{self.serial}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScriptSubject:
-    """The call a script runs for, as its documents are told of it.
+    """The subject of a script is the call it runs for, as web servers learn of it.
 
-    `form` makes the standard parameters, and is asked within the turn. Only turns that ask a web server need them, and
-    those of a long queue cost a look at each of its members.
+    `form` makes the standard parameters, and is called within the turn. Only turns that make a request need them, and
+    in a long queue they cost a look at each member.
     """
 
     call: CallSid
@@ -81,7 +81,7 @@ class ScriptSubject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScriptEnded:
-    """The document has come to its end."""
+    """The document has ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +96,7 @@ Ending = ScriptEnded | HangUp | QuitQueue | ScriptFailed
 
 
 class ScriptTurn(NamedTuple):
-    """What became of a script, and what is to be done; `ending` None while it goes on."""
+    """A turn holds the script's new state and the actions to take; `ending` is None while the script runs."""
 
     script: Script
     actions: tuple[Action, ...]

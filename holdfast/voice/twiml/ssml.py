@@ -1,6 +1,6 @@
-"""What a `<Say>` holds, as markup that a speech engine may be given: text, and the few elements of SSML there are.
+"""Turn the content of a `<Say>` into text and SSML for a speech engine.
 
-Everything is written anew from what was read: an element or attribute that is not listed never gets through.
+The SSML is written again from the parsed elements: an element or attribute that is not listed never gets through.
 Source: TwiML <Say>, SSML; W3C SSML 1.1.
 """
 
@@ -27,14 +27,14 @@ ATTRIBUTES: Final = {
     "sub": ("alias",),
     "w": ("role",),
 }
-"""The elements that may stand in a `<Say>`, and their attributes."""
+"""The elements that may stand in a `<Say>`, with their attributes."""
 
 _TIME = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)(ms|s)\Z", re.ASCII)
 _XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 
 
 def markup(node: Node) -> tuple[str, str, tuple[str, ...]]:
-    """The text alone, the same with its markup, and what is wrong with it. The text is cut to nothing."""
+    """Return the text alone, the text with its markup, and the warnings. The text is not shortened."""
     warnings: list[str] = []
     text, markup_text = _content(node, warnings)
     return " ".join(text.split()), " ".join(markup_text.split()), tuple(warnings)
@@ -64,7 +64,7 @@ def _element(node: Node, warnings: list[str]) -> tuple[str, str]:
 
 
 def _break_s(time: str | None, strength: str, warnings: list[str]) -> float:
-    """How long a break is. Source: W3C SSML 1.1 §3.2.3; the lengths of strengths are ours."""
+    """Return the length of a break in seconds. Source: W3C SSML 1.1 §3.2.3; the lengths of strengths are ours."""
     if time is None:
         return {"none": 0.0, "x-weak": 0.1, "weak": 0.2, "strong": 0.7, "x-strong": 1.2}.get(strength, 0.4)
     found = _TIME.match(time.strip())

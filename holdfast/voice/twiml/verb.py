@@ -1,8 +1,8 @@
-"""What a verb is: a frozen value that can run, as a generator of steps that receives facts.
+"""A verb is a frozen value that runs as a generator: it yields steps and receives facts.
 
-A verb yields effects, commands to other nouns, `Answer()` or `WAIT`. After `WAIT` it is sent the next fact of its
-call; after anything else it goes on at once. It returns its outcome. It must be a function of its attributes, the
-context and the facts alone, because it is rebuilt by silent replay.
+A verb yields effects, internal commands, `AnswerCaller()` and the like, or `WAIT`. After `WAIT` it receives the next
+fact of its call; after anything else it continues at once. It returns its outcome. It must be a function of its
+attributes, the context and the facts alone, because it is rebuilt by silent replay.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from holdfast.voice.twiml.attributes import AttributeReader
 
 @dataclass(frozen=True, slots=True)
 class AnswerCaller:
-    """From here on the caller is to be answered. Nothing happens when it was."""
+    """Answer the caller, unless it was answered before."""
 
 
 @dataclass(frozen=True, slots=True)
 class EarlyMedia:
-    """From here on a caller that rings hears what is played to it. Nothing happens when it was answered."""
+    """Let a caller that rings hear what is played to it; nothing happens once it is answered."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeclineCaller:
-    """The caller is turned away unanswered, if it was not answered before."""
+    """Decline the caller, unless it was answered before."""
 
     sip_code: int
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The verb has nothing to do until the next fact."""
+    """Wait for the next fact."""
 
 
 WAIT = Waiting()
@@ -47,29 +47,29 @@ WAIT = Waiting()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Continue:
-    """Go on with the next verb."""
+    """Continue with the next verb."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoToDocument:
-    """Go on with the document that this request brings."""
+    """Continue with the document of this request."""
 
     request: WebRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HangUp:
-    """The call is over."""
+    """End the call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuitQueue:
-    """`<Leave>`: the waiting is over."""
+    """End the wait in the queue (`<Leave>`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """The verb failed as an error, not as a warning: the fallback is due."""
+    """The verb failed with an error: the fallback is due."""
 
     code: int
     message: str
@@ -83,7 +83,7 @@ SubRun = Generator[VerbStep, "Fact | None", T]
 
 
 class Interruption(Exception):
-    """Thrown into a verb that is taken away; a verb that owes a goodbye request catches it and returns a Jump."""
+    """An interruption is thrown into a verb; a verb with a final request catches it and returns GoToDocument."""
 
     def __init__(self, cause: Literal["redirect", "hangup", "dequeue"]) -> None:
         super().__init__(cause)
@@ -92,10 +92,10 @@ class Interruption(Exception):
 
 @dataclass(slots=True, kw_only=True)
 class VerbContext:
-    """What a running verb may know of its call, and where it gets its names from.
+    """The context tells a running verb about its call, and makes its tokens and SIDs.
 
-    Invariant: made anew for each start and each rebuild of a verb, so that the same tokens come out.
-    Units: `now` is the time of the fact the verb was sent last, in seconds.
+    Invariant: each start and each rebuild of a verb has a new context, so that the same tokens result.
+    Units: `now` is the time of the verb's latest fact, in seconds.
     """
 
     call: CallSid
@@ -110,45 +110,45 @@ class VerbContext:
     tokens_taken: int = 0
 
     def token(self) -> Token:
-        """A new name for something this verb starts."""
+        """Make a new token for something this verb starts."""
         self.tokens_taken += 1
         return Token(f"{self.prefix}.{self.tokens_taken}")
 
     def sid(self, prefix: str) -> str:
-        """A SID for a noun this verb makes."""
+        """Make a SID for a noun that this verb creates."""
         return derive(prefix, self.token())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verb(ABC):
-    """One instruction of a document."""
+    """A verb is one instruction of a document."""
 
     name: ClassVar[str] = ""
 
     @abstractmethod
     def run(self, context: VerbContext) -> Run:
-        """The verb's doing."""
+        """Run the verb."""
 
     def accepts_digit(self, digit: str) -> bool:
-        """Whether this key of the caller means something to the verb; any other is no fact of its."""
+        """Return whether the verb handles this digit. Other digits are not delivered to it."""
         return False
 
     def accepts_refer(self) -> bool:
-        """Whether a phone may ask the verb to put the other party through elsewhere."""
+        """Return whether a phone may ask the verb to transfer its peer."""
         return False
 
 
 class Element(Protocol):
-    """An element of a document: most verbs read their own; `<Dial>` is read as one verb or another."""
+    """An element of a document is read as a verb: most verbs read their own; `<Dial>` is read as one of three."""
 
     @classmethod
     def parse(cls, reader: AttributeReader) -> Verb | None:
-        """The verb an element describes, or None (after a warning) when there is nothing to do."""
+        """Return the verb of an element, or None (after a warning) when there is nothing to do."""
         ...
 
 
 def next_fact() -> SubRun[Fact]:
-    """The next fact, whatever it is. Raises: Interruption."""
+    """Wait for the next fact and return it. Raises: Interruption."""
     fact = yield WAIT
     assert fact is not None
     if isinstance(fact, Interrupted):
@@ -165,7 +165,7 @@ def until(first: type[A], /, *, token: Token | None = None) -> SubRun[A]: ...
 @overload
 def until(first: type[A], second: type[B], /, *, token: Token | None = None) -> SubRun[A | B]: ...
 def until(*kinds: type[Any], token: Token | None = None) -> SubRun[Any]:
-    """The next fact of these kinds (and with this token), passing over all others. Raises: Interruption."""
+    """Wait for the next fact of these kinds (and with this token); ignore all others. Raises: Interruption."""
     while True:
         fact = yield from next_fact()
         if isinstance(fact, kinds) and (token is None or getattr(fact, "token", None) == token):

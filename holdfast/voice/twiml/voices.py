@@ -1,4 +1,4 @@
-"""The voices of `<Say>`: what a name of Twilio's means for a voice that is here, a language and man or woman.
+"""Map the voice names of `<Say>` to the voices of this engine: a language, and man or woman.
 
 Source: TwiML <Say>, attributes voice and language; the vendors' lists of voices.
 """
@@ -56,20 +56,20 @@ _POLLY: Final = {
 }
 """Names by language; a star marks a man."""
 LANGUAGES: Final = tuple(_POLLY)
-"""The languages that some name speaks."""
+"""The languages that at least one name speaks."""
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}\Z", re.ASCII)
 _GOOGLE = re.compile(r"Google\.([a-z]{2,3}-[A-Z0-9]{2,3})-[A-Za-z0-9]+-([A-Za-z0-9]+)\Z", re.ASCII)
 _POLLY_NAME = re.compile(r"Polly\.([A-Z][a-z]+)(-Neural|-Generative|-Long-form)?\Z", re.ASCII)
 _GOOGLE_MEN: Final = frozenset("BDIJ")
-"""Letters that are men in most of the vendor's English voices; other languages are told apart by nothing."""
+"""The letters of men in most of the vendor's English voices; other languages have no such rule."""
 
 Gender = Literal["man", "woman"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechVoice:
-    """A voice that a text is spoken by. Shape: `language` a tag of BCP 47."""
+    """A voice speaks a text. Shape: `language` is a BCP 47 tag."""
 
     language: str
     gender: Gender
@@ -88,11 +88,11 @@ _PLAIN: Final[dict[str, Gender]] = {"": "man", "man": "man", "woman": "woman", "
 
 
 def find_voice(name: str, language: str) -> tuple[SpeechVoice, tuple[str, ...]]:
-    """The voice for the two attributes, and what is wrong with them. The voice's own language is its default."""
+    """Return the voice for the two attributes, and the warnings. The voice's own language is the default."""
     warnings: list[str] = []
     named = _named(name.strip())
     if named is None:
-        warnings.append(f"voice={name[:40]!r} is no voice that is known; {DEFAULT_LANGUAGE} is spoken by a man")
+        warnings.append(f"voice={name[:40]!r} is no known voice; {DEFAULT_LANGUAGE} is spoken by a man")
         named = SpeechVoice(language=DEFAULT_LANGUAGE, gender="man")
     language = language.strip()
     if not language:

@@ -1,1 +1,1 @@
-"""One file per family of TwiML verbs."""
+"""Each family of TwiML verbs has its file here."""

@@ -1,4 +1,4 @@
-"""`<Dial>`: reads the element and decides which of its three meanings it has."""
+"""Read a `<Dial>` and decide which of its three verbs it is."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CONFERENCE_CODES = {
     "waitMethod": 13234,
     "beep": 13235,
 }
-"""The codes of what is wrong with a <Conference>: 13231 is an error, the others are warnings."""
+"""The codes of invalid attributes of a <Conference>: 13231 is an error, the others are warnings."""
 QUEUE_CODES = {"method": 14210, "url": 14211}
 _IGNORED = frozenset(
     {
@@ -41,13 +41,13 @@ _IGNORED = frozenset(
 
 
 class Dial:
-    """Connect this call with others. Source: TwiML <Dial>."""
+    """A `<Dial>` connects this call with others. Source: TwiML <Dial>."""
 
     name: ClassVar[str] = "Dial"
 
     @classmethod
     def parse(cls, reader: AttributeReader) -> Verb | None:
-        """The dial an element means; None, after a warning, when it names nobody."""
+        """Return the verb of a `<Dial>`; None, after a warning, when it has no noun."""
         attributes = DialAttributes.parse(reader)
         conferences = [node for node in reader.node.children if node.tag == "Conference"]
         queues = [node for node in reader.node.children if node.tag == "Queue"]
@@ -56,7 +56,7 @@ class Dial:
         for node in reader.node.children:
             if node.tag not in ("Application", "Conference", "Queue", "Number", "Client", "Sip"):
                 reader.code = 13215
-                reader.warn(f"<{node.tag[:60]}> may not stand in a <Dial>; it is passed over")
+                reader.warn(f"<{node.tag[:60]}> may not stand in a <Dial>; it is ignored")
         number = " ".join(reader.node.text.split())
         if number:
             legs.append(Node("Number", {}, number))
@@ -74,7 +74,7 @@ class Dial:
             reader.warn(f"{len(legs)} nouns; only the first {MAX_NOUNS} are dialled", code=13250)
         nouns = tuple(noun for node in legs[:MAX_NOUNS] if (noun := read_noun(reader, node)) is not None)
         if not nouns:
-            reader.warn("there is nobody to dial")
+            reader.warn("there is no noun to dial")
             return None
         return DialLegs(dial=attributes, nouns=nouns)
 

@@ -1,4 +1,4 @@
-"""What every `<Dial>` has in common: its attributes, and the request to `action` when it is over."""
+"""Read the attributes that every `<Dial>` has, and make the request to `action` at its end."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ IGNORED = (
     "passports",
     "recordingConfigurationId",
 )
-"""Attributes that Twilio knows and this engine passes over."""
+"""The attributes that Twilio knows and this engine ignores."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,19 +48,19 @@ class DialAttributes:
     time_limit_s: int = 14400
     caller_id: str = ""
     ring_tone: str = "automatic"
-    """The country whose ringing tone the caller hears, in place of the usual one."""
+    """The country whose ringback tone the caller hears, or `automatic`."""
     hangup_on_star: bool = False
     answer_on_bridge: bool = False
     sequential: bool = False
     refer: WebRequest | None = None
-    """Who says what becomes of one party when the phone of the other asks to put it through (REFER)."""
+    """The request for the document of one party when the phone of the other asks to transfer it (REFER)."""
     record: RecordingOptions | None = None
     record_ringing: bool = False
-    """The recording has the ringing too, and not only the conversation."""
+    """Whether the recording contains the ringing too, and not only the conversation."""
 
     @classmethod
     def parse(cls, reader: AttributeReader) -> DialAttributes:
-        """The terms an element states."""
+        """Read the attributes of an element."""
         reader.codes = CODES
         words = ("do-not-record", "false", "true", *RECORDED)
         record = reader.choice("record", "do-not-record", words)
@@ -85,11 +85,11 @@ class DialAttributes:
 
     @property
     def ringback_source(self) -> str:
-        """The sound a caller hears while the other phone rings."""
+        """Return the source of the tone that a caller hears while the callee's phone rings."""
         return "builtin:ringback" if self.ring_tone == "automatic" else f"ringing:{self.ring_tone}"
 
     def start_recording(self, context: VerbContext) -> tuple[RecordingProgress, BeginRecording] | None:
-        """The recording that is to begin now, if one is; its verb keeps the tape."""
+        """Return the progress and the command of the recording that begins now, if `record` asks for one."""
         if self.record is None:
             return None
         progress = RecordingProgress(recording=RecordingSid(context.sid("RE")), began=context.now)
@@ -99,14 +99,14 @@ class DialAttributes:
         return progress, command
 
     def outcome(self, *form: tuple[str, str]) -> Outcome:
-        """How the call goes on: by the `action` document with these parameters, else by the next verb."""
+        """Return the outcome: the `action` document with these parameters, else the next verb."""
         if self.action is None:
             return Continue()
         return GoToDocument(request=replace(self.action, form=form))
 
 
 def _caller_id(reader: AttributeReader) -> str:
-    """Who the called phone is shown. Source: Twilio error 13214."""
+    """Return the caller ID that the callee's phone shows. Source: Twilio error 13214."""
     given = reader.text("callerId").strip()
     if not given or _CALLER_ID.match(given):
         return given

@@ -1,4 +1,4 @@
-"""`<Dial><Conference>`: be in a room until one leaves it or it ends."""
+"""Run `<Dial><Conference>`: be in a conference until the call leaves it or it ends."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from holdfast.voice.twiml.verbs.dial_attributes import DialAttributes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DialConference(Verb):
-    """Join the conference of that name.
+    """This verb joins the conference of a name.
 
-    However it ends, DialCallStatus is `answered`. Source: TwiML <Conference>.
+    DialCallStatus is `answered` for every kind of end. Source: TwiML <Conference>.
     """
 
     name: ClassVar[str] = "Dial"

@@ -1,7 +1,7 @@
-"""`<Dial>` of numbers, clients and SIP addresses: ring them, and be joined with the first that answers.
+"""Run a `<Dial>` of numbers, clients and SIP addresses: ring them, and be bridged with the first that answers.
 
-P is the call that runs this verb, C a leg it dials. C lives as long as this verb wants it, unless C is given a
-document of its own first (ChildDetached).
+P is the call that runs this verb, C a leg it dials. C lives until this verb releases it, unless C receives a document
+of its own first (ChildDetached).
 """
 
 from __future__ import annotations
@@ -58,19 +58,19 @@ from holdfast.voice.twiml.verbs.recording_params import RecordingProgress, recor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DialNoun:
-    """One leg to dial: whom, what it runs before the bridge, who hears of its progress."""
+    """A noun describes one leg to dial: its target, its screening document and its status callback."""
 
     target: Target
     screen: WebRequest | None = None
     callback: Callback | None = None
     send_digits: str = ""
     copy_parent_to: bool = False
-    """An application is told whom the caller had called, not its own SID."""
+    """Whether an application receives the caller's `To` in place of its own SID."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RingOutcome:
-    """How ringing ended. Shape: `status` is "" when `child` is to be bridged, else the word for DialCallStatus."""
+    """The outcome of ringing. Shape: `status` is "" when `child` is to be bridged, else the word for DialCallStatus."""
 
     child: CallSid | None
     status: str = ""
@@ -78,20 +78,23 @@ class RingOutcome:
     detached: bool = False
     interrupted: bool = False
     early_media_heard: bool = False
-    """P heard C before C answered."""
+    """Whether P heard C before C answered."""
     sip_params: tuple[tuple[str, str], ...] = ()
-    """What is told of the phone, when it was dialled by SIP."""
+    """The DialSip… parameters of a phone dialled by SIP."""
 
     @property
     def final(self) -> bool:
-        """Whether nobody else is to be rung after this."""
+        """Return whether no other noun is to be rung after this."""
         screened_off = bool(self.status) and not self.detached and twilio_assumptions.FAILED_SCREENING_TRIES_NEXT
         return self.answered_at is not None and not screened_off
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DialLegs(Verb):
-    """Ring all nouns at once, or one after another (`sequential`). Source: TwiML <Dial>, <Number>, <Client>, <Sip>."""
+    """This verb rings all nouns at once, or one after another (`sequential`).
+
+    Source: TwiML <Dial>, <Number>, <Client>, <Sip>.
+    """
 
     name: ClassVar[str] = "Dial"
     dial: DialAttributes
@@ -130,7 +133,7 @@ class DialLegs(Verb):
         return self._unbridged(context, outcome, progress)
 
     def _unbridged(self, context: VerbContext, outcome: RingOutcome, progress: RecordingProgress | None) -> Outcome:
-        """P and C were never joined. Source: TwiML <Dial>: whatever ends an answered leg is `completed`."""
+        """Return the outcome without a bridge. Source: TwiML <Dial>: every end of an answered leg is `completed`."""
         form = [("DialCallStatus", outcome.status)]
         if outcome.child is not None:
             form.append(("DialCallSid", outcome.child))
@@ -144,7 +147,7 @@ class DialLegs(Verb):
     ) -> SubRun[RingOutcome]:
         """Ring these until one is ready for the bridge, all have refused, or the time is over.
 
-        A leg that is rung alone and sends sound before it answers is heard in place of our ringing.
+        P hears a leg that is rung alone and sends early media in place of our ringback.
         """
         ringing: dict[CallSid, DialNoun] = {}
         for noun in nouns:
@@ -167,10 +170,10 @@ class DialLegs(Verb):
                         if ringing[child].screen is None:
                             return RingOutcome(child=child, answered_at=answered_at, sip_params=sip_params)
                         if early_media_heard:
-                            # Whoever is screened is not heard meanwhile.
+                            # P does not hear a leg during its screening.
                             yield PlaySound(token=ringback, source=self.dial.ringback_source, rounds=0)
                     case ChildDigitsStarted(child=child) if early_media_heard and child in ringing:
-                        # Nor whoever is sent touch tones: its early sound ended with its answer.
+                        # Nor during its touch tones: its early media ended with its answer.
                         yield PlaySound(token=ringback, source=self.dial.ringback_source, rounds=0)
                     case ChildRinging(child=child, early_media=True) if self._plays_early_media(child, ringing):
                         early_media_heard = True
@@ -182,7 +185,7 @@ class DialLegs(Verb):
                             child=child, status="completed", answered_at=answered_at, sip_params=sip_params
                         )
                     case ChildDetached(child=child) if child in ringing:
-                        # It was answered; its screening or the touch tones sent to it were cut off.
+                        # It was answered; its screening or its touch tones were interrupted.
                         return RingOutcome(
                             child=child,
                             status=twilio_assumptions.CHILD_REDIRECTED,
@@ -218,7 +221,7 @@ class DialLegs(Verb):
             return RingOutcome(child=reported_child, status=status, interrupted=True)
 
     def _plays_early_media(self, child: CallSid, ringing: dict[CallSid, DialNoun]) -> bool:
-        """Whether early sound of this leg is heard: not while several ring, nor under a ringTone of the document's.
+        """Return whether P hears this leg's early media: not while several ring, nor with a `ringTone` in the document.
 
         Source: TwiML <Dial> ringTone (it overrides early media).
         """
@@ -240,7 +243,7 @@ class DialLegs(Verb):
     def _bridge(
         self, context: VerbContext, child: CallSid, outcome: RingOutcome, progress: RecordingProgress | None
     ) -> SubRun[Outcome]:
-        """P and C hear each other until one of them is gone, redirected, or out of time."""
+        """Bridge P and C until one of them ends or is redirected, or the time limit is over."""
         yield AnswerCaller()
         room = RoomSid(context.sid("BR"))
         yield Bridge(token=context.token(), room=room, call=context.call, account=context.account)
@@ -289,10 +292,10 @@ class DialLegs(Verb):
 
 
 def _with_parent_to(target: Target, to: str) -> Target:
-    """An application that is told whom the caller had called. Source: TwiML <Application> copyParentTo."""
+    """Return an application's target with the caller's `To`. Source: TwiML <Application> copyParentTo."""
     return replace(target, parameters=(("To", to), *target.parameters))
 
 
 def _refer_request(request: WebRequest, target: str) -> WebRequest:
-    """The request that asks what becomes of the party who is put through. Source: TwiML <Dial> referUrl."""
+    """Return the request for the document of a transferred party. Source: TwiML <Dial> referUrl."""
     return replace(request, form=(*request.form, ("ReferTransferTarget", target)))

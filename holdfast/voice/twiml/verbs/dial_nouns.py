@@ -1,4 +1,4 @@
-"""`<Number>`, `<Client>`, `<Sip>` and `<Application>`: whom a `<Dial>` calls."""
+"""Read `<Number>`, `<Client>`, `<Sip>` and `<Application>`, the nouns that a `<Dial>` calls."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CODES = {
     "Sip": {"method": 13241, "sendDigits": 13242, "username": 13249, "password": 13249},
 }
 INVALID_CODES = {"Application": 12200, "Number": 13223, "Client": 13224, "Sip": 13243}
-"""The code of an address that cannot be dialled."""
+"""The code of an address that cannot be dialled, by noun."""
 _HEADER = re.compile(r"[A-Za-z0-9-]{1,127}\Z")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 _IGNORED = frozenset(
@@ -36,11 +36,11 @@ _IGNORED = frozenset(
         *("amdStatusCallbackMethod", "clientNotificationUrl"),
     }
 )
-"""Attributes that Twilio knows and this engine passes over."""
+"""The attributes that Twilio knows and this engine ignores."""
 
 
 def read_noun(outer: AttributeReader, node: Node) -> DialNoun | None:
-    """The leg a noun describes; None, after a warning, when it cannot be dialled."""
+    """Read the leg that a noun describes; return None, after a warning, when it cannot be dialled."""
     reader = AttributeReader(node, outer.base_url, warnings=outer.warnings, codes=CODES[node.tag])
     reader.read |= _IGNORED
     target = {"Number": _number, "Client": _client, "Sip": _sip, "Application": _application}[node.tag](reader)
@@ -61,7 +61,7 @@ def _digits(reader: AttributeReader) -> str:
     digits = reader.text("sendDigits").strip()
     if len(digits) <= 200 and set(digits) <= PLAYABLE_DIGITS:
         return digits
-    reader.warn(f"sendDigits={digits[:40]!r} holds more than 0-9 A-D * # w W", code=reader.codes["sendDigits"])
+    reader.warn(f"sendDigits={digits[:40]!r} contains more than 0-9 A-D * # w W", code=reader.codes["sendDigits"])
     return ""
 
 
@@ -70,7 +70,7 @@ def _warn_invalid(reader: AttributeReader, why: str) -> None:
 
 
 def _number(reader: AttributeReader) -> Target | None:
-    """A phone number, written with or without its usual punctuation, or the name of a line of ours.
+    """Read a phone number, with or without its usual punctuation, or the name of a line.
 
     A SIP URI, which belongs in `<Sip>`, is read by the same rules as there.
     """
@@ -86,7 +86,7 @@ def _number(reader: AttributeReader) -> Target | None:
 
 
 def _client(reader: AttributeReader) -> Target | None:
-    """An identity, as text or as `<Identity>`, with parameters as `?a=b` or as `<Parameter>`."""
+    """Read an identity, as text or as `<Identity>`, with parameters as `?a=b` or as `<Parameter>`."""
     children = _known_children(reader, ("Identity", "Parameter"))
     text = next((child.text.strip() for child in children if child.tag == "Identity"), reader.node.text.strip())
     identity, _, query = text.removeprefix("client:").partition("?")
@@ -105,7 +105,7 @@ def _client(reader: AttributeReader) -> Target | None:
 
 
 def _application(reader: AttributeReader) -> Target | None:
-    """An application's SID, as text or as `<ApplicationSid>`, and what its document is told of the call."""
+    """Read an application's SID, as text or as `<ApplicationSid>`, and the parameters for its document."""
     children = _known_children(reader, ("ApplicationSid", "Parameter"))
     sid = next((child.text.strip() for child in children if child.tag == "ApplicationSid"), reader.node.text.strip())
     customer = reader.text("customerId")
@@ -128,7 +128,7 @@ def _application(reader: AttributeReader) -> Target | None:
 
 
 def _sip(reader: AttributeReader) -> Target | None:
-    """A SIP URI with header fields behind a question mark, or as `<Uri>` and `<Headers>`."""
+    """Read a SIP URI with header fields after a question mark, or as `<Uri>` and `<Headers>`."""
     children = _known_children(reader, ("Uri", "Headers"))
     username, password = reader.optional("username"), reader.optional("password")
     uri_element = next((child for child in children if child.tag == "Uri"), None)
@@ -155,7 +155,7 @@ def _sip(reader: AttributeReader) -> Target | None:
 
 
 def _uri(reader: AttributeReader, text: str, more: Sequence[tuple[str, str]] = ()) -> Target | None:
-    """A SIP URI with the header fields behind its question mark, and these."""
+    """Read a SIP URI with the header fields after its question mark, and these."""
     uri, _, query = text.partition("?")
     if not is_sip_uri(uri):
         _warn_invalid(reader, "it is no SIP URI")
@@ -173,13 +173,13 @@ def _uri(reader: AttributeReader, text: str, more: Sequence[tuple[str, str]] = (
 
 
 def is_sip_uri(text: str) -> bool:
-    """Whether this is a SIP URI that may stand in a message: a user at a host, nothing that cannot be printed."""
+    """Return whether this SIP URI may stand in a message: a user at a host, all characters printable."""
     whole = text.lower().startswith(("sip:", "sips:")) and "@" in text
     return whole and _UNPRINTABLE.search(text) is None and not set(text) & set(' <>"')
 
 
 def _is_allowed_header(reader: AttributeReader, name: str, value: str) -> bool:
-    """Whether a document may set this header field; a warning when not. Source: Twilio errors 13252, 13253."""
+    """Return whether a document may set this header field; warn when not. Source: Twilio errors 13252, 13253."""
     if not _HEADER.match(name) or setter_of(name) != "application":
         reader.warn(f"the header field {name[:60]!r} may not be set", code=13252)
         return False
@@ -197,8 +197,8 @@ def _pairs(query: str) -> list[tuple[str, str]]:
 
 
 def _known_children(reader: AttributeReader, known: tuple[str, ...]) -> tuple[Node, ...]:
-    """The child elements of these names; any other is warned of."""
+    """Return the child elements of these names; warn of any other."""
     for child in reader.node.children:
         if child.tag not in known:
-            reader.warn(f"<{child.tag[:60]}> may not stand in it; it is passed over", code=12200)
+            reader.warn(f"<{child.tag[:60]}> may not stand in it; it is ignored", code=12200)
     return tuple(child for child in reader.node.children if child.tag in known)

@@ -1,4 +1,4 @@
-"""`<Dial><Queue>`: meet the call at the front of a queue. The two are peers: neither is the other's child."""
+"""Run `<Dial><Queue>`: be bridged with the front member of a queue. Neither call is the other's child."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from holdfast.voice.twiml.verbs.recording_params import RecordingProgress, recor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DialQueueVerb(Verb):
-    """Take the front member of a queue, or wait up to `timeout` for one. Source: TwiML <Queue>."""
+    """This verb takes the front member of a queue, or waits up to `timeout` for one. Source: TwiML <Queue>."""
 
     name: ClassVar[str] = "Dial"
     dial: DialAttributes
@@ -66,7 +66,10 @@ class DialQueueVerb(Verb):
         return (yield from self._bridge(context, reached))
 
     def _wait(self, context: VerbContext) -> SubRun[MemberReached | str]:
-        """Until a member is ready; else the word for DialCallStatus. While one hears `url`, time does not run out."""
+        """Wait for a member; else return the word for DialCallStatus.
+
+        The time does not run out while a member hears the document of `url`.
+        """
         timer = context.token()
         yield StartTimer(token=timer, after_s=self.dial.timeout_s)
         yield DialQueue(
@@ -98,7 +101,7 @@ class DialQueueVerb(Verb):
                     pass
 
     def _bridge(self, context: VerbContext, reached: MemberReached) -> SubRun[Outcome]:
-        """Be joined with the member until either leaves. The member's own wait ends the same moment."""
+        """Bridge the call with the member until either leaves. The member's own wait ends at the same time."""
         yield Bridge(token=context.token(), room=reached.room, call=context.call, account=context.account)
         progress: RecordingProgress | None = None
         if (begun := self.dial.start_recording(context)) is not None:

@@ -1,4 +1,4 @@
-"""`<Enqueue>`: wait in a queue until somebody takes this call out of it."""
+"""Run `<Enqueue>`: wait in a queue until a dialler or a REST client takes the call out of it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ MAX_NAME = 64
 
 @dataclass(frozen=True, slots=True)
 class QueueWaitEnded:
-    """The wait ended without a dialler: why, and how long it was. Units: seconds."""
+    """The wait ended without a dialler, for this result and after this time. Units: seconds."""
 
     result: str
     waited_s: float
@@ -52,9 +52,9 @@ class QueueWaitEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enqueue(Verb):
-    """Wait, hearing `wait` again and again (None: the built-in music; an empty URL: silence).
+    """This verb waits and plays `wait` in a loop (None: the built-in music; an empty URL: silence).
 
-    `action` is asked once the call has left: at once, or after the bridge when a dialler took it.
+    `action` is requested once the call has left: at once, or after the bridge when a dialler took it.
     Source: TwiML <Enqueue>.
     """
 
@@ -103,7 +103,7 @@ class Enqueue(Verb):
         return (yield from self._bridge(context, left))
 
     def _wait(self, context: VerbContext) -> SubRun[QueueTaken | QueueWaitEnded]:
-        """Hear the wait document, until a dialler is to be met or the wait is over."""
+        """Run the wait document until the call is to be bridged with a dialler, or the wait is over."""
         while True:
             yield StartScript(call=context.call, role="queue", request=self.wait)
             fact = yield from until(QueueTaken, QueueLeft)
@@ -120,7 +120,7 @@ class Enqueue(Verb):
                 return fact
 
     def _whisper(self, context: VerbContext, taken: QueueTaken, url: str) -> SubRun[bool]:
-        """Hear what the dialler wants heard first; whether it is still there then. Source: TwiML <Queue> url."""
+        """Run the dialler's document; return whether the dialler is still there. Source: TwiML <Queue> url."""
         yield AnswerCaller()
         # The spelling of DequeingCallSid is Twilio's.
         form = (
@@ -138,7 +138,7 @@ class Enqueue(Verb):
         return True
 
     def _bridge(self, context: VerbContext, taken: QueueTaken) -> SubRun[Outcome]:
-        """Be joined with the dialler until either leaves."""
+        """Bridge the call with the dialler until either leaves."""
         yield AnswerCaller()
         yield Bridge(token=context.token(), room=taken.room, call=context.call, account=context.account)
         result = "bridged"

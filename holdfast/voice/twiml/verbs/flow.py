@@ -1,4 +1,4 @@
-"""Verbs that steer: `<Pause>`, `<Redirect>`, `<Hangup>`, `<Reject>`, `<Leave>`."""
+"""Run the verbs that control a document's flow: `<Pause>`, `<Redirect>`, `<Hangup>`, `<Reject>`, `<Leave>`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from holdfast.voice.twiml.verb import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause(Verb):
-    """Wait, in silence. It does not answer a call that rings.
+    """This verb waits in silence. It does not answer a call that rings.
 
     Units: `length_s` in seconds, at least 1. Source: TwiML <Pause>.
     """
@@ -47,7 +47,7 @@ class Pause(Verb):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redirect(Verb):
-    """Go on with another document; an empty address is the current document's. Source: TwiML <Redirect>."""
+    """This verb continues with another document; an empty URL is the current document's. Source: TwiML <Redirect>."""
 
     name: ClassVar[str] = "Redirect"
     request: WebRequest
@@ -64,7 +64,7 @@ class Redirect(Verb):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hangup(Verb):
-    """End the call; a call that was never answered is declined. Source: TwiML <Hangup>."""
+    """This verb ends the call; a call that was never answered is declined. Source: TwiML <Hangup>."""
 
     name: ClassVar[str] = "Hangup"
 
@@ -79,7 +79,7 @@ class Hangup(Verb):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reject(Verb):
-    """Turn a call away unanswered: declined (603) or busy (486). Source: TwiML <Reject>."""
+    """This verb rejects an unanswered call: declined (603) or busy (486). Source: TwiML <Reject>."""
 
     name: ClassVar[str] = "Reject"
     sip_code: int = 603
@@ -95,7 +95,7 @@ class Reject(Verb):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leave(Verb):
-    """Wait no longer in the queue. Anywhere but in a queue's wait document it does nothing. Source: TwiML <Leave>."""
+    """This verb leaves the queue. It does nothing outside of a queue's wait document. Source: TwiML <Leave>."""
 
     name: ClassVar[str] = "Leave"
 
@@ -110,7 +110,7 @@ class Leave(Verb):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault(Verb):
-    """A verb whose element is wrong in a way that is an error and not a warning: the fallback is due."""
+    """This verb stands for an invalid element that is an error and not a warning: the fallback is due."""
 
     name: ClassVar[str] = "Fault"
     code: int

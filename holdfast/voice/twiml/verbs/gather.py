@@ -1,6 +1,6 @@
-"""`<Gather>`: collect the keys a caller presses, while prompts play.
+"""Run `<Gather>`: collect the digits a caller presses, while prompts play.
 
-Keys pressed before the verb began are not its own: nothing is typed ahead.
+Digits pressed before the verb began are ignored: there is no type-ahead.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from holdfast.voice.twiml.verbs.flow import Pause
 from holdfast.voice.twiml.verbs.play_say import Play, Say
 
 MAX_DIGITS = 256
-"""So many keys end a Gather that sets no number, so that a stuck key does not go on for ever."""
+"""The number of digits that ends a Gather without `numDigits`, so that a stuck key does not fill it for ever."""
 PROMPTS: Final[Mapping[str, type[Say | Play | Pause]]] = {"Say": Say, "Play": Play, "Pause": Pause}
 CODES = {"finishOnKey": 13310, "method": 13312, "timeout": 13313, "numDigits": 13314, "speechTimeout": 13327}
 _SPEECH = (
@@ -49,12 +49,12 @@ _SPEECH = (
     "maxSpeechTime",
     "debug",
 )
-"""What only matters where speech is recognised: known, and without effect."""
+"""The attributes for speech recognition: known, and without effect."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gather(Verb):
-    """Play `prompts` in order, the first key cutting them off; collect keys; ask `action` what to do with them.
+    """This verb plays `prompts` until the first digit, collects digits, and requests `action` with them.
 
     Units: `timeout_s` seconds without a digit, counted from the end of the prompts. Source: TwiML <Gather>.
     """
@@ -87,7 +87,7 @@ class Gather(Verb):
             reader.warn(f"input={' '.join(words)[:40]!r} is neither dtmf nor speech; dtmf is used", code=12200)
             words = ["dtmf"]
         elif "speech" in words:
-            reader.warn("this engine recognises no speech: nobody is understood, only keys are", code=12200)
+            reader.warn("this engine recognises no speech: only digits are collected", code=12200)
         if reader.text("speechTimeout", "auto").strip() != "auto":
             reader.integer("speechTimeout", 5, low=1, high=600)
         return cls(
@@ -129,7 +129,7 @@ class Gather(Verb):
             return self._outcome(digits)
 
     def _next_digit(self, context: VerbContext) -> SubRun[str]:
-        """The next key, or "" when none came in time."""
+        """Wait for the next digit and return it, or "" when none arrived in time."""
         timer = context.token()
         yield StartTimer(token=timer, after_s=self.timeout_s)
         while True:
@@ -150,7 +150,7 @@ class Gather(Verb):
 
 
 def _run_prompt(prompt: Verb, context: VerbContext) -> SubRun[str | Failed]:
-    """Run a verb inside this one: the key that cut it off, "" when it came to its end, or its failure."""
+    """Run a verb inside this one; return the digit that interrupted it, "" when it ended, or its failure."""
     run = prompt.run(context)
     started: dict[Token, StopSound | StopTimer] = {}
     fact = None

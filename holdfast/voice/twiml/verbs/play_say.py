@@ -1,4 +1,4 @@
-"""Verbs that make a sound: `<Play>` and `<Say>`."""
+"""Run the verbs that play audio: `<Play>` and `<Say>`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_TEXT = 4096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Play(Verb):
-    """Play a sound file, or touch tones, from the beginning.
+    """This verb plays an audio file, or touch tones, from the beginning.
 
     Units: `rounds`, 0 means until hang-up or 1,000 rounds. Source: TwiML <Play>.
     """
@@ -35,7 +35,7 @@ class Play(Verb):
         digits, url = reader.text("digits").strip(), reader.node.text.strip()
         if digits and not url:
             if len(digits) > 200 or not set(digits) <= PLAYABLE_DIGITS:
-                reader.warn(f"digits={digits[:40]!r} holds more than 0-9 A-D * # w W")
+                reader.warn(f"digits={digits[:40]!r} contains more than 0-9 A-D * # w W")
                 return None
             return cls(source=f"digits:{digits}", rounds=rounds)
         if not url:
@@ -57,7 +57,7 @@ class Play(Verb):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Say(Verb):
-    """Speak a text. Who speaks is decided where sounds are made; without any voice there, it is a pause of its length.
+    """This verb speaks a text. The sound cache chooses the voice; without any voice it is a pause of the text's length.
 
     Shape: `ssml` is the text with its SSML. Units: `rounds`, 0 means until hang-up or 1,000 rounds.
     Source: TwiML <Say>.
@@ -87,7 +87,7 @@ class Say(Verb):
 
     @property
     def source(self) -> str:
-        """What is to be played."""
+        """Return the source of the sound to be played."""
         return f"say:{self.voice.language}:{self.voice.gender}:{self.ssml}"
 
     def run(self, context: VerbContext) -> Run:

@@ -1,4 +1,4 @@
-"""`<Record>`: write down what the caller says."""
+"""Run `<Record>`: record what the caller says."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ CODES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record(Verb):
-    """Record until a key, silence, or the longest length; then ask `action`, unless there was nothing but silence.
+    """This verb records until a digit, silence, or the maximum length, then requests `action`, unless all was silent.
 
     Units: `silence_s` and `max_length_s` in seconds; `silence_s` 0: silence never ends it. Source: TwiML <Record>.
     """

@@ -1,4 +1,4 @@
-"""A recording as the verb knows it that asked for it: how it is asked for, and what of it the `action` is told."""
+"""Read the recording attributes of a verb, and make the recording parameters of its `action`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EVENTS = ("in-progress", "completed", "absent", "failed")
 def read_options(
     reader: AttributeReader, *, source: Literal["RecordVerb", "DialVerb", "Conference"], trim: bool, dual: bool = False
 ) -> RecordingOptions:
-    """What an element says of its recording. Source: TwiML <Record>, <Dial record>, <Conference record>."""
+    """Read the recording attributes of an element. Source: TwiML <Record>, <Dial record>, <Conference record>."""
     track = reader.choice("recordingTrack", "both", ("both", "inbound", "outbound")) if source == "DialVerb" else "both"
     usual = "trim-silence" if trim else "do-not-trim"
     return RecordingOptions(
@@ -31,7 +31,7 @@ def read_options(
 
 @dataclass(slots=True, kw_only=True)
 class RecordingProgress:
-    """What a running verb has heard of its recording. Units: `began` and `now` as the context's."""
+    """The progress of a recording, as its verb knows it. Units: `began` and `now` are seconds of the context."""
 
     recording: RecordingSid
     began: float
@@ -40,11 +40,11 @@ class RecordingProgress:
 
     @property
     def over(self) -> bool:
-        """Whether its length is known."""
+        """Return whether the recording has ended, so that its length is known."""
         return self.duration_s is not None
 
     def handle(self, fact: Fact) -> None:
-        """Take in what was told; anything about something else is none of ours."""
+        """Handle a fact about this recording; ignore all others."""
         match fact:
             case RecordingBegan(recording=recording, url=url) if recording == self.recording:
                 self.url = url
@@ -54,11 +54,11 @@ class RecordingProgress:
                 pass
 
     def seconds(self, now: float) -> int:
-        """Its length, or how long it has been made."""
+        """Return its length, or its length so far."""
         return int(now - self.began) if self.duration_s is None else self.duration_s
 
     def form(self, now: float) -> tuple[tuple[str, str], ...]:
-        """What `action` is told of it."""
+        """Return its parameters for `action`."""
         return (
             ("RecordingUrl", self.url),
             ("RecordingSid", self.recording),
@@ -67,7 +67,7 @@ class RecordingProgress:
 
 
 def recording_params(progress: RecordingProgress | None, now: float) -> tuple[tuple[str, str], ...]:
-    """What the `action` of a Dial is told of its recording, if there is one."""
+    """Return the recording parameters for the `action` of a Dial, if there is a recording."""
     if progress is None:
         return ()
     return progress.form(now) if twilio_assumptions.DIAL_ACTION_HAS_RECORDING_LENGTH else progress.form(now)[:1]

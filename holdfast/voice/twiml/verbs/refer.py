@@ -1,4 +1,4 @@
-"""`<Refer>`: ask the caller's phone to call somebody else instead of us, and wait until it tells how that went."""
+"""Run `<Refer>`: ask the caller's phone to call another party in place of us, and wait for its notifications."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ from holdfast.voice.twiml.verb import (
 from holdfast.voice.twiml.verbs.dial_nouns import MAX_HEADERS, MAX_URI, is_sip_uri
 
 NOTIFY_TIMEOUT_S = 60.0
-"""How long a phone may say nothing of the call it was asked for, unless it says how long it will take."""
+"""The time that a phone may be silent about the call it was asked for, unless it names a time of its own."""
 MAX_NOTIFY_TIMEOUT_S = 600.0
 
 
 @dataclass(slots=True)
 class ReferProgress:
-    """What the phone has said so far. Units: 0 is nothing yet."""
+    """The SIP statuses that the phone has sent so far. Units: 0 is none yet."""
 
     answered: int = 0
     notified: int = 0
 
     @property
     def status(self) -> str:
-        """How the other call stands, in the words of CallStatus; "" when nothing is known of it."""
+        """Return the status of the other call in the words of CallStatus; "" when it is unknown."""
         if self.answered >= 300 or self.notified >= 300:
             return call_status_of(self.notified) if self.notified else "failed"
         if self.notified >= 200:
@@ -50,7 +50,7 @@ class ReferProgress:
         return twilio_assumptions.REFERRAL_CUT_SHORT if self.notified else ""
 
     def form(self, status: str) -> tuple[tuple[str, str], ...]:
-        """What `action` is told: what is not known is left out. Source: TwiML <Refer> action."""
+        """Return the parameters for `action`, without unknown ones. Source: TwiML <Refer> action."""
         params = (
             ("ReferCallStatus", status),
             ("ReferSipResponseCode", str(self.answered or "")),
@@ -61,7 +61,7 @@ class ReferProgress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refer(Verb):
-    """Send the phone elsewhere. It ends when the other call is answered or refused, or nothing more is told of it.
+    """This verb refers the phone to another party, until that call is answered or refused, or notifications stop.
 
     Source: TwiML <Refer>; RFC 3515.
     """
@@ -76,20 +76,20 @@ class Refer(Verb):
         nouns = [node for node in reader.node.children if node.tag == "Sip"]
         for node in reader.node.children:
             if node.tag != "Sip" or node is not nouns[0]:
-                reader.warn(f"<{node.tag[:60]}> may not stand in it, or not twice; it is passed over")
+                reader.warn(f"<{node.tag[:60]}> may not stand in it, or not twice; it is ignored")
         if not nouns:
-            reader.warn("there is no <Sip> that says where to")
+            reader.warn("there is no <Sip> that names the target")
             return None
         uri, _, query = nouns[0].text.strip().partition("?")
         if not is_sip_uri(uri) or len(uri) >= MAX_URI or len(query) >= MAX_HEADERS or not is_sip_uri(f"{uri}?{query}"):
-            reader.warn(f"{uri[:60]!r} is no SIP URI that a phone can be sent to", code=13243)
+            reader.warn(f"{uri[:60]!r} is no SIP URI that a phone can be referred to", code=13243)
             return None
         fields = [field for field in query.split("&") if not _is_ours(reader, field)]
         return cls(target=f"{uri}?{'&'.join(fields)}" if query and fields else uri, action=action)
 
     def run(self, context: VerbContext) -> Run:
         if context.direction != "inbound" and not context.to.lower().startswith(("sip:", "sips:")):
-            message = "<Refer> is for calls of SIP phones: one placed to a number or a client cannot be sent elsewhere"
+            message = "<Refer> is for calls of SIP phones: one placed to a number or a client cannot be referred"
             return Failed(code=13801, message=message)
         yield AnswerCaller()
         progress = ReferProgress()
@@ -124,7 +124,7 @@ class Refer(Verb):
 
 
 def _restart_timer(timer: Token, lasts_s: float | None) -> Run:
-    """The phone is at it: give it the time it says, or as long as before."""
+    """Restart the timer with the time that the phone names, or with the default."""
     yield StopTimer(token=timer)
     yield StartTimer(token=timer, after_s=min(max(lasts_s or NOTIFY_TIMEOUT_S, 1.0), MAX_NOTIFY_TIMEOUT_S))
     return Continue()

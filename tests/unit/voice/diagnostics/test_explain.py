@@ -41,7 +41,7 @@ def test_sounds_are_named_in_words() -> None:
 
     assert heard("builtin:beep") == "a beep, played to it alone"
     assert heard("ringing:fr") == "ringing, played to it alone"
-    assert heard("digits:12#") == "the keys 12#, played to it alone"
+    assert heard("digits:12#") == "the digits 12#, played to it alone"
     assert heard("say:en-US:man:" + "so " * 30) == f"the spoken text {('so ' * 20) + '…'!r}, played to it alone"
     assert heard("https://app/song.mp3") == "https://app/song.mp3, played to it alone (silence until that is fetched)"
 
@@ -98,7 +98,7 @@ def test_a_seat_that_is_only_reserved() -> None:
         )
     )
     told = explain(world.call(bob), world.state, (), now=world.now)
-    assert "Its seat there is only reserved: it is queued." in told
+    assert "It is only listed there: it is queued." in told
 
 
 def test_a_call_that_is_forgotten_is_told_by_its_sid() -> None:
@@ -106,4 +106,4 @@ def test_a_call_that_is_forgotten_is_told_by_its_sid() -> None:
     world.pages["https://app/room"] = twiml("<Dial><Conference>room</Conference></Dial>")
     alice, bob = (world.calls_in(name, "https://app/room") for name in ("alice", "bob"))
     del world.state.calls[bob]
-    assert f"Its ear hears {bob}." in explain(world.call(alice), world.state, (), now=world.now)
+    assert f"It hears {bob}." in explain(world.call(alice), world.state, (), now=world.now)

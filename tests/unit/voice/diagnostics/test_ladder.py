@@ -36,9 +36,9 @@ SDP = "v=0\r\nc=IN IP4 192.0.2.1\r\na=inactive\r\nm=audio 4000 RTP/AVP 0 101\r\n
 @pytest.mark.parametrize(
     ("sdp", "sounds"),
     [
-        (SDP, ["sound 192.0.2.1:4000 RTP/AVP 0 101 inactive"]),
-        (SDP + "c=IN IP4 192.0.2.9\r\na=sendonly\r\n", ["sound 192.0.2.9:4000 RTP/AVP 0 101 sendonly"]),
-        ("v=0\r\nm=video 1 RTP/AVP 96\r\nm=audio 4000 RTP/AVP 0\r\n", ["sound ?:4000 RTP/AVP 0 sendrecv"]),
+        (SDP, ["audio 192.0.2.1:4000 RTP/AVP 0 101 inactive"]),
+        (SDP + "c=IN IP4 192.0.2.9\r\na=sendonly\r\n", ["audio 192.0.2.9:4000 RTP/AVP 0 101 sendonly"]),
+        ("v=0\r\nm=video 1 RTP/AVP 96\r\nm=audio 4000 RTP/AVP 0\r\n", ["audio ?:4000 RTP/AVP 0 sendrecv"]),
         ("m=\r\n", []),
         ("m=", []),
         ("", []),
@@ -68,12 +68,12 @@ def test_the_head_says_which_call_and_when() -> None:
         (entry("Hears", hears=None), "♪ hears its own player"),
         (entry("Hears", hears=[]), "♪ hears silence"),
         (entry("Hears", hears=["CA2", "CA3"]), "♪ hears CA2 + CA3"),
-        (entry("PlaySound", source="x", rounds=0), "♪ plays x again and again"),
+        (entry("PlaySound", source="x", rounds=0), "♪ plays x in a loop"),
         (entry("PlaySound", source="x", rounds=3), "♪ plays x 3 times"),
         (entry("PlaySound", source="x"), "♪ plays x"),
         (entry("PlaySound", source="x", while_loading=True), "♪ plays x, if its own sound has not begun"),
-        (entry("Beep", tone="entry"), "♪ a beep over it: somebody comes in"),
-        (entry("Beep", tone="exit"), "♪ a beep over it: somebody goes out"),
+        (entry("Beep", tone="entry"), "♪ a beep over it: a participant enters"),
+        (entry("Beep", tone="exit"), "♪ a beep over it: a participant leaves"),
         (entry("StopSound"), "♪ stops"),
         (entry("VerbBegan", role="main", verb="Dial"), "▌ <Dial>"),
         (entry("VerbBegan", role="hold", verb="Play"), "▌ <Play> (hold)"),
@@ -141,4 +141,4 @@ def test_the_journal_of_a_whole_story_is_drawn() -> None:
     ]
     text = ladder(parent, lines)
     assert text.count("▌ <") == 2
-    assert "♪ plays builtin:ringback again and again" in text
+    assert "♪ plays builtin:ringback in a loop" in text
