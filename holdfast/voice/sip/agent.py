@@ -404,8 +404,8 @@ class Agent:
         found = self._stack.sessions.get(session)
         if found is None:
             return None
-        early_one = early_dialog.find(found, fork) if found.dialog is None else None
-        dialog = found.dialog if early_one is None else early_one.dialog
+        early = early_dialog.find(found, fork) if found.dialog is None else None
+        dialog = found.dialog if early is None else early.dialog
         return found.peer.host if dialog is None else dialog.origin
 
     def contact_origin(self, uri: str, now: float) -> str | None:

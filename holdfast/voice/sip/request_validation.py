@@ -44,12 +44,12 @@ def find_rejection(received: Request, *, in_call: bool = False) -> RequestReject
     Deviation: a re-INVITE without a usable Contact, which RFC 3261 §8.1.1.8 requires, is accepted: the target stays.
     Source: RFC 3261 §8.2.1 (method), §8.2.2.1 (URI), §8.2.2.3 (Require), §8.2.3 (content).
     """
-    wrong = _inconsistency(received)
-    if wrong is not None:
-        return RequestRejection(status=400, reason=f"Bad Request ({wrong})")
-    astray = None if in_call else _request_uri_rejection(received.uri)
-    if astray is not None:
-        return astray
+    inconsistency = _inconsistency(received)
+    if inconsistency is not None:
+        return RequestRejection(status=400, reason=f"Bad Request ({inconsistency})")
+    rejected = None if in_call else _request_uri_rejection(received.uri)
+    if rejected is not None:
+        return rejected
     if received.method != "CANCEL":
         unknown = [tag for tag in received.values("Require") if tag and tag.lower() not in SUPPORTED_EXTENSIONS]
         if unknown:

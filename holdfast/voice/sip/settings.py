@@ -40,7 +40,7 @@ class AgentSettings:
     keepalive_s: float = 0.0
     """After this long without a message of the peer in a running call, the agent sends OPTIONS; 0: never."""
 
-    def speaks(self, transport: Transport) -> bool:
+    def supports_transport(self, transport: Transport) -> bool:
         """Return whether we have an address for this transport."""
         return any(ours.transport == transport for ours in (self.address, *self.others))
 

@@ -62,7 +62,7 @@ MAX_TRIES = 2
 """Answers to challenges of one realm per request: the first, and one more after a stale nonce."""
 
 SESSION_TIMERS = (
-    "again",
+    "repeat-ok",
     "answer",
     "ring",
     "prack",

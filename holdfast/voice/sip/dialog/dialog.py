@@ -179,10 +179,10 @@ def _reachable_address(dialog: Dialog, first_hop: Uri) -> Address | None:
     return None if hidden else address
 
 
-def _is_connected(uri: Uri, address: Address, seen_at: Address) -> bool:
+def _is_connected(uri: Uri, address: Address, peer_address: Address) -> bool:
     """Return whether the peer's connection leads there; a URI without transport takes that of the connection."""
-    same_way = address.transport == seen_at.transport or uri.param("transport") is None
-    return seen_at.reliable and same_way and address.host == seen_at.host
+    same_way = address.transport == peer_address.transport or uri.param("transport") is None
+    return peer_address.reliable and same_way and address.host == peer_address.host
 
 
 def disconnected(dialog: Dialog) -> Dialog:

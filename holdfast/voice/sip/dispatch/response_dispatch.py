@@ -102,7 +102,7 @@ def handle_transaction_timer(stack: SipStack, registrations: Registrations, lett
 def handle_session_timer(stack: SipStack, name: str, session: Session) -> None:
     """Handle a timer of a session that fired."""
     match name:
-        case "again":
+        case "repeat-ok":
             if not invite_server.repeat_ok(stack, session):
                 reinvite.handle_missing_ack(stack, session)
         case "answer":

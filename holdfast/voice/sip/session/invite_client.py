@@ -45,7 +45,7 @@ def target_of(text: str, next_hop: Address | None, settings: AgentSettings) -> t
     """
     uri = parse_uri(text.partition("?")[0])
     transport = transport_of(uri) if next_hop is None else next_hop.transport
-    if transport is None or not settings.speaks(transport):
+    if transport is None or not settings.supports_transport(transport):
         raise UriUnreadable(f"SIP over {uri.param('transport') or uri.scheme} is not supported here")
     if uri.scheme == "sips" and transport != "TLS":
         raise UriUnreadable("a sips: URI is reached over TLS alone")
@@ -76,8 +76,8 @@ def invite(
         raise UriUnreadable("a session of that name exists")
     tag = stack.token()
     from_uri = parse_uri(caller).text if re.match("sips?:", caller) else sip_uri(caller, stack.settings.address)
-    shown = re.sub(r"[\x00-\x1f\x7f]", "", caller_name).replace("\\", "").replace('"', "")
-    name = f'"{shown}" ' if shown else ""
+    display_name = re.sub(r"[\x00-\x1f\x7f]", "", caller_name).replace("\\", "").replace('"', "")
+    name = f'"{display_name}" ' if display_name else ""
     fields = (
         stack.via(to),
         ("Max-Forwards", "70"),

@@ -93,8 +93,8 @@ def ring(stack: SipStack, session: Session, status: int, sdp: bytes | None, *, a
     It is repeated until it is acknowledged, if the caller requires that, or supports it and `acknowledged` is set.
     """
     session = stack.put(replace(session, last_provisional=(status, sdp)))
-    sure = prack.required(session.invite) or (acknowledged and prack.supported(session.invite))
-    if status > 100 and sure:
+    reliably = prack.required(session.invite) or (acknowledged and prack.supported(session.invite))
+    if status > 100 and reliably:
         prack.ring(stack, session, status, sdp)
     else:
         headers = (stack.contact_in(session), ALLOW)
@@ -165,7 +165,7 @@ def send_pending(stack: SipStack, session: Session) -> None:
 
 def wait_for_ack(stack: SipStack, session: Session, key: str, answered: Request, *, initial: bool) -> PendingOk:
     """Begin to wait for the ACK of a 2xx."""
-    stack.start(session_timer_token("again", session.id), T1_S)
+    stack.start(session_timer_token("repeat-ok", session.id), T1_S)
     return PendingOk(
         cseq=answered.cseq,
         transaction=key,
@@ -188,7 +188,7 @@ def repeat_ok(stack: SipStack, session: Session) -> bool:
         stack.send(transaction.last, transaction.peer, session.id, repeated=True)
     interval = min(waiting.interval_s * 2, T2_S, TIMEOUT_S - waited)
     stack.put(replace(session, pending_ok=replace(waiting, waited_s=waited, interval_s=interval)))
-    stack.start(session_timer_token("again", session.id), interval)
+    stack.start(session_timer_token("repeat-ok", session.id), interval)
     return True
 
 
@@ -208,7 +208,7 @@ def handle_ack(stack: SipStack, session: Session, cseq: int, sdp: bytes | None =
     waiting = session.pending_ok
     if waiting is None or waiting.cseq != cseq:
         return None
-    stack.stop(session_timer_token("again", session.id))
+    stack.stop(session_timer_token("repeat-ok", session.id))
     session = replace(session, pending_ok=None)
     if waiting.initial:
         session = stack.change_state(session, SessionState.RUNNING)

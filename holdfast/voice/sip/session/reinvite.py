@@ -75,7 +75,7 @@ def close_pending(stack: SipStack, session: Session, status: int) -> Session:
     for waits in (session.peer_reoffer.transaction if session.peer_reoffer is not None else None, session.referred):
         if waits is not None:
             stack.reply(waits, status, tag=session.local_tag)
-    for name in ("reoffer", "again", "glare", "refer", "referral"):
+    for name in ("reoffer", "repeat-ok", "glare", "refer", "referral"):
         stack.stop(session_timer_token(name, session.id))
     return replace(
         session,

@@ -315,7 +315,7 @@ def test_an_unreachable_target_is_refused_with_the_reason(target: str, next_hop:
         node.agent.invite(SessionId("a"), target, now=0, sdp=None, next_hop=next_hop)
 
 
-ANEW = Address("10.0.0.3", 50000, "TCP")
+NEXT_CONNECTION = Address("10.0.0.3", 50000, "TCP")
 """The peer's address on the phone's next connection."""
 
 
@@ -353,18 +353,18 @@ def test_a_phone_that_comes_back_by_another_connection_is_reached_by_it_in_its_c
     registers(scene, PHONE)
     session, _ = scene.running()
     scene.disconnect()
-    registers(scene, ANEW, cseq=2)
-    assert scene.bob.agent.needs_connection(ANEW, scene.wire.now)
-    assert bye_address(scene, session) == ANEW
+    registers(scene, NEXT_CONNECTION, cseq=2)
+    assert scene.bob.agent.needs_connection(NEXT_CONNECTION, scene.wire.now)
+    assert bye_address(scene, session) == NEXT_CONNECTION
 
 
 def test_a_phone_with_two_connections_is_reached_by_the_newer_one() -> None:
     scene = Scene()
     registers(scene, PHONE)
     session, _ = scene.running()
-    registers(scene, ANEW, cseq=2)
+    registers(scene, NEXT_CONNECTION, cseq=2)
     scene.disconnect()
-    assert bye_address(scene, session) == ANEW
+    assert bye_address(scene, session) == NEXT_CONNECTION
 
 
 def test_a_phone_that_reconnects_while_it_rings_gets_the_cancel() -> None:
@@ -378,9 +378,9 @@ def test_a_phone_that_reconnects_while_it_rings_gets_the_cancel() -> None:
     (said,) = scene.phone.received()
     scene.phone.send(reply(said, 180, "Contact: <sip:peer@10.0.0.3>", tag="t"))
     scene.disconnect()
-    registers(scene, ANEW, cseq=2)
+    registers(scene, NEXT_CONNECTION, cseq=2)
     scene.wire.do(scene.bob, scene.bob.agent.cancel(session, now=scene.wire.now))
-    back = Peer(scene.wire, scene.bob, ANEW)
+    back = Peer(scene.wire, scene.bob, NEXT_CONNECTION)
     (cancel,) = back.received()
     assert cancel.startswith("CANCEL ")
     back.send(reply(cancel, 200))
@@ -396,8 +396,8 @@ def test_a_phone_is_known_again_by_its_instance() -> None:
     registers(scene, PHONE, contact=contact.format(1))
     session, _ = scene.running()
     scene.disconnect()
-    registers(scene, ANEW, call_id="r2", contact=contact.format(2))
-    assert bye_address(scene, session) == ANEW
+    registers(scene, NEXT_CONNECTION, call_id="r2", contact=contact.format(2))
+    assert bye_address(scene, session) == NEXT_CONNECTION
 
 
 def test_another_phone_of_the_line_gets_no_message_of_the_call() -> None:
@@ -406,7 +406,7 @@ def test_another_phone_of_the_line_gets_no_message_of_the_call() -> None:
     session, _ = scene.running()
     registers(scene, CARRIER._replace(transport="TCP"), call_id="other", contact="<sip:peer@10.0.0.9>")
     scene.disconnect()
-    registers(scene, ANEW, call_id="another")
+    registers(scene, NEXT_CONNECTION, call_id="another")
     assert bye_address(scene, session) == Address("10.0.0.3", 5060, "TCP")
 
 
@@ -417,9 +417,9 @@ def test_a_phone_that_comes_back_after_its_call_is_only_registered() -> None:
     scene.disconnect()
     bye_address(scene, session)
     scene.wire.run(40)
-    registers(scene, ANEW, cseq=2)
+    registers(scene, NEXT_CONNECTION, cseq=2)
     assert scene.bob.agent.sessions() == ()
-    scene.disconnect(ANEW)
+    scene.disconnect(NEXT_CONNECTION)
 
 
 def test_a_contact_of_a_connection_does_not_outlast_us() -> None:

@@ -522,7 +522,7 @@ def test_every_message_is_traced_in_order() -> None:
 
 def test_a_timer_that_was_stopped_does_nothing() -> None:
     wire, alice, _, _ = talking()
-    assert alice.agent.fire(TimerToken("session again a"), wire.now) == []
+    assert alice.agent.fire(TimerToken("session repeat-ok a"), wire.now) == []
     assert alice.agent.fire(TimerToken("nonsense"), wire.now) == []
     assert PROXY not in wire.nodes
 
