@@ -1,1 +1,1 @@
-"""The shell: the one mailbox, clocks, sockets, webhooks and processes around the pure engine."""
+"""The impure shell of the engine: its mailbox, clock, sockets, webhooks and processes."""

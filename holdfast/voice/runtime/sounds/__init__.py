@@ -1,1 +1,1 @@
-"""Sounds before they are clips: recognised, decoded in a process of their own, or made here."""
+"""Sounds: the cache, decoding and speech in their own processes, and generated tones."""
