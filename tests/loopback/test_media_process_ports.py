@@ -82,7 +82,7 @@ def test_rows_whose_ports_are_occupied_are_skipped() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
         other.bind(("127.0.0.1", rows.port(1) + 1))
         assert rows.acquire(0.0) == 0
-        with pytest.raises(RowsFull, match="1 of 2 rest or are held"):
+        with pytest.raises(RowsFull, match="1 of 2 rest or are occupied"):
             rows.acquire(REST_S)
     assert rows.acquire(2 * REST_S) == 1
 

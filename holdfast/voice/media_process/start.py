@@ -78,7 +78,7 @@ def run() -> int:
 
     def make_io(packets: Bytes) -> PacketIO:
         io, name = (PlainSockets(packets), "plain sockets") if arguments.plain_sockets else best_io(packets)
-        log.info("packets go by %s", name)
+        log.info("packets use %s", name)
         return io
 
     try:

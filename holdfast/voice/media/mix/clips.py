@@ -80,7 +80,7 @@ class ClipBank:
         end = offset + len(part)
         if offset != received or total != expected_total or end > total:
             self._partial.pop(clip_id, None)
-            raise ClipBroken(f"clip {clip_id}: bytes {offset} to {end} of {total} came after {received}")
+            raise ClipBroken(f"clip {clip_id}: bytes {offset} to {end} of {total} arrived after {received}")
         self._write(clip, offset, part)
         if end < total:
             self._partial[clip_id] = (clip, total, end)
@@ -103,12 +103,12 @@ class ClipBank:
     def _make_room(self, frames: int, in_play: Collection[int]) -> int:
         """Return the first of that many free frames. Raises: ClipTooLong."""
         if frames > self.capacity:
-            raise ClipTooLong(f"a clip of {frames} frames: there is room for {self.capacity} in all")
+            raise ClipTooLong(f"a clip of {frames} frames: the bank has room for {self.capacity}")
         self._replaced = [clip for clip in self._replaced if clip.first in in_play]
         idle = [clip_id for clip_id, clip in self._clips.items() if clip.first not in in_play]
         while (first := self._find_gap(frames)) is None:
             if not idle:
-                raise ClipTooLong(f"a clip of {frames} frames: what is in play leaves no such room")
+                raise ClipTooLong(f"a clip of {frames} frames: the clips in play leave no room")
             del self._clips[idle.pop(0)]
         return first
 

@@ -68,7 +68,7 @@ class SrtpSession:
     def __init__(self, keys: SrtpKeys, previous: SrtpSession | None = None) -> None:
         for key in (keys.send, keys.receive):
             if len(key) != KEY_BYTES[keys.profile]:
-                raise SrtpKeyInvalid(f"a key of {len(key)} bytes: {keys.profile} wants {KEY_BYTES[keys.profile]}")
+                raise SrtpKeyInvalid(f"the key has {len(key)} bytes; {keys.profile} needs {KEY_BYTES[keys.profile]}")
         self.keys = keys
         if previous is not None and previous.keys.profile != keys.profile:
             previous = None

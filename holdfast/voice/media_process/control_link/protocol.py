@@ -519,7 +519,7 @@ def parse_request(text: bytes) -> Request:
     try:
         return _REQUESTS.validate_json(text)
     except ValidationError as error:
-        raise MediaMessageUnreadable(f"no request: {error.errors(include_url=False)[:1]}") from error
+        raise MediaMessageUnreadable(f"invalid request: {error.errors(include_url=False)[:1]}") from error
 
 
 def parse_server_message(text: bytes) -> ServerMessage:
@@ -527,7 +527,7 @@ def parse_server_message(text: bytes) -> ServerMessage:
     try:
         return _SERVER_MESSAGES.validate_json(text)
     except ValidationError as error:
-        raise MediaMessageUnreadable(f"no answer: {error.errors(include_url=False)[:1]}") from error
+        raise MediaMessageUnreadable(f"invalid message: {error.errors(include_url=False)[:1]}") from error
 
 
 class Unpacker:
@@ -542,7 +542,7 @@ class Unpacker:
         while len(self._bytes) >= LENGTHS.size:
             text_length, audio_length = LENGTHS.unpack_from(self._bytes)
             if text_length > JSON_LIMIT or audio_length > AUDIO_LIMIT:
-                raise MediaMessageUnreadable(f"a message of {text_length} + {audio_length} bytes")
+                raise MediaMessageUnreadable(f"the message is too long: {text_length} + {audio_length} bytes")
             end_of_text = LENGTHS.size + text_length
             end = end_of_text + audio_length
             if len(self._bytes) < end:

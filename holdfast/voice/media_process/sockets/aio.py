@@ -108,7 +108,7 @@ class AioSockets(RowSockets):
         rows = len(packets)
         calls = _NUMBERS.get(platform.machine())
         if calls is None:
-            raise OSError(f"no AIO numbers are known for {platform.machine()}")
+            raise OSError(f"AIO system call numbers are unknown for {platform.machine()}")
         set_up, self._destroying, self._getting_events, self._submitting = calls
         context = ctypes.c_ulong(0)
         if _set_up(set_up, rows, ctypes.addressof(context)) != 0:

@@ -76,7 +76,7 @@ class Ports:
         finally:
             for row in unbindable:
                 self.release(row, now)
-        reason = f"{len(self._resting)} of {self.rows} rest or are held by others, no other is free"
+        reason = f"{len(self._resting)} of {self.rows} rest or are occupied, no other is free"
         raise RowsFull(f"no row is free: {reason}")
 
     def has_free(self, now: float) -> bool:

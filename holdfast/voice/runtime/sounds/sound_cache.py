@@ -186,7 +186,7 @@ class SoundCache:
     async def add_response(self, response: HttpResponse, *, call: CallSid | None = None) -> Preloaded:
         """Make a clip of a web server's response; a content type that does not fit the bytes is logged as a warning.
 
-        Raises: AnswerEmpty, ContentTypeInvalid, SoundUnplayable, MediaAway, MediaRefused.
+        Raises: AnswerEmpty, ContentTypeInvalid, SoundUnplayable, MediaUnavailable, MediaRefused.
         """
         body, content_type = response.body, response.content_type
         if not body:
