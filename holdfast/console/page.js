@@ -1,45 +1,45 @@
-// The console: what GET /calls says, drawn; Hold and Resume; kept current by /events, and by asking every two seconds.
-// Who opens a link of `holdfast console` is signed in: its key is traded for a session, which this tab alone keeps.
+// The console draws GET /calls, with Hold and Resume. It follows /events, and reads the calls again every two seconds.
+// A link of `holdfast console` signs this tab in: its key is exchanged for a session, which only this tab keeps.
 
-const ASK_AGAIN_MS = 2000;
-const LISTEN_AGAIN_MS = 1000;
-const KEPT = "holdfast.session"; // the page at /console/docs reads it too
+const REFRESH_MS = 2000;
+const RECONNECT_MS = 1000;
+const SESSION_ITEM = "holdfast.session"; // the page at /console/docs reads it too
 const $ = (id) => document.getElementById(id);
-const shown = new Map(); // call SID -> its <li>, kept across redraws so that the focus and the screen reader stay
+const itemOf = new Map(); // call SID -> its <li>, kept when redrawn, so that focus and screen reader stay
 let calls = [];
 let selected = null;
-let session = sessionStorage.getItem(KEPT);
+let session = sessionStorage.getItem(SESSION_ITEM);
 
-// Without the browser's own credentials: it would ask for a password when a session has ended.
-function asked(more = {}) {
-  const mine = session ? { Authorization: `Bearer ${session}` } : {};
-  return { credentials: "omit", cache: "no-store", ...more, headers: { ...more.headers, ...mine } };
+// Send no credentials of the browser: it would ask for a password when a session has ended.
+function requestOptions(more = {}) {
+  const own = session ? { Authorization: `Bearer ${session}` } : {};
+  return { credentials: "omit", cache: "no-store", ...more, headers: { ...more.headers, ...own } };
 }
 
 async function ask(method, path, body) {
-  const mine = session;
-  const answer = await fetch(path, asked({
+  const own = session;
+  const answer = await fetch(path, requestOptions({
     method,
     headers: body ? { "Content-Type": "application/json" } : {},
     body: body && JSON.stringify(body),
   }));
-  const told = await answer.json().catch(() => ({}));
-  if (answer.status === 401 && mine && mine === session) signedOut("Your session has ended.");
-  if (!answer.ok) throw Object.assign(new Error(told.message || `${answer.status} ${answer.statusText}`), { fix: told.fix });
-  return told;
+  const result = await answer.json().catch(() => ({}));
+  if (answer.status === 401 && own && own === session) signedOut("Your session has ended.");
+  if (!answer.ok) throw Object.assign(new Error(result.message || `${answer.status} ${answer.statusText}`), { fix: result.fix });
+  return result;
 }
 
 // --- signing in and out ------------------------------------------------------------------------------
 
-// The key leaves the address at once, so that neither the history nor a bookmark has it.
-async function arrive() {
+// Remove the key from the address at once, so that neither the history nor a bookmark has it.
+async function signInFromLink() {
   const key = new URLSearchParams(location.hash.slice(1)).get("key");
   if (location.hash) history.replaceState(null, "", location.pathname);
   if (key) {
     try {
-      const told = await ask("POST", "/console/session", { key });
-      session = told.session;
-      sessionStorage.setItem(KEPT, session);
+      const body = await ask("POST", "/console/session", { key });
+      session = body.session;
+      sessionStorage.setItem(SESSION_ITEM, session);
     } catch (error) {
       if (!session) return signedOut(`Not signed in: ${error.message}.`);
     }
@@ -59,52 +59,52 @@ function signedIn() {
 
 function signedOut(why) {
   session = null;
-  sessionStorage.removeItem(KEPT);
+  sessionStorage.removeItem(SESSION_ITEM);
   listening.abort();
   calls = [];
   draw();
-  trouble("");
+  showError("");
   $("signed-out").hidden = false;
-  $("sign-out").hidden = $("api").hidden = $("link").hidden = $("keys").hidden = $("nobody").hidden = true;
+  $("sign-out").hidden = $("api").hidden = $("link").hidden = $("keys").hidden = $("no-calls").hidden = true;
   $("why-out").textContent = why;
   $("why-out").hidden = !why;
   $("summary").textContent = "signed out";
 }
 
 $("sign-out").addEventListener("click", async () => {
-  await fetch("/console/session", asked({ method: "DELETE" })).catch(() => {});
+  await fetch("/console/session", requestOptions({ method: "DELETE" })).catch(() => {});
   signedOut("You have signed out.");
 });
-addEventListener("hashchange", () => location.hash && arrive());
+addEventListener("hashchange", () => location.hash && signInFromLink());
 
 // --- keeping current ---------------------------------------------------------------------------------
 
-let asking = null;
-let askAgain = false;
+let pending = null;
+let refreshAgain = false;
 
 async function refresh() {
   if (!session) return;
-  if (asking) {
-    askAgain = true;
-    return asking;
+  if (pending) {
+    refreshAgain = true;
+    return pending;
   }
-  const mine = session;
-  asking = ask("GET", "/calls")
-    .then((told) => {
-      if (mine !== session) return;
-      calls = told.calls;
+  const own = session;
+  pending = ask("GET", "/calls")
+    .then((body) => {
+      if (own !== session) return;
+      calls = body.calls;
       link("live");
       draw();
     })
     .catch(() => link("broken"))
     .finally(() => {
-      asking = null;
-      if (askAgain) {
-        askAgain = false;
+      pending = null;
+      if (refreshAgain) {
+        refreshAgain = false;
         refresh();
       }
     });
-  return asking;
+  return pending;
 }
 
 function link(state) {
@@ -112,24 +112,24 @@ function link(state) {
   $("link-text").textContent = { waiting: "connecting", live: "live", broken: "no answer; trying again" }[state];
 }
 
-// What EventSource does, which can send no Authorization: reads events, and comes back where they were cut off.
+// Do what EventSource does, which cannot send Authorization: read events, and continue where the stream was cut off.
 // Source: HTML, "Server-sent events".
 let listening = new AbortController();
 let lastEvent = null;
 
 async function listen() {
   listening.abort();
-  const mine = (listening = new AbortController());
-  while (!mine.signal.aborted) {
+  const own = (listening = new AbortController());
+  while (!own.signal.aborted) {
     try {
       const headers = lastEvent === null ? {} : { "Last-Event-ID": lastEvent };
-      const answer = await fetch("/events", asked({ headers, signal: mine.signal }));
+      const answer = await fetch("/events", requestOptions({ headers, signal: own.signal }));
       if (answer.status === 401) return refresh();
       if (answer.ok) await read(answer.body.pipeThrough(new TextDecoderStream()).getReader());
     } catch {
-      // no answer, or cut off: tried again
+      // no answer, or cut off: try again
     }
-    await new Promise((again) => setTimeout(again, LISTEN_AGAIN_MS));
+    await new Promise((again) => setTimeout(again, RECONNECT_MS));
   }
 }
 
@@ -147,13 +147,13 @@ async function read(stream) {
   }
 }
 
-setInterval(() => document.hidden || refresh(), ASK_AGAIN_MS);
-setInterval(() => calls.forEach((call) => call.held && detail(shown.get(call.sid), call)), 1000);
+setInterval(() => document.hidden || refresh(), REFRESH_MS);
+setInterval(() => calls.forEach((call) => call.held && detail(itemOf.get(call.sid), call)), 1000);
 document.addEventListener("visibilitychange", () => document.hidden || refresh());
 
 // --- drawing -----------------------------------------------------------------------------------------
 
-// Those who meet: the same conference, or a leg and the one it dialled, or two that meet through a hold.
+// Group the parties of each conversation: a conference, a leg and the leg it dialled, or two legs that a hold connects.
 function conversations() {
   const rooms = new Map();
   const roomOf = new Map();
@@ -168,75 +168,75 @@ function conversations() {
 
 function draw() {
   const live = new Set(calls.map((call) => call.sid));
-  for (const [sid, item] of shown) {
+  for (const [sid, item] of itemOf) {
     if (live.has(sid)) continue;
     const next = item === document.activeElement ? neighbour(item, 1) || neighbour(item, -1) : null;
     item.remove();
-    shown.delete(sid);
+    itemOf.delete(sid);
     if (selected === sid) select(next, Boolean(next));
   }
   const rooms = conversations();
-  for (const room of drawn.keys()) if (!rooms.has(room)) drawn.delete(room);
+  for (const room of articleOf.keys()) if (!rooms.has(room)) articleOf.delete(room);
   const articles = [...rooms].map(([room, parties]) => article(room, parties));
-  const board = $("conversations");
-  const had = document.activeElement;
-  if (articles.some((one, at) => board.children[at] !== one) || board.children.length !== articles.length) {
-    board.replaceChildren(...articles);
-    if (had && had !== document.activeElement && had.isConnected) had.focus({ preventScroll: true });
+  const list = $("conversations");
+  const focused = document.activeElement;
+  if (articles.some((element, index) => list.children[index] !== element) || list.children.length !== articles.length) {
+    list.replaceChildren(...articles);
+    if (focused && focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true });
   }
-  $("nobody").hidden = calls.length > 0;
+  $("no-calls").hidden = calls.length > 0;
   const held = calls.filter((call) => call.held || call.held_by_phone).length;
   $("summary").textContent = calls.length
     ? `${calls.length} live ${calls.length === 1 ? "call" : "calls"}${held ? `, ${held} on hold` : ""}`
     : "No live calls";
   document.title = held ? `(${held} held) Holdfast` : "Holdfast";
-  if (!shown.has(selected)) select(parties()[0] || null, false);
+  if (!itemOf.has(selected)) select(parties()[0] || null, false);
 }
 
-const drawn = new Map(); // room -> its <article>
+const articleOf = new Map(); // room -> its <article>
 
 function article(room, members) {
-  const one = drawn.get(room) || $("conversation").content.firstElementChild.cloneNode(true);
-  drawn.set(room, one);
+  const element = articleOf.get(room) || $("conversation").content.firstElementChild.cloneNode(true);
+  articleOf.set(room, element);
   const conference = members[0].conference;
-  one.querySelector("h2").textContent = conference
+  element.querySelector("h2").textContent = conference
     ? `Conference ${members[0].conference_name || conference}`
     : members.length > 1 ? "Two legs" : "One call";
   const items = members.map((call) => party(call, members));
-  why(one.querySelector("details"), members);
-  const list = one.querySelector("ul");
-  if (items.some((item, at) => list.children[at] !== item) || list.children.length !== items.length)
+  showReason(element.querySelector("details"), members);
+  const list = element.querySelector("ul");
+  if (items.some((item, index) => list.children[index] !== item) || list.children.length !== items.length)
     list.replaceChildren(...items);
-  return one;
+  return element;
 }
 
-// What keeps a whole conversation from being held is told once, under it.
-function why(place, members) {
-  const told = members.every((call) => !call.held && !call.can_hold)
+// Show once, under a conversation, why none of its parties can be held.
+function showReason(target, members) {
+  const reason = members.every((call) => !call.held && !call.can_hold)
     ? [...new Set(members.flatMap((call) => [call.why_not, call.fix]).filter(Boolean))].join("\n")
     : "";
-  place.hidden = !told;
-  text(place, "p", told);
+  target.hidden = !reason;
+  text(target, "p", reason);
 }
 
 function party(call, members) {
-  let item = shown.get(call.sid);
+  let item = itemOf.get(call.sid);
   if (!item) {
     item = $("party").content.firstElementChild.cloneNode(true);
     item.dataset.call = call.sid;
     item.querySelector(".hold").addEventListener("click", () => hold(call.sid));
     item.querySelector(".resume").addEventListener("click", () => resume(call.sid));
     item.addEventListener("focus", () => select(item, false));
-    shown.set(call.sid, item);
+    itemOf.set(call.sid, item);
   }
-  const name = called(call);
+  const name = nameOf(call);
   item.dataset.held = call.held ? "yes" : "no";
   item.dataset.hears = { music: "music", "the other party": "talk" }[call.hears] || (call.hears ? "silence" : "unknown");
   item.title = call.sid;
   text(item, ".name", name);
   const uri = call.direction === "inbound" ? call.from : call.to;
   text(item, ".status", [call.status, call.muted && "muted", uri !== name && uri].filter(Boolean).join(" · "));
-  const hears = heard(call, members);
+  const hears = hearsText(call, members);
   text(item, ".heard", hears ? `hears ${hears}` : call.held_by_phone ? "hears nothing" : "");
   const holdButton = item.querySelector(".hold");
   holdButton.disabled = !call.can_hold;
@@ -251,7 +251,7 @@ function party(call, members) {
 
 function detail(item, call) {
   const parts = [];
-  if (call.held && call.since) parts.push(`on hold for ${lasting(Date.now() / 1000 - call.since)}`);
+  if (call.held && call.since) parts.push(`on hold for ${duration(Date.now() / 1000 - call.since)}`);
   if (call.held && call.by) parts.push(`by ${call.by}`);
   if (call.held_by_phone) parts.push("its own phone holds");
   if (call.held && !call.hold) parts.push("held by another program, which alone can resume it");
@@ -259,65 +259,65 @@ function detail(item, call) {
 }
 
 function text(item, selector, value) {
-  const place = item.querySelector(selector);
-  if (place.textContent !== value) place.textContent = value;
+  const target = item.querySelector(selector);
+  if (target.textContent !== value) target.textContent = value;
 }
 
-// The far end's name: of a SIP address the user, of a client address the identity.
-function called(call) {
+// Return the name of the other end: the user of a SIP address, the identity of a client address.
+function nameOf(call) {
   const address = (call.direction === "inbound" ? call.from : call.to) || call.from || call.sid;
   return address.replace(/^(sips?|client):/, "").replace(/@.*$/, "");
 }
 
-// Whom a party hears, by name where they are in sight.
-function heard(call, members) {
+// Return what a party hears, with the names of the other parties where the page shows them.
+function hearsText(call, members) {
   if (call.hears !== "the other party") return call.hears;
-  const others = members.filter((one) => one !== call && !one.held && !one.muted).map(called);
+  const others = members.filter((member) => member !== call && !member.held && !member.muted).map(nameOf);
   return others.length ? new Intl.ListFormat("en").format(others) : call.hears;
 }
 
-function lasting(seconds) {
+function duration(seconds) {
   const whole = Math.max(0, Math.floor(seconds));
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
 }
 
 // --- doing -------------------------------------------------------------------------------------------
 
-const of = (sid) => calls.find((call) => call.sid === sid);
+const callOf = (sid) => calls.find((call) => call.sid === sid);
 
 function hold(sid) {
-  return act(sid, "is on hold", () => ask("POST", "/holds", { call: sid, by: "console" }));
+  return run(sid, "is on hold", () => ask("POST", "/holds", { call: sid, by: "console" }));
 }
 
 function resume(sid) {
-  return act(sid, "is back", () => ask("POST", `/holds/${of(sid).hold}/resume`, { by: "console" }));
+  return run(sid, "is back", () => ask("POST", `/holds/${callOf(sid).hold}/resume`, { by: "console" }));
 }
 
-async function act(sid, outcome, work) {
-  const item = shown.get(sid);
-  const name = called(of(sid));
+async function run(sid, outcome, work) {
+  const item = itemOf.get(sid);
+  const name = nameOf(callOf(sid));
   const buttons = item.querySelectorAll("button");
   const before = [...buttons].map((button) => button.disabled);
   buttons.forEach((button) => (button.disabled = true));
-  trouble("");
+  showError("");
   try {
     await work();
-    speak(`${name} ${outcome}`);
+    announce(`${name} ${outcome}`);
   } catch (error) {
-    trouble([`${name}: ${error.message}`, error.fix].filter(Boolean).join("\n"));
+    showError([`${name}: ${error.message}`, error.fix].filter(Boolean).join("\n"));
   } finally {
-    buttons.forEach((button, at) => (button.disabled = before[at]));
+    buttons.forEach((button, index) => (button.disabled = before[index]));
     await refresh();
   }
 }
 
-function speak(words) {
-  $("spoken").textContent = words;
+function announce(words) {
+  $("announcement").textContent = words;
 }
 
-function trouble(words) {
-  $("trouble").textContent = words;
-  $("trouble").hidden = !words;
+function showError(words) {
+  $("error").textContent = words;
+  $("error").hidden = !words;
 }
 
 // --- by keyboard -------------------------------------------------------------------------------------
@@ -327,10 +327,10 @@ const neighbour = (item, step) => parties()[parties().indexOf(item) + step] || n
 
 function select(item, focus) {
   selected = item ? item.dataset.call : null;
-  for (const one of parties()) {
-    const here = one === item;
-    one.tabIndex = here ? 0 : -1;
-    one.querySelectorAll("button").forEach((button) => (button.tabIndex = here ? 0 : -1));
+  for (const element of parties()) {
+    const isSelected = element === item;
+    element.tabIndex = isSelected ? 0 : -1;
+    element.querySelectorAll("button").forEach((button) => (button.tabIndex = isSelected ? 0 : -1));
   }
   if (item && focus) item.focus();
 }
@@ -338,7 +338,7 @@ function select(item, focus) {
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const step = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 }[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-  const item = shown.get(selected);
+  const item = itemOf.get(selected);
   if (step) {
     const next = document.activeElement?.closest(".party") ? neighbour(item, step) : item || parties()[0];
     if (next) select(next, true);
@@ -350,4 +350,4 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-arrive();
+signInFromLink();

@@ -41,7 +41,7 @@ async def console(folder: Path) -> AsyncIterator[tuple[Server, Page, Phone, Phon
         ):
             await page.open(server.console_link())
             await page.until("document.getElementById('link-text').textContent === 'live'")
-            assert not await page.value("document.getElementById('nobody').hidden")
+            assert not await page.value("document.getElementById('no-calls').hidden")
             for phone in (alice, bob):
                 await (await phone.call(NUMBER)).answered()
             await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
@@ -58,7 +58,7 @@ async def test_a_person_holds_and_resumes_by_mouse_and_by_keys(tmp_path: Path) -
         await page.until(says("alice", ".heard", "hears music"))
         await page.until(says("alice", ".detail", "by console"))
         await page.until("document.title === '(1 held) Holdfast'")
-        await page.until("document.getElementById('spoken').textContent === 'alice is on hold'")
+        await page.until("document.getElementById('announcement').textContent === 'alice is on hold'")
         await page.click(f"[data-call={alices}] .resume")
         await asyncio.gather(alice.hears("bob", within_s=15), bob.hears("alice", within_s=15))
 
@@ -93,4 +93,4 @@ async def test_the_page_follows_what_others_do_and_runs_nothing_it_is_told(tmp_p
         await page.until(f"{CALLER.format('bob')} && !{CALLER.format('alice')}")
         assert bob.call_now is not None
         await bob.call_now.hang_up()
-        await page.until("!document.getElementById('nobody').hidden")
+        await page.until("!document.getElementById('no-calls').hidden")

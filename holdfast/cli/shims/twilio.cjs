@@ -15,15 +15,15 @@ function redirect(Client, engine) {
   const request = own.request;
   own[REDIRECTED] = true;
   own.request = function (options) {
-    const asked = new URL(options.uri);
-    const ours = asked.origin === engine.origin;
-    if (!ours && !API.test(asked.hostname)) return request.call(this, options);
-    const uri = engine.origin + engine.pathname.replace(/\/$/, "") + asked.pathname + asked.search;
+    const requested = new URL(options.uri);
+    const isEngine = requested.origin === engine.origin;
+    if (!isEngine && !API.test(requested.hostname)) return request.call(this, options);
+    const uri = engine.origin + engine.pathname.replace(/\/$/, "") + requested.pathname + requested.search;
     // The SDK rewrites the host once more when an edge or a region is set; the engine has neither.
     const { edge, region } = this;
     this.edge = this.region = undefined;
     try {
-      return request.call(this, { ...options, uri: ours ? options.uri : uri });
+      return request.call(this, { ...options, uri: isEngine ? options.uri : uri });
     } finally {
       Object.assign(this, { edge, region });
     }
