@@ -1,4 +1,4 @@
-"""Every answer of the REST door beside the table of facts: what `Place` asks is checked on its way to the test.
+"""Every answer of the REST door beside the table of facts: what `RestApi` asks is checked on its way to the test.
 
 So no test can have an answer that breaks the reference, whatever it asks for.
 """
@@ -19,42 +19,44 @@ _GATE: Final = "/SIP/Domains/{}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
+class ListResource:
     """A resource in lists: under which key, and with which fields; `one` shows more of it by itself."""
 
     key: str
     row: Mapping[str, str]
-    one: Mapping[str, str] | None = None
+    single: Mapping[str, str] | None = None
 
 
 RESOURCES: Final = {
-    "/Calls": Listed(key="calls", row=facts.CALL),
-    "/Calls/{}/Events": Listed(key="events", row=facts.EVENT),
-    "/Calls/{}/Notifications": Listed(key="notifications", row=facts.NOTIFICATION, one=facts.WHOLE_NOTIFICATION),
-    "/Calls/{}/Recordings": Listed(key="recordings", row=facts.CALL_RECORDING),
-    "/Conferences": Listed(key="conferences", row=facts.CONFERENCE),
-    "/Conferences/{}/Participants": Listed(key="participants", row=facts.PARTICIPANT),
-    "/Conferences/{}/Recordings": Listed(key="recordings", row=facts.CONFERENCE_RECORDING),
-    "/Queues": Listed(key="queues", row=facts.QUEUE),
-    "/Queues/{}/Members": Listed(key="queue_members", row=facts.MEMBER),
-    "/Recordings": Listed(key="recordings", row=facts.RECORDING),
-    "/Applications": Listed(key="applications", row=facts.APPLICATION),
-    "/IncomingPhoneNumbers": Listed(key="incoming_phone_numbers", row=facts.NUMBER),
-    "/IncomingPhoneNumbers/Local": Listed(key="incoming_phone_numbers", row=facts.NUMBER),
-    "/IncomingPhoneNumbers/Mobile": Listed(key="incoming_phone_numbers", row=facts.NUMBER),
-    "/IncomingPhoneNumbers/TollFree": Listed(key="incoming_phone_numbers", row=facts.NUMBER),
-    "/Notifications": Listed(key="notifications", row=facts.NOTIFICATION, one=facts.WHOLE_NOTIFICATION),
-    "/Keys": Listed(key="keys", row=facts.KEY),
-    "/SigningKeys": Listed(key="signing_keys", row=facts.KEY),
-    "/SIP/Domains": Listed(key="domains", row=facts.DOMAIN),
-    "/SIP/CredentialLists": Listed(key="credential_lists", row=facts.CREDENTIAL_LIST),
-    "/SIP/CredentialLists/{}/Credentials": Listed(key="credentials", row=facts.CREDENTIAL),
-    f"{_GATE}/CredentialListMappings": Listed(key="credential_list_mappings", row=facts.OLD_GATE),
-    f"{_GATE}/Auth/Calls/CredentialListMappings": Listed(key="contents", row=facts.GATE),
-    f"{_GATE}/Auth/Registrations/CredentialListMappings": Listed(key="contents", row=facts.GATE),
+    "/Calls": ListResource(key="calls", row=facts.CALL),
+    "/Calls/{}/Events": ListResource(key="events", row=facts.EVENT),
+    "/Calls/{}/Notifications": ListResource(
+        key="notifications", row=facts.NOTIFICATION, single=facts.FULL_NOTIFICATION
+    ),
+    "/Calls/{}/Recordings": ListResource(key="recordings", row=facts.CALL_RECORDING),
+    "/Conferences": ListResource(key="conferences", row=facts.CONFERENCE),
+    "/Conferences/{}/Participants": ListResource(key="participants", row=facts.PARTICIPANT),
+    "/Conferences/{}/Recordings": ListResource(key="recordings", row=facts.CONFERENCE_RECORDING),
+    "/Queues": ListResource(key="queues", row=facts.QUEUE),
+    "/Queues/{}/Members": ListResource(key="queue_members", row=facts.MEMBER),
+    "/Recordings": ListResource(key="recordings", row=facts.RECORDING),
+    "/Applications": ListResource(key="applications", row=facts.APPLICATION),
+    "/IncomingPhoneNumbers": ListResource(key="incoming_phone_numbers", row=facts.NUMBER),
+    "/IncomingPhoneNumbers/Local": ListResource(key="incoming_phone_numbers", row=facts.NUMBER),
+    "/IncomingPhoneNumbers/Mobile": ListResource(key="incoming_phone_numbers", row=facts.NUMBER),
+    "/IncomingPhoneNumbers/TollFree": ListResource(key="incoming_phone_numbers", row=facts.NUMBER),
+    "/Notifications": ListResource(key="notifications", row=facts.NOTIFICATION, single=facts.FULL_NOTIFICATION),
+    "/Keys": ListResource(key="keys", row=facts.KEY),
+    "/SigningKeys": ListResource(key="signing_keys", row=facts.KEY),
+    "/SIP/Domains": ListResource(key="domains", row=facts.DOMAIN),
+    "/SIP/CredentialLists": ListResource(key="credential_lists", row=facts.CREDENTIAL_LIST),
+    "/SIP/CredentialLists/{}/Credentials": ListResource(key="credentials", row=facts.CREDENTIAL),
+    f"{_GATE}/CredentialListMappings": ListResource(key="credential_list_mappings", row=facts.LEGACY_MAPPING),
+    f"{_GATE}/Auth/Calls/CredentialListMappings": ListResource(key="contents", row=facts.MAPPING),
+    f"{_GATE}/Auth/Registrations/CredentialListMappings": ListResource(key="contents", row=facts.MAPPING),
 }
 """By the path of the list below the account; `{}` stands for any one part."""
-MADE: Final = {"/Keys": facts.NEW_KEY, "/SigningKeys": facts.NEW_KEY}
+CREATED: Final = {"/Keys": facts.NEW_KEY, "/SigningKeys": facts.NEW_KEY}
 """What shows more of itself when it is made than ever again."""
 
 
@@ -65,41 +67,45 @@ def faults(method: str, path: str, status: int, content_type: str, body: bytes) 
     if status == 204:
         return [] if body == b"" else ["a 204 with a body"]
     try:
-        said = json.loads(body)
+        body_json = json.loads(body)
     except ValueError:
         return [f"{status} is not JSON"]
     if status >= 400:
-        return _error(status, said)
-    return _resource(method, path.removesuffix(".json"), said)
+        return _error(status, body_json)
+    return _resource(method, path.removesuffix(".json"), body_json)
 
 
-def _error(status: int, said: Any) -> list[str]:
+def _error(status: int, body_json: Any) -> list[str]:
     shape = facts.ERROR | ({"detail": "text"} if status == 401 else {})
-    found = facts.wrong(said, shape)
-    if not found and said["status"] != status:
-        found.append(f"status {said['status']} in a {status}")
-    if not found and said["more_info"] != f"https://www.twilio.com/docs/errors/{said['code']}":
-        found.append(f"more_info is not of {said['code']}")
+    found = facts.faults(body_json, shape)
+    if not found and body_json["status"] != status:
+        found.append(f"status {body_json['status']} in a {status}")
+    if not found and body_json["more_info"] != f"https://www.twilio.com/docs/errors/{body_json['code']}":
+        found.append(f"more_info is not of {body_json['code']}")
     return found
 
 
-def _resource(method: str, path: str, said: Any) -> list[str]:
+def _resource(method: str, path: str, body_json: Any) -> list[str]:
     if re.fullmatch(ROOT, path):
-        return _list(said, Listed(key="accounts", row=facts.ACCOUNT))
+        return _list(body_json, ListResource(key="accounts", row=facts.ACCOUNT))
     if re.fullmatch(ACCOUNT, path):
-        return facts.wrong(said, facts.ACCOUNT)
+        return facts.faults(body_json, facts.ACCOUNT)
     below = re.sub(ACCOUNT, "", path, count=1)
     for template, listed in RESOURCES.items():
         if re.fullmatch(template.replace("{}", "[^/]+"), below):
-            return facts.wrong(said, MADE.get(template, listed.row)) if method == "POST" else _list(said, listed)
+            return (
+                facts.faults(body_json, CREATED.get(template, listed.row))
+                if method == "POST"
+                else _list(body_json, listed)
+            )
     for template, listed in RESOURCES.items():
         if re.fullmatch(template.replace("{}", "[^/]+") + "/[^/]+", below):
-            return facts.wrong(said, listed.one or listed.row)
+            return facts.faults(body_json, listed.single or listed.row)
     return [f"no table for {below}"]
 
 
-def _list(said: Any, listed: Listed) -> list[str]:
-    if not isinstance(said, dict) or not isinstance(said.get(listed.key), list):
+def _list(body_json: Any, listed: ListResource) -> list[str]:
+    if not isinstance(body_json, dict) or not isinstance(body_json.get(listed.key), list):
         return [f"no list {listed.key}"]
-    found = facts.wrong({name: said[name] for name in said if name != listed.key}, facts.ENVELOPE)
-    return found + [fault for row in said[listed.key] for fault in facts.wrong(row, listed.row)]
+    found = facts.faults({name: body_json[name] for name in body_json if name != listed.key}, facts.ENVELOPE)
+    return found + [fault for row in body_json[listed.key] for fault in facts.faults(row, listed.row)]

@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.conformance.asking import Place, new_place
+from tests.conformance.rest_client import RestApi, new_rest_api
 
 
 @pytest.fixture
-async def place() -> Place:
+async def api() -> RestApi:
     """A REST door with an engine behind it."""
-    return await new_place()
+    return await new_rest_api()

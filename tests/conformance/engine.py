@@ -66,7 +66,7 @@ ALSO_OURS = "+15550100002"
 VOICE_URL = "http://127.0.0.1:9/voice"
 
 
-class Shelf:
+class MemoryStore:
     """Key values in memory."""
 
     def __init__(self) -> None:
@@ -104,8 +104,8 @@ class Engine:
 
     def __init__(self) -> None:
         self.state = Nouns()
-        self.asked: list[RestCommand] = []
-        self.turned_away: list[JournalEntry] = []
+        self.commands: list[RestCommand] = []
+        self.rejected: list[JournalEntry] = []
         self.clock = NOON
         self._serial = count(1)
 
@@ -113,7 +113,7 @@ class Engine:
         return self.clock
 
     def orphan_entries(self, call: str) -> list[JournalEntry]:
-        return [line for line in self.turned_away if line.call == call]
+        return [line for line in self.rejected if line.call == call]
 
     # --- the world, set by tests
 
@@ -169,7 +169,7 @@ class Engine:
 
     async def execute(self, command: RestCommand) -> None:
         """Carry out one command."""
-        self.asked.append(command)
+        self.commands.append(command)
         board, now = self.state, self.clock
         match command:
             case CreateCall():
@@ -321,10 +321,10 @@ class Engine:
             raise QueueNameTaken(f"There is a queue named {name}")
 
 
-async def open_directory(shelf: Shelf | None = None) -> Directory:
+async def open_directory(store: MemoryStore | None = None) -> Directory:
     """Two numbers of ours, and a line."""
     return await Directory.open(
-        shelf or Shelf(),
+        store or MemoryStore(),
         account=ACCOUNT,
         now=NOON,
         lines=[LineRecord.with_password(name="alice", password="secret")],

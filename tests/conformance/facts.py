@@ -187,7 +187,7 @@ NOTIFICATION: Final = {
     "sid": "sid:NO",
     "uri": "uri",
 }
-WHOLE_NOTIFICATION: Final = NOTIFICATION | {
+FULL_NOTIFICATION: Final = NOTIFICATION | {
     "request_variables": "text?",
     "response_body": "text?",
     "response_headers": "text?",
@@ -256,35 +256,35 @@ DOMAIN: Final = {
     "byoc_trunk_sid": "sid:BY?",
     "emergency_caller_sid": "sid:PN?",
 }
-GATE: Final = {
+MAPPING: Final = {
     "account_sid": "sid:AC",
     "date_created": "date",
     "date_updated": "date",
     "friendly_name": "text",
     "sid": "sid:CL",
 }
-OLD_GATE: Final = GATE | {"domain_sid": "sid:SD", "uri": "uri"}
+LEGACY_MAPPING: Final = MAPPING | {"domain_sid": "sid:SD", "uri": "uri"}
 SCHEMAS: Final = {
     "application": APPLICATION,
     "call": CALL,
     "call_event": EVENT,
     "call_notification": NOTIFICATION,
-    "call_notification-instance": WHOLE_NOTIFICATION,
+    "call_notification-instance": FULL_NOTIFICATION,
     "call_recording": CALL_RECORDING,
     "conference": CONFERENCE,
     "conference_recording": CONFERENCE_RECORDING,
     "incoming_phone_number": NUMBER,
     "member": MEMBER,
     "notification": NOTIFICATION,
-    "notification-instance": WHOLE_NOTIFICATION,
+    "notification-instance": FULL_NOTIFICATION,
     "participant": PARTICIPANT,
     "queue": QUEUE,
     "recording": RECORDING,
-    "sip_auth_calls_credential_list_mapping": GATE,
-    "sip_auth_registrations_credential_list_mapping": GATE,
+    "sip_auth_calls_credential_list_mapping": MAPPING,
+    "sip_auth_registrations_credential_list_mapping": MAPPING,
     "sip_credential": CREDENTIAL,
     "sip_credential_list": CREDENTIAL_LIST,
-    "sip_credential_list_mapping": OLD_GATE,
+    "sip_credential_list_mapping": LEGACY_MAPPING,
     "sip_domain": DOMAIN,
 }
 """The same by the names that Twilio's OpenAPI file gives them."""
@@ -303,7 +303,7 @@ ERROR: Final = {"code": "int", "message": "text", "more_info": "text", "status":
 _DATE = re.compile(r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), [0-3]\d [A-Z][a-z]{2} \d{4} [0-2]\d:[0-5]\d:[0-5]\d \+0000\Z")
 
 
-def wrong(body: object, facts: Mapping[str, str]) -> list[str]:
+def faults(body: object, facts: Mapping[str, str]) -> list[str]:
     """What in a JSON object is not as the table says: fields that are missing, too many, or of another type."""
     if not isinstance(body, dict):
         return [f"not an object: {body!r}"]

@@ -94,7 +94,7 @@ PARAMETERS: Final[dict[tuple[str, str], str]] = {
     ("POST", "/SIP/CredentialLists/{CredentialListSid}/Credentials"): "Username Password",
     ("POST", "/SIP/CredentialLists/{CredentialListSid}/Credentials/{Sid}"): "Password",
 }
-OF_SOUND: Final = {
+OF_AUDIO: Final = {
     ("GET", f"{owner}/Recordings/{{Sid}}"): "RequestedChannels"
     for owner in ("", "/Calls/{CallSid}", "/Conferences/{ConferenceSid}")
 }

@@ -11,7 +11,7 @@ import pytest
 from holdfast.voice.api.app import RESOURCES
 from tests.conformance import facts
 from tests.conformance.answers import faults
-from tests.conformance.asking import BASE, Place
+from tests.conformance.rest_client import BASE, RestApi
 
 JSON = "application/json"
 
@@ -29,20 +29,20 @@ def test_every_resource_has_its_table() -> None:
             assert told(path, {}) not in ([], [f"no table for {path.removeprefix(BASE)}"]), path
 
 
-async def test_faults_of_a_resource_are_found(place: Place) -> None:
-    call = place.engine.call()
+async def test_faults_of_a_resource_are_found(api: RestApi) -> None:
+    call = api.engine.call()
     path = f"{BASE}/Calls/{call.sid}"
-    good = (await place.get(f"/Calls/{call.sid}")).json
+    good = (await api.get(f"/Calls/{call.sid}")).json
     assert told(path, good) == []
     assert told(path, good | {"more": 1}) == ["more: not in the reference"]
     assert told(path, good | {"status": "on hold"}) == [f"status: 'on hold' is not {facts.CALL['status']}"]
     assert told(path, {name: good[name] for name in good if name != "sid"}) == ["sid: missing"]
 
 
-async def test_faults_of_a_list_are_found(place: Place) -> None:
-    place.engine.call()
+async def test_faults_of_a_list_are_found(api: RestApi) -> None:
+    api.engine.call()
     path = f"{BASE}/Calls.json"
-    good = (await place.get("/Calls.json")).json
+    good = (await api.get("/Calls.json")).json
     assert told(path, good) == []
     assert told(path, good | {"total": 1}) == ["total: not in the reference"]
     assert told(path, good | {"calls": [good["calls"][0] | {"uri": "x"}]}) == ["uri: 'x' is not uri"]

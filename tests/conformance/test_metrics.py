@@ -72,7 +72,7 @@ def read(metrics: Metrics) -> dict[str, float]:
     return found
 
 
-def test_the_page_names_what_is_shown_and_nothing_else() -> None:
+def test_the_page_names_exactly_the_metrics_that_exist() -> None:
     promised = {name.removesuffix("_total") for name in re.findall(r"^\| `(holdfast_\w+)`", PAGE.read_text(), re.M)}
     families = (name.removeprefix("family ") for name in scraped(Counters()) if name.startswith("family "))
     shown = {name for name in families if not name.endswith("_created")}  # when a histogram began, not a figure
@@ -97,7 +97,7 @@ def test_webhooks_and_notifications_are_counted() -> None:
     assert (found["holdfast_notifications_total|error"], found["holdfast_notifications_total|warning"]) == (1, 2)
 
 
-def test_readiness_is_a_figure_too() -> None:
+def test_readiness_is_a_metric() -> None:
     assert scraped(Counters())["holdfast_ready"] == 1
     assert scraped(Counters(), not_ready="the media process is away")["holdfast_ready"] == 0
 
@@ -110,7 +110,7 @@ class Broken(Collector):
         raise TypeError("'<' not supported between instances of 'NoneType' and 'str'")
 
 
-def test_a_part_that_fails_spoils_no_other_and_is_named(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failing_collector_affects_no_other_and_is_named(caplog: pytest.LogCaptureFixture) -> None:
     metrics = Metrics(switch=Engine())
     metrics.add("the broken part", Broken())
     metrics.add_counters(Counters(), lambda: None)

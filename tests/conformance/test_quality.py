@@ -10,27 +10,27 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from holdfast.voice.api.ops.quality import QualityCollector, make_quality
 from holdfast.voice.runtime.quality import Quality
-from tests.conformance.asking import BASIC, Place, new_place
 from tests.conformance.engine import ACCOUNT, TOKEN
+from tests.conformance.rest_client import BASIC, RestApi, new_rest_api
 from tests.unit.voice.runtime.test_quality import ONE, load
 
 CALL = f"CA{'1' * 32}"
 
 
-async def place_with(quality: Quality) -> Place:
-    place = await new_place()
-    assert isinstance(place.app, FastAPI)
-    place.app.include_router(make_quality(quality, account_sid=ACCOUNT, auth_token=TOKEN))
-    return place
+async def place_with(quality: Quality) -> RestApi:
+    api = await new_rest_api()
+    assert isinstance(api.app, FastAPI)
+    api.app.include_router(make_quality(quality, account_sid=ACCOUNT, auth_token=TOKEN))
+    return api
 
 
-async def test_every_live_call_is_listed_and_each_can_be_asked_for() -> None:
+async def test_every_live_call_is_listed_and_can_be_read() -> None:
     quality = Quality()
-    place = await place_with(quality)
-    assert (await place.ask("GET", "/engine/quality")).json == {"calls": []}
+    api = await place_with(quality)
+    assert (await api.request("GET", "/engine/quality")).json == {"calls": []}
     quality.record(replace(ONE, leg=CALL, reported_lost=2, round_trip_ms=12.5))
-    (listed,) = (await place.ask("GET", "/engine/quality")).json["calls"]
-    assert listed == (await place.ask("GET", f"/engine/quality/{CALL}")).json
+    (listed,) = (await api.request("GET", "/engine/quality")).json["calls"]
+    assert listed == (await api.request("GET", f"/engine/quality/{CALL}")).json
     assert listed == {
         "call": CALL,
         "ended": False,
@@ -52,20 +52,20 @@ async def test_every_live_call_is_listed_and_each_can_be_asked_for() -> None:
         "reported_jitter_ms": None,
     }
     quality.record(replace(ONE, leg=CALL, final=True))
-    assert (await place.ask("GET", "/engine/quality")).json == {"calls": []}
-    assert (await place.ask("GET", f"/engine/quality/{CALL}")).json["ended"] is True
+    assert (await api.request("GET", "/engine/quality")).json == {"calls": []}
+    assert (await api.request("GET", f"/engine/quality/{CALL}")).json["ended"] is True
 
 
 @pytest.mark.parametrize("path", ["/engine/quality", f"/engine/quality/{CALL}"])
-async def test_it_wants_the_account(path: str) -> None:
-    place = await place_with(Quality())
+async def test_quality_needs_the_account(path: str) -> None:
+    api = await place_with(Quality())
     for authorization in ("", BASIC[:-3] + "AAA"):
-        assert (await place.ask("GET", path, authorization=authorization)).status == 401
+        assert (await api.request("GET", path, authorization=authorization)).status == 401
 
 
-async def test_a_call_nobody_measured_is_not_found() -> None:
-    place = await place_with(Quality())
-    assert (await place.ask("GET", f"/engine/quality/{CALL}")).status == 404
+async def test_a_call_without_measurements_is_not_found() -> None:
+    api = await place_with(Quality())
+    assert (await api.request("GET", f"/engine/quality/{CALL}")).status == 404
 
 
 def test_prometheus_gets_the_mean_and_the_worst() -> None:

@@ -13,8 +13,8 @@ from holdfast.voice.runtime.directory.access import Access
 from holdfast.voice.runtime.directory.directory import Directory
 from holdfast.voice.sip.message.digest import Ha1
 from tests.conformance import facts
-from tests.conformance.asking import BASE, Diary, Place, Reply, new_place
 from tests.conformance.engine import ACCOUNT, NOON, OURS, VOICE_URL
+from tests.conformance.rest_client import BASE, MemoryJournal, Reply, RestApi, new_rest_api
 
 PASSWORD = "Correct9horse"
 
@@ -27,56 +27,56 @@ def signed(sid: str, secret: str) -> str:
     return "Basic " + base64.b64encode(f"{sid}:{secret}".encode()).decode()
 
 
-async def reopened(place: Place) -> Directory:
+async def reopened(api: RestApi) -> Directory:
     """The directory as the next start finds it."""
-    return await Directory.open(place.shelf, account=ACCOUNT, now=NOON)
+    return await Directory.open(api.store, account=ACCOUNT, now=NOON)
 
 
 # --- keys ----------------------------------------------------------------------------------------------
 
 
-async def test_a_key_signs_in_until_it_is_deleted(place: Place) -> None:
-    made = await place.post("/Keys.json", {"FriendlyName": "desk"})
+async def test_a_key_signs_in_until_it_is_deleted(api: RestApi) -> None:
+    made = await api.post("/Keys.json", {"FriendlyName": "desk"})
     assert made.status == 201
-    assert facts.wrong(made.json, facts.NEW_KEY) == []
+    assert facts.faults(made.json, facts.NEW_KEY) == []
     sid, secret = made.json["sid"], made.json["secret"]
     ours = signed(sid, secret)
-    assert (await place.ask("GET", f"{BASE}/Calls.json", authorization=ours)).status == 200
+    assert (await api.request("GET", f"{BASE}/Calls.json", authorization=ours)).status == 200
     form = {"To": "client:bob", "From": OURS, "Url": VOICE_URL}
-    assert (await place.ask("POST", f"{BASE}/Calls.json", form=form, authorization=ours)).status == 201
-    assert told(await place.ask("GET", f"{BASE}/Calls.json", authorization=signed(sid, secret + "x"))) == (401, 20003)
-    assert told(await place.ask("GET", f"{BASE}/Calls.json", authorization=signed(sid, ""))) == (401, 20003)
-    assert (await place.delete(f"/Keys/{sid}.json")).status == 204
-    assert told(await place.ask("GET", f"{BASE}/Calls.json", authorization=ours)) == (401, 20003)
+    assert (await api.request("POST", f"{BASE}/Calls.json", form=form, authorization=ours)).status == 201
+    assert told(await api.request("GET", f"{BASE}/Calls.json", authorization=signed(sid, secret + "x"))) == (401, 20003)
+    assert told(await api.request("GET", f"{BASE}/Calls.json", authorization=signed(sid, ""))) == (401, 20003)
+    assert (await api.delete(f"/Keys/{sid}.json")).status == 204
+    assert told(await api.request("GET", f"{BASE}/Calls.json", authorization=ours)) == (401, 20003)
 
 
-async def test_a_key_is_read_renamed_and_listed_without_its_secret(place: Place) -> None:
-    first = (await place.post("/Keys.json", {"FriendlyName": "first"})).json
-    place.engine.clock += 1
-    second = (await place.post("/SigningKeys.json", {})).json
+async def test_a_key_is_read_renamed_and_listed_without_its_secret(api: RestApi) -> None:
+    first = (await api.post("/Keys.json", {"FriendlyName": "first"})).json
+    api.engine.clock += 1
+    second = (await api.post("/SigningKeys.json", {})).json
     assert second["friendly_name"] == ""
-    read = (await place.get(f"/Keys/{first['sid']}.json")).json
-    assert facts.wrong(read, facts.KEY) == []
-    renamed = (await place.post(f"/Keys/{first['sid']}.json", {"FriendlyName": "new"})).json
+    read = (await api.get(f"/Keys/{first['sid']}.json")).json
+    assert facts.faults(read, facts.KEY) == []
+    renamed = (await api.post(f"/Keys/{first['sid']}.json", {"FriendlyName": "new"})).json
     assert (renamed["friendly_name"], renamed["date_created"]) == ("new", first["date_created"])
-    rows = (await place.get("/Keys.json")).json["keys"]
+    rows = (await api.get("/Keys.json")).json["keys"]
     assert [row["sid"] for row in rows] == [second["sid"], first["sid"]]
-    assert all(facts.wrong(row, facts.KEY) == [] for row in rows)
-    assert told(await place.post("/Keys.json", {"FriendlyName": "x" * 65})) == (400, 20002)
+    assert all(facts.faults(row, facts.KEY) == [] for row in rows)
+    assert told(await api.post("/Keys.json", {"FriendlyName": "x" * 65})) == (400, 20002)
 
 
 @pytest.mark.parametrize("path", ["/Keys.json", "/Keys", "/SigningKeys.json", "/Keys/SK1.json", ".json", ""])
-async def test_a_key_reads_no_keys_and_no_accounts(place: Place, path: str) -> None:
-    made = (await place.post("/Keys.json")).json
+async def test_a_key_reads_no_keys_and_no_accounts(api: RestApi, path: str) -> None:
+    made = (await api.post("/Keys.json")).json
     authorization = signed(made["sid"], made["secret"])
-    assert told(await place.ask("GET", BASE + path, authorization=authorization)) == (401, 20003)
-    assert told(await place.ask("GET", "/2010-04-01/Accounts.json", authorization=authorization)) == (401, 20003)
+    assert told(await api.request("GET", BASE + path, authorization=authorization)) == (401, 20003)
+    assert told(await api.request("GET", "/2010-04-01/Accounts.json", authorization=authorization)) == (401, 20003)
 
 
-async def test_a_key_is_kept_without_its_secret(place: Place) -> None:
-    made = (await place.post("/Keys.json")).json
-    assert made["secret"] not in json.dumps(dict(await place.shelf.get_all("api-key")))
-    access: Access = (await reopened(place)).access
+async def test_a_key_is_kept_without_its_secret(api: RestApi) -> None:
+    made = (await api.post("/Keys.json")).json
+    assert made["secret"] not in json.dumps(dict(await api.store.get_all("api-key")))
+    access: Access = (await reopened(api)).access
     assert access.verify_key(made["sid"], made["secret"])
     assert not access.verify_key(made["sid"], "other")
     assert not access.verify_key("SK" + "0" * 32, "")
@@ -85,121 +85,121 @@ async def test_a_key_is_kept_without_its_secret(place: Place) -> None:
 # --- credential lists and domains ------------------------------------------------------------------------
 
 
-async def test_a_user_is_a_line_once_its_list_is_at_a_gate(place: Place) -> None:
-    credentials = (await place.post("/SIP/CredentialLists.json", {"FriendlyName": "office"})).json
-    assert facts.wrong(credentials, facts.CREDENTIAL_LIST) == []
+async def test_a_user_is_a_line_once_its_list_is_mapped(api: RestApi) -> None:
+    credentials = (await api.post("/SIP/CredentialLists.json", {"FriendlyName": "office"})).json
+    assert facts.faults(credentials, facts.CREDENTIAL_LIST) == []
     users = f"/SIP/CredentialLists/{credentials['sid']}/Credentials"
-    user = await place.post(f"{users}.json", {"Username": "carol", "Password": PASSWORD})
+    user = await api.post(f"{users}.json", {"Username": "carol", "Password": PASSWORD})
     assert user.status == 201
-    assert facts.wrong(user.json, facts.CREDENTIAL) == []
-    assert place.directory.line("carol") is None
+    assert facts.faults(user.json, facts.CREDENTIAL) == []
+    assert api.directory.line("carol") is None
 
-    domain = await place.post("/SIP/Domains.json", {"DomainName": "office.sip.twilio.com", "VoiceUrl": VOICE_URL})
+    domain = await api.post("/SIP/Domains.json", {"DomainName": "office.sip.twilio.com", "VoiceUrl": VOICE_URL})
     assert domain.status == 201
-    assert facts.wrong(domain.json, facts.DOMAIN) == []
+    assert facts.faults(domain.json, facts.DOMAIN) == []
     assert domain.json["auth_type"] == ""
     gates = f"/SIP/Domains/{domain.json['sid']}"
     form = {"CredentialListSid": credentials["sid"]}
-    registrations = await place.post(f"{gates}/Auth/Registrations/CredentialListMappings.json", form)
+    registrations = await api.post(f"{gates}/Auth/Registrations/CredentialListMappings.json", form)
     assert registrations.status == 201
-    assert facts.wrong(registrations.json, facts.GATE) == []
-    line = place.directory.line("carol")
+    assert facts.faults(registrations.json, facts.MAPPING) == []
+    line = api.directory.line("carol")
     assert line is not None
     assert (line.ha1, line.may_call) == (Ha1.of("carol", PASSWORD), ())
 
-    calls = await place.post(f"{gates}/CredentialListMappings.json", form)
-    assert facts.wrong(calls.json, facts.OLD_GATE) == []
-    line = (await reopened(place)).line("carol")
+    calls = await api.post(f"{gates}/CredentialListMappings.json", form)
+    assert facts.faults(calls.json, facts.LEGACY_MAPPING) == []
+    line = (await reopened(api)).line("carol")
     assert line is not None
     assert line.may_call
-    assert [each.name for each in place.directory.lines()] == ["alice", "carol"]
-    assert (await place.get(f"/SIP/Domains/{domain.json['sid']}.json")).json["auth_type"] == "CREDENTIAL_LIST"
-    assert (await place.ask("GET", calls.json["uri"])).json == calls.json
+    assert [each.name for each in api.directory.lines()] == ["alice", "carol"]
+    assert (await api.get(f"/SIP/Domains/{domain.json['sid']}.json")).json["auth_type"] == "CREDENTIAL_LIST"
+    assert (await api.request("GET", calls.json["uri"])).json == calls.json
 
-    assert (await place.post(f"{users}/{user.json['sid']}.json", {"Password": PASSWORD + "2"})).status == 200
-    line = place.directory.line("carol")
+    assert (await api.post(f"{users}/{user.json['sid']}.json", {"Password": PASSWORD + "2"})).status == 200
+    line = api.directory.line("carol")
     assert line is not None
     assert line.ha1 == Ha1.of("carol", PASSWORD + "2")
-    assert (await place.delete(f"{users}/{user.json['sid']}.json")).status == 204
-    assert place.directory.line("carol") is None
+    assert (await api.delete(f"{users}/{user.json['sid']}.json")).status == 204
+    assert api.directory.line("carol") is None
 
 
-async def test_the_shelf_has_no_password_of_a_credential(place: Place) -> None:
-    credentials = (await place.post("/SIP/CredentialLists.json", {"FriendlyName": "office"})).json
+async def test_the_store_has_no_password_of_a_credential(api: RestApi) -> None:
+    credentials = (await api.post("/SIP/CredentialLists.json", {"FriendlyName": "office"})).json
     users = f"/SIP/CredentialLists/{credentials['sid']}/Credentials"
-    made = await place.post(f"{users}.json", {"Username": "carol", "Password": PASSWORD})
+    made = await api.post(f"{users}.json", {"Username": "carol", "Password": PASSWORD})
     for password in (PASSWORD, PASSWORD + "2"):
-        await place.post(f"{users}/{made.json['sid']}.json", {"Password": password})
-        kept = place.shelf.kept["credential-list", credentials["sid"]]
+        await api.post(f"{users}/{made.json['sid']}.json", {"Password": password})
+        kept = api.store.kept["credential-list", credentials["sid"]]
         assert PASSWORD not in kept
         assert Ha1.of("carol", password).sha256 in kept
 
 
-async def test_a_line_of_our_own_goes_before_a_user_of_that_name(place: Place) -> None:
-    credentials = (await place.post("/SIP/CredentialLists.json", {"FriendlyName": "office"})).json
+async def test_a_line_of_the_directory_overrides_a_user_of_that_name(api: RestApi) -> None:
+    credentials = (await api.post("/SIP/CredentialLists.json", {"FriendlyName": "office"})).json
     users = f"/SIP/CredentialLists/{credentials['sid']}/Credentials.json"
-    await place.post(users, {"Username": "alice", "Password": PASSWORD})
-    domain = (await place.post("/SIP/Domains.json", {"DomainName": "a.example.com"})).json
+    await api.post(users, {"Username": "alice", "Password": PASSWORD})
+    domain = (await api.post("/SIP/Domains.json", {"DomainName": "a.example.com"})).json
     gate = f"/SIP/Domains/{domain['sid']}/Auth/Calls/CredentialListMappings.json"
-    await place.post(gate, {"CredentialListSid": credentials["sid"]})
-    line = place.directory.line("alice")
+    await api.post(gate, {"CredentialListSid": credentials["sid"]})
+    line = api.directory.line("alice")
     assert line is not None
     assert line.ha1 == Ha1.of("alice", "secret")
 
 
-async def test_lists_at_the_gates_are_listed_read_and_taken_away(place: Place) -> None:
-    domain = (await place.post("/SIP/Domains.json", {"DomainName": "b.example.com"})).json
-    made = [(await place.post("/SIP/CredentialLists.json", {"FriendlyName": name})).json for name in "ab"]
+async def test_mappings_are_listed_read_and_removed(api: RestApi) -> None:
+    domain = (await api.post("/SIP/Domains.json", {"DomainName": "b.example.com"})).json
+    made = [(await api.post("/SIP/CredentialLists.json", {"FriendlyName": name})).json for name in "ab"]
     for path, key, shape in (
-        ("CredentialListMappings", "credential_list_mappings", facts.OLD_GATE),
-        ("Auth/Calls/CredentialListMappings", "contents", facts.GATE),
-        ("Auth/Registrations/CredentialListMappings", "contents", facts.GATE),
+        ("CredentialListMappings", "credential_list_mappings", facts.LEGACY_MAPPING),
+        ("Auth/Calls/CredentialListMappings", "contents", facts.MAPPING),
+        ("Auth/Registrations/CredentialListMappings", "contents", facts.MAPPING),
     ):
         gate = f"/SIP/Domains/{domain['sid']}/{path}"
         for each in made:
-            assert (await place.post(f"{gate}.json", {"CredentialListSid": each["sid"]})).status == 201
-        assert told(await place.post(f"{gate}.json", {"CredentialListSid": made[0]["sid"]})) == (409, 20409)
-        rows = (await place.get(f"{gate}.json")).json[key]
+            assert (await api.post(f"{gate}.json", {"CredentialListSid": each["sid"]})).status == 201
+        assert told(await api.post(f"{gate}.json", {"CredentialListSid": made[0]["sid"]})) == (409, 20409)
+        rows = (await api.get(f"{gate}.json")).json[key]
         assert [row["friendly_name"] for row in rows] == ["b", "a"]
-        assert [facts.wrong(row, shape) for row in rows] == [[], []]
-        assert (await place.get(f"{gate}/{made[0]['sid']}.json")).json == rows[1]
-        assert (await place.delete(f"{gate}/{made[0]['sid']}.json")).status == 204
-        assert told(await place.get(f"{gate}/{made[0]['sid']}.json")) == (404, 20404)
-        assert (await place.delete(f"{gate}/{made[1]['sid']}.json")).status == 204
-    await place.post(f"{gate}.json", {"CredentialListSid": made[0]["sid"]})
-    assert (await place.delete(f"/SIP/CredentialLists/{made[0]['sid']}.json")).status == 204
-    assert (await place.get(f"{gate}.json")).json["contents"] == []
+        assert [facts.faults(row, shape) for row in rows] == [[], []]
+        assert (await api.get(f"{gate}/{made[0]['sid']}.json")).json == rows[1]
+        assert (await api.delete(f"{gate}/{made[0]['sid']}.json")).status == 204
+        assert told(await api.get(f"{gate}/{made[0]['sid']}.json")) == (404, 20404)
+        assert (await api.delete(f"{gate}/{made[1]['sid']}.json")).status == 204
+    await api.post(f"{gate}.json", {"CredentialListSid": made[0]["sid"]})
+    assert (await api.delete(f"/SIP/CredentialLists/{made[0]['sid']}.json")).status == 204
+    assert (await api.get(f"{gate}.json")).json["contents"] == []
 
 
-async def test_credential_lists_and_users_are_listed_and_renamed(place: Place) -> None:
-    made = (await place.post("/SIP/CredentialLists.json", {"FriendlyName": "old"})).json
+async def test_credential_lists_and_users_are_listed_and_renamed(api: RestApi) -> None:
+    made = (await api.post("/SIP/CredentialLists.json", {"FriendlyName": "old"})).json
     path = f"/SIP/CredentialLists/{made['sid']}"
-    assert (await place.post(f"{path}.json", {"FriendlyName": "new"})).json["friendly_name"] == "new"
-    assert (await place.get(f"{path}.json")).json == (await place.get("/SIP/CredentialLists.json")).json[
+    assert (await api.post(f"{path}.json", {"FriendlyName": "new"})).json["friendly_name"] == "new"
+    assert (await api.get(f"{path}.json")).json == (await api.get("/SIP/CredentialLists.json")).json[
         "credential_lists"
     ][0]
-    user = (await place.post(f"{path}/Credentials.json", {"Username": "carol", "Password": PASSWORD})).json
-    assert (await place.get(f"{path}/Credentials/{user['sid']}.json")).json == user
-    assert (await place.post(f"{path}/Credentials/{user['sid']}.json")).json == user
-    assert (await place.get(f"{path}/Credentials.json")).json["credentials"] == [user]
-    assert told(await place.get(f"{path}/Credentials/CR{'0' * 32}.json")) == (404, 20404)
+    user = (await api.post(f"{path}/Credentials.json", {"Username": "carol", "Password": PASSWORD})).json
+    assert (await api.get(f"{path}/Credentials/{user['sid']}.json")).json == user
+    assert (await api.post(f"{path}/Credentials/{user['sid']}.json")).json == user
+    assert (await api.get(f"{path}/Credentials.json")).json["credentials"] == [user]
+    assert told(await api.get(f"{path}/Credentials/CR{'0' * 32}.json")) == (404, 20404)
 
 
-async def test_a_domain_is_changed_and_its_names_are_its_own(place: Place) -> None:
-    made = (await place.post("/SIP/Domains.json", {"DomainName": "c.example.com", "Secure": "True"})).json
+async def test_a_domain_is_changed_and_its_names_are_its_own(api: RestApi) -> None:
+    made = (await api.post("/SIP/Domains.json", {"DomainName": "c.example.com", "Secure": "True"})).json
     assert (made["friendly_name"], made["secure"], made["sip_registration"]) == ("c.example.com", True, False)
     path = f"/SIP/Domains/{made['sid']}.json"
     form = {"DomainName": "D.example.com", "SipRegistration": "true", "VoiceUrl": VOICE_URL, "FriendlyName": "d"}
-    changed = (await place.post(path, form)).json
+    changed = (await api.post(path, form)).json
     assert (changed["domain_name"], changed["sip_registration"], changed["secure"]) == ("D.example.com", True, True)
-    assert (await place.post(path, {"DomainName": "d.example.com"})).status == 200
-    place.engine.clock += 1
-    await place.post("/SIP/Domains.json", {"DomainName": "e.example.com"})
-    assert told(await place.post(path, {"DomainName": "E.example.com"})) == (409, 20409)
-    assert (await place.post(path, {"VoiceUrl": ""})).json["voice_url"] is None
-    assert [row["friendly_name"] for row in (await place.get("/SIP/Domains.json")).json["domains"]][-1:] == ["d"]
-    assert (await place.delete(path)).status == 204
-    assert told(await place.get(path)) == (404, 20404)
+    assert (await api.post(path, {"DomainName": "d.example.com"})).status == 200
+    api.engine.clock += 1
+    await api.post("/SIP/Domains.json", {"DomainName": "e.example.com"})
+    assert told(await api.post(path, {"DomainName": "E.example.com"})) == (409, 20409)
+    assert (await api.post(path, {"VoiceUrl": ""})).json["voice_url"] is None
+    assert [row["friendly_name"] for row in (await api.get("/SIP/Domains.json")).json["domains"]][-1:] == ["d"]
+    assert (await api.delete(path)).status == 204
+    assert told(await api.get(path)) == (404, 20404)
 
 
 @pytest.mark.parametrize(
@@ -214,8 +214,8 @@ async def test_a_domain_is_changed_and_its_names_are_its_own(place: Place) -> No
         ("/SIP/CredentialLists.json", {"FriendlyName": "x" * 65}, 20002),
     ],
 )
-async def test_bad_domains_and_lists_are_refused(place: Place, path: str, form: dict[str, str], code: int) -> None:
-    assert told(await place.post(path, form)) == (400, code)
+async def test_bad_domains_and_lists_are_refused(api: RestApi, path: str, form: dict[str, str], code: int) -> None:
+    assert told(await api.post(path, form)) == (400, code)
 
 
 @pytest.mark.parametrize(
@@ -232,42 +232,42 @@ async def test_bad_domains_and_lists_are_refused(place: Place, path: str, form: 
         {"Username": "x" * 33, "Password": PASSWORD},
     ],
 )
-async def test_weak_users_are_refused(place: Place, form: dict[str, str]) -> None:
-    made = (await place.post("/SIP/CredentialLists.json", {"FriendlyName": "office"})).json
+async def test_weak_users_are_refused(api: RestApi, form: dict[str, str]) -> None:
+    made = (await api.post("/SIP/CredentialLists.json", {"FriendlyName": "office"})).json
     users = f"/SIP/CredentialLists/{made['sid']}/Credentials.json"
-    assert told(await place.post(users, form)) == (400, 20422)
-    await place.post(users, {"Username": "dora", "Password": PASSWORD})
-    assert told(await place.post(users, {"Username": "dora", "Password": PASSWORD})) == (409, 20409)
+    assert told(await api.post(users, form)) == (400, 20422)
+    await api.post(users, {"Username": "dora", "Password": PASSWORD})
+    assert told(await api.post(users, {"Username": "dora", "Password": PASSWORD})) == (409, 20409)
 
 
-async def test_a_gate_takes_only_lists_that_are_there(place: Place) -> None:
-    domain = (await place.post("/SIP/Domains.json", {"DomainName": "f.example.com"})).json
+async def test_only_existing_lists_can_be_mapped(api: RestApi) -> None:
+    domain = (await api.post("/SIP/Domains.json", {"DomainName": "f.example.com"})).json
     gate = f"/SIP/Domains/{domain['sid']}/Auth/Calls/CredentialListMappings.json"
-    assert told(await place.post(gate)) == (400, 20422)
-    assert told(await place.post(gate, {"CredentialListSid": "CL" + "0" * 32})) == (400, 20422)
+    assert told(await api.post(gate)) == (400, 20422)
+    assert told(await api.post(gate, {"CredentialListSid": "CL" + "0" * 32})) == (400, 20422)
 
 
-async def test_a_call_to_a_domain_is_answered_by_it(place: Place) -> None:
+async def test_a_call_to_a_domain_is_answered_by_it(api: RestApi) -> None:
     form = {
         **{"DomainName": "g.example.com", "VoiceUrl": VOICE_URL, "VoiceMethod": "GET"},
         **{"VoiceStatusCallbackUrl": VOICE_URL + "/over"},
     }
-    made = (await place.post("/SIP/Domains.json", form)).json
-    answer = place.directory.answer_for("anybody", host="G.example.com")
+    made = (await api.post("/SIP/Domains.json", form)).json
+    answer = api.directory.answer_for("anybody", host="G.example.com")
     assert answer is not None
     assert answer.instruction.request is not None
     assert (answer.instruction.request.url, answer.instruction.request.method) == (VOICE_URL, "GET")
     assert (answer.sip_domain_sid, answer.callback is not None) == (made["sid"], True)
-    assert place.directory.answer_for("anybody", host="other.example.com") is None
+    assert api.directory.answer_for("anybody", host="other.example.com") is None
 
 
 # --- events ----------------------------------------------------------------------------------------------
 
 
 async def test_the_exchanges_of_a_call_are_listed_oldest_first() -> None:
-    diary = Diary()
-    place = await new_place(journal=diary)
-    call = place.engine.call()
+    diary = MemoryJournal()
+    api = await new_rest_api(journal=diary)
+    call = api.engine.call()
     made = {"target": {"to": "client:bob"}, "from_": OURS, "instruction": {"request": {"url": VOICE_URL}}}
     asked = {
         **{"method": "POST", "url": VOICE_URL, "form": [["CallSid", call.sid], ["ApiVersion", "2010-04-01"]]},
@@ -277,28 +277,28 @@ async def test_the_exchanges_of_a_call_are_listed_oldest_first() -> None:
     inline = made | {"instruction": {"twiml": "<Response/>"}}
     for kind, data in (("CreateCall", made), ("Hears", {}), ("webhook", asked), ("webhook", unanswered)):
         diary.lines.append(JournalEntry(at=NOON, call=call.sid, kind=kind, data=json.dumps(data)))
-    other = place.engine.call()
+    other = api.engine.call()
     diary.lines.append(JournalEntry(at=NOON, call=other.sid, kind="CreateCall", data=json.dumps(inline)))
 
-    events = (await place.get(f"/Calls/{call.sid}/Events.json")).json["events"]
-    assert [facts.wrong(each, facts.EVENT) for each in events] == [[], [], []]
-    assert [facts.wrong(each["request"], facts.EVENT_REQUEST) for each in events] == [[], [], []]
-    assert [facts.wrong(each["response"], facts.EVENT_RESPONSE) for each in events] == [[], [], []]
+    events = (await api.get(f"/Calls/{call.sid}/Events.json")).json["events"]
+    assert [facts.faults(each, facts.EVENT) for each in events] == [[], [], []]
+    assert [facts.faults(each["request"], facts.EVENT_REQUEST) for each in events] == [[], [], []]
+    assert [facts.faults(each["response"], facts.EVENT_RESPONSE) for each in events] == [[], [], []]
     assert events[0]["request"]["parameters"] == {"to": "client:bob", "from": OURS, "url": VOICE_URL, "method": "POST"}
     assert events[1]["request"]["parameters"] == {"call_sid": call.sid, "api_version": "2010-04-01"}
     assert [each["response"]["response_code"] for each in events] == [201, 200, None]
     assert events[1]["response"]["request_duration"] == 12
-    page = (await place.get(f"/Calls/{call.sid}/Events.json", "PageSize=2")).json
+    page = (await api.get(f"/Calls/{call.sid}/Events.json", "PageSize=2")).json
     path, _, query = page["next_page_uri"].partition("?")
-    assert (await place.ask("GET", path, query=query)).json["events"] == events[2:]
-    others = (await place.get(f"/Calls/{other.sid}/Events.json")).json["events"]
+    assert (await api.request("GET", path, query=query)).json["events"] == events[2:]
+    others = (await api.get(f"/Calls/{other.sid}/Events.json")).json["events"]
     assert others[0]["request"]["parameters"]["twiml"] == "<Response/>"
 
 
 async def test_a_notification_shows_the_exchange_that_went_wrong() -> None:
-    diary = Diary()
-    place = await new_place(journal=diary)
-    call = place.engine.call()
+    diary = MemoryJournal()
+    api = await new_rest_api(journal=diary)
+    call = api.engine.call()
     seen = {
         **{"method": "POST", "url": VOICE_URL, "form": [["CallSid", call.sid], ["Digits", "1#"]], "error": "11200"},
         **{"status": 500, "took_ms": 12, "content_type": "text/html", "body": "sorry"},
@@ -307,11 +307,11 @@ async def test_a_notification_shows_the_exchange_that_went_wrong() -> None:
     for at, body in ((NOON - 9, "an earlier one"), (NOON, "sorry"), (NOON + 9, "a later one")):
         diary.lines.append(JournalEntry(at=at, call=call.sid, kind="webhook", data=json.dumps(seen | {"body": body})))
     for about, url in ((call.sid, VOICE_URL + "#rc=2"), (call.sid, "http://127.0.0.1:9/other"), (None, VOICE_URL)):
-        place.notifications.add(LogNotification(call=about, code=11200, log=0, message="gone", url=url))
+        api.notifications.add(LogNotification(call=about, code=11200, log=0, message="gone", url=url))
     fetched = [
-        (await place.get(f"/Notifications/{notice.sid}.json")).json for notice in reversed(place.notifications.newest())
+        (await api.get(f"/Notifications/{notice.sid}.json")).json for notice in reversed(api.notifications.newest())
     ]
-    assert [facts.wrong(each, facts.WHOLE_NOTIFICATION) for each in fetched] == [[], [], []]
+    assert [facts.faults(each, facts.FULL_NOTIFICATION) for each in fetched] == [[], [], []]
     first = fetched[0]
     assert (first["request_method"], first["response_body"]) == ("POST", "sorry")
     assert first["request_variables"] == f"CallSid={call.sid}&Digits=1%23"

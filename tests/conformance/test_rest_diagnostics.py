@@ -15,24 +15,24 @@ from holdfast.voice.model.ports import JournalEntry
 from holdfast.voice.runtime.directory.directory import Directory
 from holdfast.voice.runtime.directory.records import RouteRecord
 from holdfast.voice.runtime.sip.trunks import TrunkStatus
-from tests.conformance.asking import BASIC, Diary, Place, Reply, new_place, over_asgi
 from tests.conformance.engine import ACCOUNT, ALSO_OURS, NOON, OURS, VOICE_URL
+from tests.conformance.rest_client import BASIC, MemoryJournal, Reply, RestApi, asgi_request, new_rest_api
 
 ROUTE = {"prefix": "+44", "host": "203.0.113.5", "port": 5060}
 
 
-async def post(place: Place, path: str, body: Any, authorization: str = BASIC) -> Reply:
-    return await place.ask(
+async def post(api: RestApi, path: str, body: Any, authorization: str = BASIC) -> Reply:
+    return await api.request(
         "POST", path, body=json.dumps(body).encode(), content_type="application/json", authorization=authorization
     )
 
 
-async def test_health_wants_no_credentials() -> None:
-    place = await new_place()
-    assert (await place.ask("GET", "/healthz", authorization="")).json == {"status": "ok"}
-    assert (await place.ask("GET", "/readyz", authorization="")).json == {"status": "ready"}
-    starting = await new_place(not_ready="the media process has not answered yet")
-    reply = await starting.ask("GET", "/readyz", authorization="")
+async def test_health_needs_no_credentials() -> None:
+    api = await new_rest_api()
+    assert (await api.request("GET", "/healthz", authorization="")).json == {"status": "ok"}
+    assert (await api.request("GET", "/readyz", authorization="")).json == {"status": "ready"}
+    starting = await new_rest_api(not_ready="the media process has not answered yet")
+    reply = await starting.request("GET", "/readyz", authorization="")
     assert (reply.status, reply.json["reason"]) == (503, "the media process has not answered yet")
 
 
@@ -46,23 +46,23 @@ async def test_health_wants_no_credentials() -> None:
         f"/engine/explain/CA{'0' * 32}",
     ],
 )
-async def test_the_engine_wants_the_accounts_credentials(place: Place, path: str) -> None:
+async def test_the_engine_needs_the_accounts_credentials(api: RestApi, path: str) -> None:
     for authorization in ("", "Basic x", BASIC[:-3] + "AAA"):
-        reply = await place.ask("GET", path, authorization=authorization)
+        reply = await api.request("GET", path, authorization=authorization)
         assert (reply.status, reply.code) == (401, 20003)
 
 
 async def test_the_ladder_is_the_journal_of_the_call() -> None:
     sid = f"CA{'1' * 32}"
-    diary = Diary(
+    diary = MemoryJournal(
         [
             JournalEntry(at=NOON, call=sid, kind="CreateCall", data='{"to": "client:bob"}'),
             JournalEntry(at=NOON + 1, call=sid, kind="sip", data="not json"),
             JournalEntry(at=NOON, call="", kind="other", data="{}"),
         ]
     )
-    place = await new_place(journal=diary)
-    body = (await place.ask("GET", f"/engine/ladder/{sid}")).json
+    api = await new_rest_api(journal=diary)
+    body = (await api.request("GET", f"/engine/ladder/{sid}")).json
     assert body == {
         "call": sid,
         "entries": [
@@ -71,43 +71,43 @@ async def test_the_ladder_is_the_journal_of_the_call() -> None:
         ],
     }
     for unknown in ("", "x", f"CA{'2' * 32}"):
-        assert (await place.ask("GET", f"/engine/ladder/{unknown}")).status == 404
+        assert (await api.request("GET", f"/engine/ladder/{unknown}")).status == 404
 
 
-async def test_the_ladder_of_a_call_that_was_turned_away_can_be_read() -> None:
+async def test_the_ladder_of_a_rejected_call_can_be_read() -> None:
     sid = f"CA{'1' * 32}"
-    place = await new_place()
-    place.engine.turned_away = [JournalEntry(at=NOON, call=sid, kind="sip", data='{"summary": "INVITE"}')]
-    body = (await place.ask("GET", f"/engine/ladder/{sid}")).json
+    api = await new_rest_api()
+    api.engine.rejected = [JournalEntry(at=NOON, call=sid, kind="sip", data='{"summary": "INVITE"}')]
+    body = (await api.request("GET", f"/engine/ladder/{sid}")).json
     assert [line["data"]["summary"] for line in body["entries"]] == ["INVITE"]
 
 
-async def test_lines_are_added_shown_without_password_and_removed(place: Place) -> None:
+async def test_lines_are_added_shown_without_password_and_removed(api: RestApi) -> None:
     bob = {"name": "bob", "may_call": ["+1"], "rtp_source": "any"}
-    added = await post(place, "/engine/lines", {**bob, "password": "correct-horse"})
+    added = await post(api, "/engine/lines", {**bob, "password": "correct-horse"})
     assert (added.status, added.json) == (201, bob)
-    shown = (await place.ask("GET", "/engine/lines")).json
+    shown = (await api.request("GET", "/engine/lines")).json
     assert shown == {"lines": [{"name": "alice", "may_call": [""], "rtp_source": None}, bob]}
-    assert (await post(place, "/engine/lines", {**bob, "password": "correct-horse", "rtp_source": "all"})).status == 400
-    again = await Directory.open(place.shelf, account=ACCOUNT, now=NOON)
+    assert (await post(api, "/engine/lines", {**bob, "password": "correct-horse", "rtp_source": "all"})).status == 400
+    again = await Directory.open(api.store, account=ACCOUNT, now=NOON)
     assert [(line.name, line.rtp_source) for line in again.lines()] == [("bob", "any")]
-    assert (await place.ask("DELETE", "/engine/lines/bob")).status == 204
-    assert (await place.ask("DELETE", "/engine/lines/bob")).status == 404
+    assert (await api.request("DELETE", "/engine/lines/bob")).status == 204
+    assert (await api.request("DELETE", "/engine/lines/bob")).status == 404
 
 
-async def test_routes_are_added_shown_without_password_and_removed(place: Place) -> None:
+async def test_routes_are_added_shown_without_password_and_removed(api: RestApi) -> None:
     route = {"prefix": "+44", "host": "203.0.113.5", "port": 5060, "user": "acme", "sources": ["203.0.113.9/28"]}
     route |= {"rtp_source": "named"}
-    added = await post(place, "/engine/routes", {**route, "password": "hush"})
+    added = await post(api, "/engine/routes", {**route, "password": "hush"})
     shown = {**route, "sources": ["203.0.113.0/28"], "transport": "UDP"}
     shown |= dict.fromkeys(("realm", "caller_id", "identity", "tls_name", "domain", "registration", "backup"))
     shown |= {"register": False}
     assert (added.status, added.json) == (201, shown)
-    assert (await place.ask("GET", "/engine/routes")).json == {"routes": [shown]}
-    again = await Directory.open(place.shelf, account=ACCOUNT, now=NOON)
+    assert (await api.request("GET", "/engine/routes")).json == {"routes": [shown]}
+    again = await Directory.open(api.store, account=ACCOUNT, now=NOON)
     assert [(kept.password, kept.rtp_source) for kept in again.routes()] == [("hush", "named")]
-    assert (await place.ask("DELETE", "/engine/routes/+44")).status == 204
-    assert (await place.ask("DELETE", "/engine/routes/+44")).status == 404
+    assert (await api.request("DELETE", "/engine/routes/+44")).status == 204
+    assert (await api.request("DELETE", "/engine/routes/+44")).status == 404
 
 
 class Registrar:
@@ -126,50 +126,50 @@ class Registrar:
         return TrunkStatus(host=trunk.host, port=trunk.port, user=trunk.user, state=self.state, status=403)
 
 
-async def test_a_route_tells_how_we_stand_with_its_trunk_and_the_one_behind_it() -> None:
+async def test_a_route_shows_the_registration_of_its_trunk_and_of_the_backup() -> None:
     registrar = Registrar("failed")
-    place = await new_place(registrations=registrar)
+    api = await new_rest_api(registrations=registrar)
     route = {"prefix": "+44", "host": "203.0.113.5", "port": 5060, "user": "acme", "password": "x", "register": True}
-    added = await post(place, "/engine/routes", route)
+    added = await post(api, "/engine/routes", route)
     told = {"state": "failed", "until": None, "status": 403, "reason": "", "again_at": None}
     assert (added.json["register"], added.json["registration"]) == (True, told)
     second = {"host": "203.0.113.6", "port": 5061, "transport": "TLS", "sources": ["203.0.113.9/28"]}
-    added = await post(place, "/engine/routes/+44/backup", {**second, "password": "hush"})
+    added = await post(api, "/engine/routes/+44/backup", {**second, "password": "hush"})
     assert (added.status, added.json["registration"]) == (201, None)
     assert "hush" not in str(added.json)
-    (shown,) = (await place.ask("GET", "/engine/routes")).json["routes"]
+    (shown,) = (await api.request("GET", "/engine/routes")).json["routes"]
     assert (shown["backup"]["host"], shown["backup"]["sources"]) == ("203.0.113.6", ["203.0.113.0/28"])
-    assert (await post(place, "/engine/routes/+45/backup", second)).status == 404
-    assert (await post(place, "/engine/routes", {**route, "backup": second})).json["backup"]["port"] == 5061
+    assert (await post(api, "/engine/routes/+45/backup", second)).status == 404
+    assert (await post(api, "/engine/routes", {**route, "backup": second})).json["backup"]["port"] == 5061
     for status in (204, 404):
-        assert (await place.ask("DELETE", "/engine/routes/+44/backup")).status == status
-    assert (await place.ask("DELETE", "/engine/routes/+44")).status == 204
+        assert (await api.request("DELETE", "/engine/routes/+44/backup")).status == status
+    assert (await api.request("DELETE", "/engine/routes/+44")).status == 204
     assert registrar.followed == 5
 
 
-async def test_a_number_is_called_only_where_a_route_leads(place: Place) -> None:
+async def test_a_number_is_called_only_by_a_route(api: RestApi) -> None:
     form = {"To": "+442079460000", "From": OURS, "Twiml": "<Response/>"}
-    refused = await place.post("/Calls.json", form)
+    refused = await api.post("/Calls.json", form)
     assert (refused.status, refused.json["code"]) == (400, 21214)
-    await post(place, "/engine/routes", {"prefix": "+44", "host": "203.0.113.5", "port": 5060})
-    assert (await place.post("/Calls.json", form)).status == 201
-    await post(place, "/engine/routes", {"prefix": "+", "host": "203.0.113.5", "port": 5060})
-    refused = await place.post("/Calls.json", {**form, "To": "112"})
+    await post(api, "/engine/routes", {"prefix": "+44", "host": "203.0.113.5", "port": 5060})
+    assert (await api.post("/Calls.json", form)).status == 201
+    await post(api, "/engine/routes", {"prefix": "+", "host": "203.0.113.5", "port": 5060})
+    refused = await api.post("/Calls.json", {**form, "To": "112"})
     assert refused.json["code"] == 21214
     assert "112 is no number or line of ours, and too short for a trunk" in refused.json["message"]
 
 
-async def test_numbers_are_added_changed_and_removed(place: Place) -> None:
-    added = await post(place, "/engine/numbers", {"phone_number": "1 555 010 0007", "voice_url": VOICE_URL})
+async def test_numbers_are_added_changed_and_removed(api: RestApi) -> None:
+    added = await post(api, "/engine/numbers", {"phone_number": "1 555 010 0007", "voice_url": VOICE_URL})
     assert (added.status, added.json["phone_number"]) == (201, "+15550100007")
-    changed = await post(place, "/engine/numbers", {"phone_number": "+15550100007", "friendly_name": "desk"})
+    changed = await post(api, "/engine/numbers", {"phone_number": "+15550100007", "friendly_name": "desk"})
     assert (changed.json["sid"], changed.json["friendly_name"]) == (added.json["sid"], "desk")
     assert changed.json["voice_url"] is None
-    shown = (await place.ask("GET", "/engine/numbers")).json["numbers"]
+    shown = (await api.request("GET", "/engine/numbers")).json["numbers"]
     assert [number["phone_number"] for number in shown] == [OURS, ALSO_OURS, "+15550100007"]
-    assert (await place.get(f"/IncomingPhoneNumbers/{added.json['sid']}.json")).json["friendly_name"] == "desk"
-    assert (await place.ask("DELETE", "/engine/numbers/+15550100007")).status == 204
-    assert (await place.ask("DELETE", "/engine/numbers/+15550100007")).status == 404
+    assert (await api.get(f"/IncomingPhoneNumbers/{added.json['sid']}.json")).json["friendly_name"] == "desk"
+    assert (await api.request("DELETE", "/engine/numbers/+15550100007")).status == 204
+    assert (await api.request("DELETE", "/engine/numbers/+15550100007")).status == 404
 
 
 @pytest.mark.parametrize(
@@ -203,28 +203,28 @@ async def test_numbers_are_added_changed_and_removed(place: Place) -> None:
         ("numbers", {"phone_number": OURS, "voice_method": "PUT"}, "voice_method must be 'GET' or 'POST'"),
     ],
 )
-async def test_what_cannot_be_is_refused_and_named(place: Place, path: str, body: Any, told: str) -> None:
-    reply = await post(place, f"/engine/{path}", body)
+async def test_invalid_fields_are_refused_and_named(api: RestApi, path: str, body: Any, told: str) -> None:
+    reply = await post(api, f"/engine/{path}", body)
     assert (reply.status, reply.json["code"]) == (400, 20422)
     assert told in reply.json["message"]
-    assert place.shelf.kept == {}
+    assert api.store.kept == {}
 
 
-async def test_bodies_that_are_no_json_are_refused(place: Place) -> None:
+async def test_invalid_json_is_refused(api: RestApi) -> None:
     for body in (b"{", b"\xff", b""):
-        reply = await place.ask("POST", "/engine/lines", body=body, content_type="application/json")
+        reply = await api.request("POST", "/engine/lines", body=body, content_type="application/json")
         assert (reply.status, reply.json["message"]) == (400, NOT_AN_OBJECT)
 
 
-async def test_metrics_count_what_lives_and_what_was_asked(place: Place) -> None:
-    engine = place.engine
+async def test_metrics_count_live_nouns_and_requests(api: RestApi) -> None:
+    engine = api.engine
     first, second, over = engine.call(), engine.call(), engine.call(status=CallStatus.COMPLETED)
     room = engine.room(first, second)
     engine.room(over, status=RoomStatus.COMPLETED)
     engine.queue(engine.call(status=CallStatus.RINGING))
-    await place.post(f"/Conferences/{room.sid}/Participants/{first.sid}.json", {"Hold": "true"})
-    await place.get("/nowhere")
-    text = (await place.ask("GET", "/metrics", authorization="")).body.decode()
+    await api.post(f"/Conferences/{room.sid}/Participants/{first.sid}.json", {"Hold": "true"})
+    await api.get("/nowhere")
+    text = (await api.request("GET", "/metrics", authorization="")).body.decode()
     lines = set(text.splitlines())
     assert {
         'holdfast_calls{status="in-progress"} 2.0',
@@ -241,35 +241,35 @@ async def test_metrics_count_what_lives_and_what_was_asked(place: Place) -> None
     } <= lines
 
 
-async def test_the_openapi_page_knows_the_engines_addresses(place: Place) -> None:
-    paths = (await place.ask("GET", "/openapi.json", authorization="")).json["paths"]
+async def test_the_openapi_page_knows_the_engines_addresses(api: RestApi) -> None:
+    paths = (await api.request("GET", "/openapi.json", authorization="")).json["paths"]
     assert {"/engine/ladder/{call}", "/engine/lines", "/engine/numbers", "/healthz", "/metrics"} <= paths.keys()
 
 
 async def test_a_call_is_explained_as_sentences_and_as_text() -> None:
-    diary = Diary()
-    place = await new_place(journal=diary)
-    call = place.engine.call()
-    place.engine.room(call)
-    place.quality.record(figures(call.sid))
+    diary = MemoryJournal()
+    api = await new_rest_api(journal=diary)
+    call = api.engine.call()
+    api.engine.room(call)
+    api.quality.record(figures(call.sid))
     diary.lines.append(
         JournalEntry(
             at=NOON, call=call.sid, kind="LogNotification", data='{"code": 11200, "log": 1, "message": "gone"}'
         )
     )
-    body = (await place.ask("GET", f"/engine/explain/{call.sid}")).json
+    body = (await api.request("GET", f"/engine/explain/{call.sid}")).json
     assert body["call"] == call.sid
     assert "It is alone in conference 'room'." in body["says"]
     assert any("Not one RTP packet" in sentence for sentence in body["says"])
     assert body["says"][-1] == "It was noted: warning 11200: gone"
     headers = [(b"accept", b"text/plain"), (b"authorization", BASIC.encode())]
     path = f"/engine/explain/{call.sid}"
-    text = await over_asgi(place.app, "GET", path, query="", headers=headers, chunks=[b""])
+    text = await asgi_request(api.app, "GET", path, query="", headers=headers, chunks=[b""])
     assert text.body.decode().splitlines() == body["says"]
     unknown = "CA" + "9" * 32
-    assert (await place.ask("GET", f"/engine/explain/{unknown}")).status == 404
-    place.engine.turned_away.append(JournalEntry(at=NOON, call=unknown, kind="sip", data="{}"))
-    assert (await place.ask("GET", f"/engine/explain/{unknown}")).json == {"call": unknown, "says": [REJECTED]}
+    assert (await api.request("GET", f"/engine/explain/{unknown}")).status == 404
+    api.engine.rejected.append(JournalEntry(at=NOON, call=unknown, kind="sip", data="{}"))
+    assert (await api.request("GET", f"/engine/explain/{unknown}")).json == {"call": unknown, "says": [REJECTED]}
 
 
 def figures(call: str) -> Statistics:

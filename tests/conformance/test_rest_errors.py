@@ -9,15 +9,15 @@ import pytest
 
 from holdfast.voice.control.entities import CallStatus, RoomStatus
 from tests.conformance import facts
-from tests.conformance.asking import BASE, BASIC, FORM, Place, Reply, over_asgi
 from tests.conformance.engine import ACCOUNT, ALSO_OURS, OURS, TOKEN, VOICE_URL
+from tests.conformance.rest_client import BASE, BASIC, FORM, Reply, RestApi, asgi_request
 
 CALL: Final = {"To": "client:bob", "From": OURS, "Url": VOICE_URL}
 
 
 def told(reply: Reply) -> tuple[int, int]:
     """Status and code of a refusal that is told as Twilio tells it."""
-    assert facts.wrong(reply.json, facts.ERROR) == []
+    assert facts.faults(reply.json, facts.ERROR) == []
     assert reply.json["status"] == reply.status
     assert reply.json["more_info"] == f"https://www.twilio.com/docs/errors/{reply.code}"
     return reply.status, reply.code
@@ -46,21 +46,21 @@ def basic(text: str) -> str:
     ],
 )
 @pytest.mark.parametrize("path", [f"{BASE}/Calls.json", f"{BASE}/Nothing.json", "/2010-04-01/nowhere"])
-async def test_without_the_accounts_credentials_every_path_is_401(place: Place, authorization: str, path: str) -> None:
-    reply = await place.ask("GET", path, authorization=authorization)
+async def test_without_the_accounts_credentials_every_path_is_401(api: RestApi, authorization: str, path: str) -> None:
+    reply = await api.request("GET", path, authorization=authorization)
     assert (reply.status, reply.code) == (401, 20003)
     assert reply.json["message"] == "Authenticate"
     assert reply.json["detail"]
     assert reply.headers["www-authenticate"].startswith("Basic ")
 
 
-async def test_another_accounts_resources_are_401(place: Place) -> None:
-    reply = await place.ask("GET", f"/2010-04-01/Accounts/AC{'b' * 32}/Calls.json")
+async def test_another_accounts_resources_are_401(api: RestApi) -> None:
+    reply = await api.request("GET", f"/2010-04-01/Accounts/AC{'b' * 32}/Calls.json")
     assert (reply.status, reply.code) == (401, 20003)
 
 
-async def test_the_scheme_of_the_credentials_is_read_in_any_case(place: Place) -> None:
-    assert (await place.ask("GET", f"{BASE}/Calls.json", authorization=BASIC.replace("Basic", "bAsIc"))).status == 200
+async def test_the_scheme_of_the_credentials_is_read_in_any_case(api: RestApi) -> None:
+    assert (await api.request("GET", f"{BASE}/Calls.json", authorization=BASIC.replace("Basic", "bAsIc"))).status == 200
 
 
 # --- what is asked for -----------------------------------------------------------------------------------
@@ -94,15 +94,15 @@ async def test_the_scheme_of_the_credentials_is_read_in_any_case(place: Place) -
         "/Usage/Records.json",
     ],
 )
-async def test_what_is_not_there_is_404_and_named(place: Place, path: str) -> None:
-    reply = await place.get(path)
+async def test_a_missing_resource_is_404_and_named(api: RestApi, path: str) -> None:
+    reply = await api.get(path)
     assert told(reply) == (404, 20404)
     assert reply.json["message"] == f"The requested resource {BASE}{path} was not found"
 
 
 @pytest.mark.parametrize("path", ["/Calls.csv", "/Calls.xml", f"/Calls/CA{'0' * 32}.XML", "/Recordings.html"])
-async def test_other_forms_than_json_are_404_and_it_is_said_why(place: Place, path: str) -> None:
-    reply = await place.get(path)
+async def test_formats_other_than_json_are_404_with_the_reason(api: RestApi, path: str) -> None:
+    reply = await api.get(path)
     assert told(reply) == (404, 20404)
     assert reply.json["message"].endswith("; resources exist in JSON only, with .json or no suffix")
 
@@ -111,18 +111,18 @@ async def test_other_forms_than_json_are_404_and_it_is_said_why(place: Place, pa
     ("method", "path"),
     [("DELETE", "/Calls.json"), ("PUT", "/Calls.json"), ("POST", "/Notifications.json"), ("POST", "/Recordings.json")],
 )
-async def test_a_method_that_a_resource_does_not_know_is_405(place: Place, method: str, path: str) -> None:
-    assert told(await place.ask(method, BASE + path)) == (405, 20004)
+async def test_an_unsupported_method_is_405(api: RestApi, method: str, path: str) -> None:
+    assert told(await api.request(method, BASE + path)) == (405, 20004)
 
 
-async def test_what_is_not_built_is_as_unknown(place: Place) -> None:
-    call = place.engine.call()
+async def test_an_unimplemented_resource_is_404(api: RestApi) -> None:
+    call = api.engine.call()
     for path in (f"/Calls/{call.sid}/Siprec.json", f"/Calls/{call.sid}/Streams.json"):
-        assert told(await place.post(path)) == (404, 20404)
+        assert told(await api.post(path)) == (404, 20404)
 
 
-async def test_head_is_get_without_its_body(place: Place) -> None:
-    assert (await place.ask("HEAD", f"{BASE}/Calls.json")).status == 200
+async def test_head_is_get_without_its_body(api: RestApi) -> None:
+    assert (await api.request("HEAD", f"{BASE}/Calls.json")).status == 200
 
 
 # --- calls ---------------------------------------------------------------------------------------------
@@ -182,26 +182,26 @@ async def test_head_is_get_without_its_body(place: Place) -> None:
     ],
 )
 async def test_a_call_is_refused_with_the_code_of_its_parameter(
-    place: Place, change: dict[str, str | None], code: int
+    api: RestApi, change: dict[str, str | None], code: int
 ) -> None:
     form = {name: value for name, value in (CALL | change).items() if value is not None}
-    assert told(await place.post("/Calls.json", form)) == (400, code)
-    assert place.engine.asked == []
+    assert told(await api.post("/Calls.json", form)) == (400, code)
+    assert api.engine.commands == []
 
 
-async def test_an_application_without_a_voice_url_cannot_answer(place: Place) -> None:
-    application = (await place.post("/Applications.json")).json["sid"]
+async def test_an_application_without_a_voice_url_cannot_answer(api: RestApi) -> None:
+    application = (await api.post("/Applications.json")).json["sid"]
     form = {"To": "client:bob", "From": OURS, "ApplicationSid": application}
-    assert told(await place.post("/Calls.json", form)) == (400, 21218)
+    assert told(await api.post("/Calls.json", form)) == (400, 21218)
 
 
 @pytest.mark.parametrize(
     "form", [{"Url": VOICE_URL}, {"Twiml": "<Response/>"}, {"Status": "completed"}, {"TimeLimit": "5"}, {}]
 )
-async def test_a_call_that_is_over_takes_no_change(place: Place, form: dict[str, str]) -> None:
-    call = place.engine.call(status=CallStatus.COMPLETED)
-    assert told(await place.post(f"/Calls/{call.sid}.json", form)) == (400, 21220)
-    assert place.engine.asked == []
+async def test_a_call_that_is_over_takes_no_change(api: RestApi, form: dict[str, str]) -> None:
+    call = api.engine.call(status=CallStatus.COMPLETED)
+    assert told(await api.post(f"/Calls/{call.sid}.json", form)) == (400, 21220)
+    assert api.engine.commands == []
 
 
 @pytest.mark.parametrize(
@@ -219,16 +219,16 @@ async def test_a_call_that_is_over_takes_no_change(place: Place, form: dict[str,
         ({"FallbackUrl": "x"}, 21502),
     ],
 )
-async def test_a_change_of_a_call_is_refused_whole(place: Place, form: dict[str, str], code: int) -> None:
-    call = place.engine.call()
+async def test_an_invalid_change_of_a_call_changes_nothing(api: RestApi, form: dict[str, str], code: int) -> None:
+    call = api.engine.call()
     form = {"StatusCallback": "http://127.0.0.1/cb"} | form
-    assert told(await place.post(f"/Calls/{call.sid}.json", form)) == (400, code)
-    assert place.engine.asked == []
+    assert told(await api.post(f"/Calls/{call.sid}.json", form)) == (400, code)
+    assert api.engine.commands == []
 
 
-async def test_a_record_of_a_live_call_cannot_be_deleted(place: Place) -> None:
-    call = place.engine.call()
-    assert told(await place.delete(f"/Calls/{call.sid}.json")) == (400, 20009)
+async def test_a_record_of_a_live_call_cannot_be_deleted(api: RestApi) -> None:
+    call = api.engine.call()
+    assert told(await api.delete(f"/Calls/{call.sid}.json")) == (400, 20009)
 
 
 # --- conferences ---------------------------------------------------------------------------------------
@@ -244,21 +244,21 @@ async def test_a_record_of_a_live_call_cannot_be_deleted(place: Place) -> None:
     ],
 )
 async def test_a_change_of_a_participant_is_refused_with_the_code_of_its_parameter(
-    place: Place, form: dict[str, str], code: int
+    api: RestApi, form: dict[str, str], code: int
 ) -> None:
-    call = place.engine.call()
-    room = place.engine.room(call)
-    assert told(await place.post(f"/Conferences/{room.sid}/Participants/{call.sid}.json", form)) == (400, code)
-    assert place.engine.asked == []
+    call = api.engine.call()
+    room = api.engine.room(call)
+    assert told(await api.post(f"/Conferences/{room.sid}/Participants/{call.sid}.json", form)) == (400, code)
+    assert api.engine.commands == []
 
 
-async def test_who_left_or_never_came_is_no_participant(place: Place) -> None:
-    call, stranger = place.engine.call(), place.engine.call()
-    over = place.engine.room(call, status=RoomStatus.COMPLETED)
-    running = place.engine.room(call)
+async def test_a_party_that_left_or_never_joined_is_no_participant(api: RestApi) -> None:
+    call, stranger = api.engine.call(), api.engine.call()
+    over = api.engine.room(call, status=RoomStatus.COMPLETED)
+    running = api.engine.room(call)
     for room, sid in ((over, call.sid), (running, stranger.sid)):
         for method in ("GET", "POST", "DELETE"):
-            reply = await place.ask(method, f"{BASE}/Conferences/{room.sid}/Participants/{sid}.json")
+            reply = await api.request(method, f"{BASE}/Conferences/{room.sid}/Participants/{sid}.json")
             assert told(reply) == (404, 20404)
 
 
@@ -280,34 +280,34 @@ async def test_who_left_or_never_came_is_no_participant(place: Place) -> None:
     ],
 )
 async def test_a_participant_is_refused_with_the_code_of_its_parameter(
-    place: Place, form: dict[str, str | None], code: int
+    api: RestApi, form: dict[str, str | None], code: int
 ) -> None:
     merged = {"To": "client:bob", "From": OURS} | form
     sent = {name: value for name, value in merged.items() if value is not None}
-    assert told(await place.post("/Conferences/lobby/Participants.json", sent)) == (400, code)
-    assert place.engine.asked == []
+    assert told(await api.post("/Conferences/lobby/Participants.json", sent)) == (400, code)
+    assert api.engine.commands == []
 
 
-async def test_a_label_is_borne_by_one_participant(place: Place) -> None:
+async def test_only_one_participant_has_a_label(api: RestApi) -> None:
     form = {"To": "client:bob", "From": OURS, "Label": "customer"}
-    assert (await place.post("/Conferences/lobby/Participants.json", form)).status == 201
-    assert told(await place.post("/Conferences/lobby/Participants.json", form)) == (400, 16025)
+    assert (await api.post("/Conferences/lobby/Participants.json", form)).status == 201
+    assert told(await api.post("/Conferences/lobby/Participants.json", form)) == (400, 16025)
 
 
-async def test_nobody_is_called_into_a_conference_that_is_over(place: Place) -> None:
-    room = place.engine.room(place.engine.call(), status=RoomStatus.COMPLETED)
+async def test_no_party_is_called_into_an_ended_conference(api: RestApi) -> None:
+    room = api.engine.room(api.engine.call(), status=RoomStatus.COMPLETED)
     for sid in (room.sid, f"CF{'0' * 32}"):
-        reply = await place.post(f"/Conferences/{sid}/Participants.json", {"To": "client:bob", "From": OURS})
+        reply = await api.post(f"/Conferences/{sid}/Participants.json", {"To": "client:bob", "From": OURS})
         assert told(reply) == (400, 16022)
-    reply = await place.post("/Conferences/" + "x" * 129 + "/Participants.json", {"To": "client:bob", "From": OURS})
+    reply = await api.post("/Conferences/" + "x" * 129 + "/Participants.json", {"To": "client:bob", "From": OURS})
     assert told(reply) == (400, 20422)
 
 
-async def test_nothing_is_announced_to_a_conference_that_is_over(place: Place) -> None:
-    room = place.engine.room(place.engine.call(), status=RoomStatus.COMPLETED)
-    assert told(await place.post(f"/Conferences/{room.sid}.json", {"AnnounceUrl": VOICE_URL})) == (400, 16022)
-    assert (await place.post(f"/Conferences/{room.sid}.json", {"Status": "completed"})).status == 200
-    assert place.engine.asked == []
+async def test_no_announcement_is_made_to_an_ended_conference(api: RestApi) -> None:
+    room = api.engine.room(api.engine.call(), status=RoomStatus.COMPLETED)
+    assert told(await api.post(f"/Conferences/{room.sid}.json", {"AnnounceUrl": VOICE_URL})) == (400, 16022)
+    assert (await api.post(f"/Conferences/{room.sid}.json", {"Status": "completed"})).status == 200
+    assert api.engine.commands == []
 
 
 # --- queues, numbers, lists --------------------------------------------------------------------------------
@@ -324,26 +324,26 @@ async def test_nothing_is_announced_to_a_conference_that_is_over(place: Place) -
         ({"FriendlyName": "new", "MaxSize": "5001"}, 20422),
     ],
 )
-async def test_a_queue_is_refused_with_the_code_of_its_parameter(place: Place, form: dict[str, str], code: int) -> None:
-    place.engine.queue(name="support")
-    assert told(await place.post("/Queues.json", form)) == (400, code)
+async def test_a_queue_is_refused_with_the_code_of_its_parameter(api: RestApi, form: dict[str, str], code: int) -> None:
+    api.engine.queue(name="support")
+    assert told(await api.post("/Queues.json", form)) == (400, code)
 
 
-async def test_a_queue_where_somebody_waits_is_not_deleted(place: Place) -> None:
-    queue = place.engine.queue(place.engine.call())
-    reply = await place.delete(f"/Queues/{queue.sid}.json")
+async def test_a_queue_with_members_is_not_deleted(api: RestApi) -> None:
+    queue = api.engine.queue(api.engine.call())
+    reply = await api.delete(f"/Queues/{queue.sid}.json")
     assert (reply.status, reply.code) == (400, 20409)
 
 
-async def test_nobody_is_taken_out_of_an_empty_queue(place: Place) -> None:
-    queue = place.engine.queue()
+async def test_no_member_is_dequeued_from_an_empty_queue(api: RestApi) -> None:
+    queue = api.engine.queue()
     for name in ("Front", "front", f"CA{'0' * 32}"):
-        assert told(await place.post(f"/Queues/{queue.sid}/Members/{name}.json", {"Url": VOICE_URL})) == (404, 20404)
+        assert told(await api.post(f"/Queues/{queue.sid}/Members/{name}.json", {"Url": VOICE_URL})) == (404, 20404)
 
 
-async def test_taking_out_of_a_queue_needs_a_document(place: Place) -> None:
-    queue = place.engine.queue(place.engine.call())
-    assert told(await place.post(f"/Queues/{queue.sid}/Members/Front.json")) == (400, 21205)
+async def test_dequeuing_needs_a_document(api: RestApi) -> None:
+    queue = api.engine.queue(api.engine.call())
+    assert told(await api.post(f"/Queues/{queue.sid}/Members/Front.json")) == (400, 21205)
 
 
 @pytest.mark.parametrize(
@@ -360,9 +360,9 @@ async def test_taking_out_of_a_queue_needs_a_document(place: Place) -> None:
     ],
 )
 async def test_a_number_is_refused_with_the_code_of_its_parameter(
-    place: Place, form: dict[str, str], code: int
+    api: RestApi, form: dict[str, str], code: int
 ) -> None:
-    assert told(await place.post("/IncomingPhoneNumbers.json", form)) == (400, code)
+    assert told(await api.post("/IncomingPhoneNumbers.json", form)) == (400, code)
 
 
 @pytest.mark.parametrize(
@@ -379,8 +379,8 @@ async def test_a_number_is_refused_with_the_code_of_its_parameter(
         ("EndTime%3C=0000-00-00", 20422),
     ],
 )
-async def test_a_list_is_refused_with_the_code_of_its_parameter(place: Place, query: str, code: int) -> None:
-    assert told(await place.get("/Calls.json", query)) == (400, code)
+async def test_a_list_is_refused_with_the_code_of_its_parameter(api: RestApi, query: str, code: int) -> None:
+    assert told(await api.get("/Calls.json", query)) == (400, code)
 
 
 # --- hostile bodies --------------------------------------------------------------------------------------
@@ -408,24 +408,24 @@ async def test_a_list_is_refused_with_the_code_of_its_parameter(place: Place, qu
         (b"x", "multipart/form-data; boundary=" + "y" * 300),
     ],
 )
-async def test_a_body_that_is_no_form_is_400(place: Place, body: bytes, content_type: str) -> None:
-    reply = await place.ask("POST", f"{BASE}/Calls.json", body=body, content_type=content_type)
+async def test_a_body_that_is_no_form_is_400(api: RestApi, body: bytes, content_type: str) -> None:
+    reply = await api.request("POST", f"{BASE}/Calls.json", body=body, content_type=content_type)
     status, _ = told(reply)
     assert status == 400
-    assert place.engine.asked == []
+    assert api.engine.commands == []
 
 
-async def test_a_body_of_another_type_has_no_parameters(place: Place) -> None:
-    reply = await place.ask("POST", f"{BASE}/Calls.json", body=b'{"To":1}', content_type="application/json")
+async def test_a_body_of_another_type_has_no_parameters(api: RestApi) -> None:
+    reply = await api.request("POST", f"{BASE}/Calls.json", body=b'{"To":1}', content_type="application/json")
     assert told(reply) == (400, 21201)
 
 
-async def test_a_body_without_end_is_cut(place: Place) -> None:
+async def test_an_endless_body_is_refused(api: RestApi) -> None:
     headers = [(b"authorization", BASIC.encode()), (b"content-type", FORM.encode())]
     chunks = [b"a" * 65536] * 64
-    reply = await over_asgi(place.app, "POST", f"{BASE}/Calls.json", query="", headers=headers, chunks=chunks)
+    reply = await asgi_request(api.app, "POST", f"{BASE}/Calls.json", query="", headers=headers, chunks=chunks)
     assert told(reply) == (413, 20422)
 
 
-async def test_a_query_that_is_no_form_is_400(place: Place) -> None:
-    assert told(await place.get("/Calls.json", "To=%ff")) == (400, 20422)
+async def test_a_query_that_is_no_form_is_400(api: RestApi) -> None:
+    assert told(await api.get("/Calls.json", "To=%ff")) == (400, 20422)

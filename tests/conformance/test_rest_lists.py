@@ -11,80 +11,80 @@ import pytest
 
 from holdfast.voice.control.entities import CallStatus, RoomStatus
 from holdfast.voice.model.effects import LogNotification
-from tests.conformance.asking import BASE, Place
 from tests.conformance.engine import NOON, OURS
+from tests.conformance.rest_client import BASE, RestApi
 
 DAY = datetime.fromtimestamp(NOON, UTC).strftime("%Y-%m-%d")
 DAY_S = 86400
 
 
-async def sids(place: Place, path: str, **filters: str) -> list[str]:
+async def sids(api: RestApi, path: str, **filters: str) -> list[str]:
     """The SIDs of a list, in its order."""
     query = urlencode({name.replace("_lt", "<").replace("_gt", ">"): value for name, value in filters.items()})
-    body = (await place.get(path, query)).json
+    body = (await api.get(path, query)).json
     (key,) = [name for name in body if isinstance(body[name], list)]
     return [row["sid"] for row in body[key]]
 
 
-async def test_calls_come_newest_first(place: Place) -> None:
+async def test_calls_come_newest_first(api: RestApi) -> None:
     made = []
     for second in (0, 1, 1, 2):
-        place.engine.clock = NOON + second
-        made.append(place.engine.call().sid)
-    assert await sids(place, "/Calls.json") == made[::-1]
+        api.engine.clock = NOON + second
+        made.append(api.engine.call().sid)
+    assert await sids(api, "/Calls.json") == made[::-1]
 
 
-async def test_calls_are_filtered_by_status_party_and_parent(place: Place) -> None:
-    parent = place.engine.call()
-    child = place.engine.call(parent=parent.sid)
-    over = place.engine.call(status=CallStatus.COMPLETED)
-    assert await sids(place, "/Calls.json", Status="completed") == [over.sid]
-    assert await sids(place, "/Calls.json", Status="in-progress") == [child.sid, parent.sid]
-    assert await sids(place, "/Calls.json", ParentCallSid=parent.sid) == [child.sid]
-    assert len(await sids(place, "/Calls.json", To=OURS)) == 3
-    assert len(await sids(place, "/Calls.json", To=f" {OURS[1:]}")) == 3, "a plus that was not encoded is a space"
-    assert len(await sids(place, "/Calls.json", To="1 (555) 010-0001")) == 3
-    assert await sids(place, "/Calls.json", To="client:bob") == []
-    assert await sids(place, "/Calls.json", From=OURS) == []
+async def test_calls_are_filtered_by_status_party_and_parent(api: RestApi) -> None:
+    parent = api.engine.call()
+    child = api.engine.call(parent=parent.sid)
+    over = api.engine.call(status=CallStatus.COMPLETED)
+    assert await sids(api, "/Calls.json", Status="completed") == [over.sid]
+    assert await sids(api, "/Calls.json", Status="in-progress") == [child.sid, parent.sid]
+    assert await sids(api, "/Calls.json", ParentCallSid=parent.sid) == [child.sid]
+    assert len(await sids(api, "/Calls.json", To=OURS)) == 3
+    assert len(await sids(api, "/Calls.json", To=f" {OURS[1:]}")) == 3, "a plus that was not encoded is a space"
+    assert len(await sids(api, "/Calls.json", To="1 (555) 010-0001")) == 3
+    assert await sids(api, "/Calls.json", To="client:bob") == []
+    assert await sids(api, "/Calls.json", From=OURS) == []
 
 
-async def test_calls_are_filtered_by_when_they_started_and_ended(place: Place) -> None:
-    yesterday = place.engine.call(status=CallStatus.COMPLETED)
-    place.engine.clock += DAY_S
-    today = place.engine.call()
-    waiting = place.engine.call(status=CallStatus.QUEUED)
-    place.engine.state.calls[waiting.sid] = replace(waiting, started_at=None)
+async def test_calls_are_filtered_by_when_they_started_and_ended(api: RestApi) -> None:
+    yesterday = api.engine.call(status=CallStatus.COMPLETED)
+    api.engine.clock += DAY_S
+    today = api.engine.call()
+    waiting = api.engine.call(status=CallStatus.QUEUED)
+    api.engine.state.calls[waiting.sid] = replace(waiting, started_at=None)
     next_day = datetime.fromtimestamp(NOON + DAY_S, UTC).strftime("%Y-%m-%d")
-    assert await sids(place, "/Calls.json", StartTime=DAY) == [yesterday.sid]
-    assert await sids(place, "/Calls.json", StartTime=f"{DAY}T00:00:00Z") == [yesterday.sid]
-    assert await sids(place, "/Calls.json", StartTime_lt=next_day) == [yesterday.sid]
-    assert await sids(place, "/Calls.json", StartTime_gt=next_day) == [today.sid]
-    assert await sids(place, "/Calls.json", StartTime_gt=f"{DAY}T08:00:00Z", StartTime_lt=f"{DAY}T08:00:00Z") == [
+    assert await sids(api, "/Calls.json", StartTime=DAY) == [yesterday.sid]
+    assert await sids(api, "/Calls.json", StartTime=f"{DAY}T00:00:00Z") == [yesterday.sid]
+    assert await sids(api, "/Calls.json", StartTime_lt=next_day) == [yesterday.sid]
+    assert await sids(api, "/Calls.json", StartTime_gt=next_day) == [today.sid]
+    assert await sids(api, "/Calls.json", StartTime_gt=f"{DAY}T08:00:00Z", StartTime_lt=f"{DAY}T08:00:00Z") == [
         yesterday.sid
     ]
-    assert await sids(place, "/Calls.json", EndTime_gt=DAY) == [yesterday.sid]
+    assert await sids(api, "/Calls.json", EndTime_gt=DAY) == [yesterday.sid]
 
 
-async def test_conferences_are_filtered_and_bridges_never_shown(place: Place) -> None:
-    call = place.engine.call()
-    over = place.engine.room(call, name="desk", status=RoomStatus.COMPLETED)
-    running = place.engine.room(call, name="desk")
-    forming = place.engine.room(call, name="lobby", status=RoomStatus.INIT)
-    assert await sids(place, "/Conferences.json") == [forming.sid, running.sid, over.sid]
-    assert await sids(place, "/Conferences.json", FriendlyName="desk") == [running.sid, over.sid]
-    assert await sids(place, "/Conferences.json", FriendlyName="desk", Status="in-progress") == [running.sid]
-    assert await sids(place, "/Conferences.json", Status="init") == [forming.sid]
-    assert await sids(place, "/Conferences.json", DateCreated_gt="2099-01-01") == []
-    assert len(await sids(place, "/Conferences.json", DateUpdated=DAY)) == 3
+async def test_conferences_are_filtered_and_bridges_never_shown(api: RestApi) -> None:
+    call = api.engine.call()
+    over = api.engine.room(call, name="desk", status=RoomStatus.COMPLETED)
+    running = api.engine.room(call, name="desk")
+    forming = api.engine.room(call, name="lobby", status=RoomStatus.INIT)
+    assert await sids(api, "/Conferences.json") == [forming.sid, running.sid, over.sid]
+    assert await sids(api, "/Conferences.json", FriendlyName="desk") == [running.sid, over.sid]
+    assert await sids(api, "/Conferences.json", FriendlyName="desk", Status="in-progress") == [running.sid]
+    assert await sids(api, "/Conferences.json", Status="init") == [forming.sid]
+    assert await sids(api, "/Conferences.json", DateCreated_gt="2099-01-01") == []
+    assert len(await sids(api, "/Conferences.json", DateUpdated=DAY)) == 3
 
 
-async def test_participants_are_filtered_by_their_state(place: Place) -> None:
-    held, free = place.engine.call(), place.engine.call()
-    room = place.engine.room(held, free)
-    await place.post(f"/Conferences/{room.sid}/Participants/{held.sid}.json", {"Hold": "true", "Muted": "true"})
+async def test_participants_are_filtered_by_their_state(api: RestApi) -> None:
+    held, free = api.engine.call(), api.engine.call()
+    room = api.engine.room(held, free)
+    await api.post(f"/Conferences/{room.sid}/Participants/{held.sid}.json", {"Hold": "true", "Muted": "true"})
 
     async def found(query: str) -> list[str]:
-        rows = (await place.get(f"/Conferences/{room.sid}/Participants.json", query)).json["participants"]
+        rows = (await api.get(f"/Conferences/{room.sid}/Participants.json", query)).json["participants"]
         return [row["call_sid"] for row in rows]
 
     assert await found("") == [free.sid, held.sid]
@@ -94,21 +94,21 @@ async def test_participants_are_filtered_by_their_state(place: Place) -> None:
     assert await found("Coaching=true") == []
 
 
-async def test_notifications_are_filtered_by_level_and_date(place: Place) -> None:
+async def test_notifications_are_filtered_by_level_and_date(api: RestApi) -> None:
     for level in (0, 1):
-        place.notifications.add(LogNotification(call=None, code=11200, log=level, message="x"))
-    assert len(await sids(place, "/Notifications.json", Log="0", MessageDate=DAY)) == 1
-    assert len(await sids(place, "/Notifications.json", MessageDate_gt=DAY)) == 2
-    assert await sids(place, "/Notifications.json", MessageDate_gt="2099-01-01") == []
+        api.notifications.add(LogNotification(call=None, code=11200, log=level, message="x"))
+    assert len(await sids(api, "/Notifications.json", Log="0", MessageDate=DAY)) == 1
+    assert len(await sids(api, "/Notifications.json", MessageDate_gt=DAY)) == 2
+    assert await sids(api, "/Notifications.json", MessageDate_gt="2099-01-01") == []
 
 
-async def read_all(place: Place, query: str) -> list[list[str]]:
+async def read_all(api: RestApi, query: str) -> list[list[str]]:
     """Every page's SIDs, by following `next_page_uri` and then every `previous_page_uri` back."""
     pages, uri = [], f"{BASE}/Calls.json?{query}"
     last: Any = None
     while uri:
         path, _, query = uri.partition("?")
-        body = (await place.ask("GET", path, query=query)).json
+        body = (await api.request("GET", path, query=query)).json
         assert body["uri"].partition("?")[2].split("&")[:1] == query.split("&")[:1]
         assert body["end"] - body["start"] + 1 == len(body["calls"])
         pages.append([row["sid"] for row in body["calls"]])
@@ -116,50 +116,50 @@ async def read_all(place: Place, query: str) -> list[list[str]]:
     back = []
     while last["previous_page_uri"]:
         path, _, query = last["previous_page_uri"].partition("?")
-        last = (await place.ask("GET", path, query=query)).json
+        last = (await api.request("GET", path, query=query)).json
         back.append([row["sid"] for row in last["calls"]])
     assert back == pages[-2::-1]
     return pages
 
 
 @pytest.mark.parametrize(("total", "size"), [(1, 1), (5, 2), (6, 2), (7, 50)])
-async def test_pages_hold_every_row_once_and_lead_back(place: Place, total: int, size: int) -> None:
-    made = [place.engine.call().sid for _ in range(total)][::-1]
-    pages = await read_all(place, f"Status=in-progress&PageSize={size}")
+async def test_pages_hold_every_row_once_and_lead_back(api: RestApi, total: int, size: int) -> None:
+    made = [api.engine.call().sid for _ in range(total)][::-1]
+    pages = await read_all(api, f"Status=in-progress&PageSize={size}")
     assert [sid for page in pages for sid in page] == made
     assert {len(page) for page in pages[:-1]} <= {size}
 
 
-async def test_an_empty_list_starts_and_ends_at_nought(place: Place) -> None:
-    body = (await place.get("/Calls.json")).json
+async def test_an_empty_list_starts_and_ends_at_zero(api: RestApi) -> None:
+    body = (await api.get("/Calls.json")).json
     assert (body["start"], body["end"], body["calls"], body["next_page_uri"]) == (0, 0, [], None)
-    beyond = (await place.get("/Calls.json", "Page=7&PageSize=10")).json
+    beyond = (await api.get("/Calls.json", "Page=7&PageSize=10")).json
     assert (beyond["calls"], beyond["page"]) == ([], 7)
 
 
-async def test_a_page_does_not_shift_when_a_call_is_made_meanwhile(place: Place) -> None:
-    made = [place.engine.call().sid for _ in range(4)][::-1]
-    first = (await place.get("/Calls.json", "PageSize=2")).json
-    place.engine.call()
+async def test_a_page_does_not_shift_when_a_call_is_made_meanwhile(api: RestApi) -> None:
+    made = [api.engine.call().sid for _ in range(4)][::-1]
+    first = (await api.get("/Calls.json", "PageSize=2")).json
+    api.engine.call()
     path, _, query = first["next_page_uri"].partition("?")
-    second = (await place.ask("GET", path, query=query)).json
+    second = (await api.request("GET", path, query=query)).json
     assert [row["sid"] for row in second["calls"]] == made[2:]
 
 
-async def test_a_page_behind_a_row_that_is_gone_goes_by_its_number(place: Place) -> None:
-    calls = [place.engine.call(status=CallStatus.COMPLETED).sid for _ in range(4)][::-1]
-    first = (await place.get("/Calls.json", "PageSize=2")).json
-    await place.delete(f"/Calls/{calls[1]}.json")
+async def test_a_page_after_a_removed_row_uses_its_number(api: RestApi) -> None:
+    calls = [api.engine.call(status=CallStatus.COMPLETED).sid for _ in range(4)][::-1]
+    first = (await api.get("/Calls.json", "PageSize=2")).json
+    await api.delete(f"/Calls/{calls[1]}.json")
     path, _, query = first["next_page_uri"].partition("?")
     assert "PageToken=PA" + calls[1] in query
-    second = (await place.ask("GET", path, query=query)).json
+    second = (await api.request("GET", path, query=query)).json
     assert [row["sid"] for row in second["calls"]] == [calls[3]]
 
 
-async def test_page_addresses_echo_the_filters(place: Place) -> None:
+async def test_page_addresses_echo_the_filters(api: RestApi) -> None:
     for _ in range(2):
-        place.engine.call()
-    body = (await place.get("/Calls.json", "StartTime%3E=2020-01-01&To=%2B15550100001&PageSize=1")).json
+        api.engine.call()
+    body = (await api.get("/Calls.json", "StartTime%3E=2020-01-01&To=%2B15550100001&PageSize=1")).json
     begin = f"{BASE}/Calls.json?StartTime%3E=2020-01-01&To=%2B15550100001&PageSize=1&Page="
     assert body["first_page_uri"] == body["uri"] == begin + "0"
     assert body["next_page_uri"].startswith(begin + "1&PageToken=PACA")

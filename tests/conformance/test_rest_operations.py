@@ -26,16 +26,16 @@ from holdfast.voice.model.commands import (
     WebRequest,
 )
 from holdfast.voice.model.ids import CallSid
-from tests.conformance.asking import BASE, Place, new_place
 from tests.conformance.engine import ACCOUNT, ALSO_OURS, NOON, OURS, VOICE_URL
+from tests.conformance.rest_client import BASE, RestApi, new_rest_api
 
 CALLBACK = "http://127.0.0.1:9/callback"
 MUSIC = "http://127.0.0.1:9/music.mp3"
 
 
-def asked_call(place: Place) -> CreateCall:
+def asked_call(api: RestApi) -> CreateCall:
     """The one call that was asked for."""
-    (command,) = place.engine.asked
+    (command,) = api.engine.commands
     assert isinstance(command, CreateCall)
     return command
 
@@ -43,8 +43,8 @@ def asked_call(place: Place) -> CreateCall:
 # --- calls ---------------------------------------------------------------------------------------------
 
 
-async def test_a_call_is_placed_with_everything_that_was_said_of_it(place: Place) -> None:
-    made = await place.post(
+async def test_a_call_is_placed_with_all_its_parameters(api: RestApi) -> None:
+    made = await api.post(
         "/Calls.json",
         [
             ("To", "sip:bob@127.0.0.1:5070;transport=udp?x-order=17"),
@@ -63,7 +63,7 @@ async def test_a_call_is_placed_with_everything_that_was_said_of_it(place: Place
             ("SipAuthPassword", "p"),
         ],
     )
-    assert asked_call(place) == CreateCall(
+    assert asked_call(api) == CreateCall(
         call=made.json["sid"],
         account=ACCOUNT,
         target=Target(
@@ -82,41 +82,39 @@ async def test_a_call_is_placed_with_everything_that_was_said_of_it(place: Place
 
 @pytest.mark.parametrize("path", ["/Calls.json", "/Conferences/room/Participants.json"])
 @pytest.mark.parametrize("name", ["X-Twilio-CallSid", "x-twilio-accountsid", "X-TWILIO", "X-Holdfast-Word"])
-async def test_header_fields_that_are_ours_to_set_are_left_out_with_a_warning(
-    place: Place, path: str, name: str
-) -> None:
+async def test_header_fields_that_only_we_set_are_left_out_with_a_warning(api: RestApi, path: str, name: str) -> None:
     form = {"To": f"sip:bob@127.0.0.1:5070?{name}=forged&x-order=17&{name}=again", "From": "desk", "Url": VOICE_URL}
     if "Participants" in path:
         del form["Url"]
-    reply = await place.post(path, form)
+    reply = await api.post(path, form)
     assert reply.status == 201
-    assert asked_call(place).target == Target(to="sip:bob@127.0.0.1:5070", headers=(("x-order", "17"),))
-    assert place.warnings() == [32113]
+    assert asked_call(api).target == Target(to="sip:bob@127.0.0.1:5070", headers=(("x-order", "17"),))
+    assert api.warnings() == [32113]
 
 
 @pytest.mark.parametrize("path", ["/Calls.json", "/Conferences/room/Participants.json"])
 @pytest.mark.parametrize("name", ["SipAuthUsername", "SipAuthPassword"])
-async def test_credentials_are_of_one_line(place: Place, path: str, name: str) -> None:
+async def test_credentials_are_single_lines(api: RestApi, path: str, name: str) -> None:
     form = {"To": "sip:bob@127.0.0.1:5070", "From": "desk", "SipAuthUsername": "u", "SipAuthPassword": "p"}
     if "Participants" not in path:
         form["Url"] = VOICE_URL
-    reply = await place.post(path, form | {name: "u\r\nX-Twilio-CallSid: CA0"})
+    reply = await api.post(path, form | {name: "u\r\nX-Twilio-CallSid: CA0"})
     assert (reply.status, reply.code) == (400, 20422)
-    assert place.engine.asked == []
+    assert api.engine.commands == []
 
 
 @pytest.mark.parametrize("path", ["/Calls.json", "/Conferences/room/Participants.json"])
 async def test_a_server_that_is_being_stopped_places_no_call(path: str) -> None:
-    place = await new_place(is_ending=True)
-    reply = await place.post(path, {"To": "client:bob", "From": OURS, "Url": VOICE_URL})
+    api = await new_rest_api(is_ending=True)
+    reply = await api.post(path, {"To": "client:bob", "From": OURS, "Url": VOICE_URL})
     assert (reply.status, reply.code, reply.headers["retry-after"]) == (503, 20503, "10")
-    assert place.engine.asked == []
-    assert (await place.get("/Calls.json")).status == 200
+    assert api.engine.commands == []
+    assert (await api.get("/Calls.json")).status == 200
 
 
-async def test_what_is_not_said_of_a_call_is_as_the_reference_says(place: Place) -> None:
-    await place.post("/Calls.json", {"To": "client:bob?order=17", "From": OURS, "Twiml": "<Response/>"})
-    command = asked_call(place)
+async def test_missing_parameters_of_a_call_have_twilios_defaults(api: RestApi) -> None:
+    await api.post("/Calls.json", {"To": "client:bob?order=17", "From": OURS, "Twiml": "<Response/>"})
+    command = asked_call(api)
     assert command.target == Target(to="client:bob", parameters=(("order", "17"),))
     assert command.instruction == Instruction(twiml="<Response/>")
     assert (command.callback, command.timeout_s, command.time_limit_s) == (None, 60, 14400)
@@ -133,22 +131,22 @@ async def test_what_is_not_said_of_a_call_is_as_the_reference_says(place: Place)
         ("client:a%20b", "client:a b"),
     ],
 )
-async def test_to_names_numbers_lines_and_clients(place: Place, to: str, heard: str) -> None:
-    reply = await place.post("/Calls.json", {"To": to, "From": ALSO_OURS, "Url": VOICE_URL})
+async def test_to_names_numbers_lines_and_clients(api: RestApi, to: str, heard: str) -> None:
+    reply = await api.post("/Calls.json", {"To": to, "From": ALSO_OURS, "Url": VOICE_URL})
     if heard.startswith("("):
         assert reply.code == 21214, "a number without its country is read as another number"
     elif " " in heard:
         assert reply.code == 21211
     else:
-        assert asked_call(place).target.to == heard
+        assert asked_call(api).target.to == heard
 
 
-async def test_an_application_brings_its_own_settings(place: Place) -> None:
-    application = await place.post(
+async def test_an_application_brings_its_own_settings(api: RestApi) -> None:
+    application = await api.post(
         "/Applications.json",
         {"VoiceUrl": VOICE_URL, "VoiceMethod": "GET", "VoiceFallbackUrl": MUSIC, "StatusCallback": CALLBACK},
     )
-    await place.post(
+    await api.post(
         "/Calls.json",
         {
             "To": "client:bob",
@@ -157,79 +155,79 @@ async def test_an_application_brings_its_own_settings(place: Place) -> None:
             "StatusCallback": "http://127.0.0.1:9/not-heeded",
         },
     )
-    command = asked_call(place)
+    command = asked_call(api)
     assert command.instruction == Instruction(
         request=WebRequest(url=VOICE_URL, method="GET"), fallback=WebRequest(url=MUSIC)
     )
     assert command.callback == Callback(url=CALLBACK)
 
 
-async def test_url_wins_over_twiml_with_a_warning(place: Place) -> None:
-    await place.post("/Calls.json", {"To": "client:bob", "From": OURS, "Url": VOICE_URL, "Twiml": "<Response/>"})
-    assert asked_call(place).instruction == Instruction(request=WebRequest(url=VOICE_URL))
-    assert place.warnings() == [32019]
+async def test_url_wins_over_twiml_with_a_warning(api: RestApi) -> None:
+    await api.post("/Calls.json", {"To": "client:bob", "From": OURS, "Url": VOICE_URL, "Twiml": "<Response/>"})
+    assert asked_call(api).instruction == Instruction(request=WebRequest(url=VOICE_URL))
+    assert api.warnings() == [32019]
 
 
-async def test_an_unknown_event_is_accepted_and_never_comes(place: Place) -> None:
+async def test_an_unknown_event_is_accepted_and_never_sent(api: RestApi) -> None:
     form = {"To": "client:bob", "From": OURS, "Url": VOICE_URL, "StatusCallback": CALLBACK}
-    assert (await place.post("/Calls.json", form | {"StatusCallbackEvent": "ended"})).status == 201
-    assert asked_call(place).callback == Callback(url=CALLBACK, events=())
-    assert place.warnings() == [21626]
+    assert (await api.post("/Calls.json", form | {"StatusCallbackEvent": "ended"})).status == 201
+    assert asked_call(api).callback == Callback(url=CALLBACK, events=())
+    assert api.warnings() == [21626]
 
 
-async def test_unknown_and_unbuilt_parameters_change_nothing_and_are_warned_of(place: Place) -> None:
+async def test_unknown_and_unimplemented_parameters_cause_only_a_warning(api: RestApi) -> None:
     form = {"To": "client:bob", "From": OURS, "Url": VOICE_URL, "Colour": "red", "AsyncAmd": "true"}
-    assert (await place.post("/Calls.json", form)).status == 201
-    messages = [notice.notification.message for notice in place.notifications.newest()]
+    assert (await api.post("/Calls.json", form)).status == 201
+    messages = [notice.notification.message for notice in api.notifications.newest()]
     assert messages == ["Parameters without effect here: AsyncAmd", "Unknown parameters are ignored: Colour"]
-    assert place.warnings() == [20001, 20001]
+    assert api.warnings() == [20001, 20001]
 
 
-async def test_a_call_is_redirected(place: Place) -> None:
-    call = place.engine.call()
-    reply = await place.post(f"/Calls/{call.sid}.json", {"Url": VOICE_URL, "Method": "GET"})
+async def test_a_call_is_redirected(api: RestApi) -> None:
+    call = api.engine.call()
+    reply = await api.post(f"/Calls/{call.sid}.json", {"Url": VOICE_URL, "Method": "GET"})
     assert (reply.status, reply.json["status"]) == (200, "in-progress")
-    await place.post(f"/Calls/{call.sid}.json", {"Twiml": "<Response><Play>http://h/a.mp3</Play></Response>"})
-    assert place.engine.asked == [
+    await api.post(f"/Calls/{call.sid}.json", {"Twiml": "<Response><Play>http://h/a.mp3</Play></Response>"})
+    assert api.engine.commands == [
         RedirectCall(call=call.sid, instruction=Instruction(request=WebRequest(url=VOICE_URL, method="GET"))),
         RedirectCall(call=call.sid, instruction=Instruction(twiml="<Response><Play>http://h/a.mp3</Play></Response>")),
     ]
 
 
-async def test_a_document_that_cannot_be_read_is_redirected_to_all_the_same(place: Place) -> None:
-    call = place.engine.call()
-    assert (await place.post(f"/Calls/{call.sid}.json", {"Twiml": "<Response"})).status == 200
-    assert len(place.engine.asked) == 1
+async def test_a_call_can_be_redirected_to_an_unreadable_document(api: RestApi) -> None:
+    call = api.engine.call()
+    assert (await api.post(f"/Calls/{call.sid}.json", {"Twiml": "<Response"})).status == 200
+    assert len(api.engine.commands) == 1
 
 
 @pytest.mark.parametrize("status", ["completed", "canceled"])
-async def test_a_call_is_ended_and_shown_as_it_was_when_that_was_accepted(place: Place, status: str) -> None:
-    call = place.engine.call()
-    reply = await place.post(f"/Calls/{call.sid}.json", {"Status": status})
-    assert place.engine.asked == [EndCall(call=call.sid, status=status)]  # type: ignore[arg-type]  # one of the two
+async def test_the_answer_to_an_end_shows_the_call_before_it(api: RestApi, status: str) -> None:
+    call = api.engine.call()
+    reply = await api.post(f"/Calls/{call.sid}.json", {"Status": status})
+    assert api.engine.commands == [EndCall(call=call.sid, status=status)]  # type: ignore[arg-type]  # one of the two
     assert reply.json["status"] == "in-progress"
-    assert (await place.get(f"/Calls/{call.sid}.json")).json["status"] == status
+    assert (await api.get(f"/Calls/{call.sid}.json")).json["status"] == status
 
 
-async def test_what_is_stored_of_a_call_is_replaced_before_it_is_redirected(place: Place) -> None:
-    call = place.engine.call()
+async def test_stored_settings_are_replaced_before_a_redirect(api: RestApi) -> None:
+    call = api.engine.call()
     form = {"Url": VOICE_URL, "FallbackUrl": MUSIC, "StatusCallback": CALLBACK, "TimeLimit": "99999"}
-    await place.post(f"/Calls/{call.sid}.json", form)
+    await api.post(f"/Calls/{call.sid}.json", form)
     fallback = WebRequest(url=MUSIC)
-    assert place.engine.asked == [
+    assert api.engine.commands == [
         ChangeCall(call=call.sid, fallback=fallback, callback=Callback(url=CALLBACK), time_limit_s=14400),
         RedirectCall(call=call.sid, instruction=Instruction(request=WebRequest(url=VOICE_URL), fallback=fallback)),
     ]
 
 
-async def test_a_new_callback_keeps_the_events_and_a_new_method_the_address(place: Place) -> None:
+async def test_a_new_callback_keeps_the_events_and_a_new_method_the_address(api: RestApi) -> None:
     form = {"To": "client:bob", "From": OURS, "Url": VOICE_URL, "FallbackUrl": MUSIC, "StatusCallback": CALLBACK}
-    sid = (await place.post("/Calls.json", form | {"StatusCallbackEvent": "ringing"})).json["sid"]
-    place.engine.asked.clear()
-    await place.post(f"/Calls/{sid}.json", {"StatusCallback": "http://127.0.0.1:9/other"})
-    await place.post(f"/Calls/{sid}.json", {"StatusCallbackMethod": "GET", "FallbackMethod": "GET"})
-    await place.post(f"/Calls/{sid}.json", {})
-    assert place.engine.asked == [
+    sid = (await api.post("/Calls.json", form | {"StatusCallbackEvent": "ringing"})).json["sid"]
+    api.engine.commands.clear()
+    await api.post(f"/Calls/{sid}.json", {"StatusCallback": "http://127.0.0.1:9/other"})
+    await api.post(f"/Calls/{sid}.json", {"StatusCallbackMethod": "GET", "FallbackMethod": "GET"})
+    await api.post(f"/Calls/{sid}.json", {})
+    assert api.engine.commands == [
         ChangeCall(call=sid, callback=Callback(url="http://127.0.0.1:9/other", events=("ringing",))),
         ChangeCall(
             call=sid,
@@ -239,12 +237,12 @@ async def test_a_new_callback_keeps_the_events_and_a_new_method_the_address(plac
     ]
 
 
-async def test_a_finished_call_is_forgotten(place: Place) -> None:
-    call = place.engine.call(status=CallStatus.COMPLETED)
-    reply = await place.delete(f"/Calls/{call.sid}.json")
+async def test_a_finished_call_is_deleted(api: RestApi) -> None:
+    call = api.engine.call(status=CallStatus.COMPLETED)
+    reply = await api.delete(f"/Calls/{call.sid}.json")
     assert (reply.status, reply.body) == (204, b"")
-    assert place.engine.asked == [ForgetCall(call=call.sid)]
-    assert (await place.get(f"/Calls/{call.sid}.json")).status == 404
+    assert api.engine.commands == [ForgetCall(call=call.sid)]
+    assert (await api.get(f"/Calls/{call.sid}.json")).status == 404
 
 
 # --- conferences ---------------------------------------------------------------------------------------
@@ -252,35 +250,35 @@ async def test_a_finished_call_is_forgotten(place: Place) -> None:
 
 @pytest.mark.parametrize("suffix", ["", ".json"])
 @pytest.mark.parametrize("word", ["true", "True", "TRUE"])
-async def test_a_participant_is_held_and_resumed(place: Place, suffix: str, word: str) -> None:
-    call = place.engine.call()
-    room = place.engine.room(call)
+async def test_a_participant_is_held_and_resumed(api: RestApi, suffix: str, word: str) -> None:
+    call = api.engine.call()
+    room = api.engine.room(call)
     path = f"/Conferences/{room.sid}/Participants/{call.sid}{suffix}"
-    held = await place.post(path, {"Hold": word, "HoldUrl": MUSIC})
+    held = await api.post(path, {"Hold": word, "HoldUrl": MUSIC})
     assert (held.status, held.json["hold"]) == (200, True)
-    resumed = await place.post(path, {"Hold": "false"})
+    resumed = await api.post(path, {"Hold": "false"})
     assert (resumed.status, resumed.json["hold"]) == (200, False)
-    assert place.engine.asked == [
+    assert api.engine.commands == [
         ChangeParticipant(room=room.sid, call=call.sid, hold=True, hold_request=WebRequest(url=MUSIC, method="GET")),
         ChangeParticipant(room=room.sid, call=call.sid, hold=False),
     ]
 
 
-async def test_an_empty_hold_url_is_silence_and_none_is_the_built_in_music(place: Place) -> None:
-    call = place.engine.call()
-    room = place.engine.room(call)
+async def test_an_empty_hold_url_is_silence_and_a_missing_one_is_the_built_in_music(api: RestApi) -> None:
+    call = api.engine.call()
+    room = api.engine.room(call)
     path = f"/Conferences/{room.sid}/Participants/{call.sid}.json"
-    await place.post(path, {"Hold": "true", "HoldUrl": ""})
-    await place.post(path, {"Hold": "true"})
-    assert place.engine.asked == [
+    await api.post(path, {"Hold": "true", "HoldUrl": ""})
+    await api.post(path, {"Hold": "true"})
+    assert api.engine.commands == [
         ChangeParticipant(room=room.sid, call=call.sid, hold=True, hold_request=WebRequest(url="")),
         ChangeParticipant(room=room.sid, call=call.sid, hold=True),
     ]
 
 
-async def test_everything_of_a_participant_is_changed_by_its_own_parameter(place: Place) -> None:
-    call, other = place.engine.call(), place.engine.call()
-    room = place.engine.room(call, other)
+async def test_each_parameter_changes_one_property_of_a_participant(api: RestApi) -> None:
+    call, other = api.engine.call(), api.engine.call()
+    room = api.engine.room(call, other)
     form = {
         "Muted": "yes",
         "AnnounceUrl": MUSIC,
@@ -290,9 +288,9 @@ async def test_everything_of_a_participant_is_changed_by_its_own_parameter(place
         "BeepOnExit": "true",
         "CallSidToCoach": other.sid,
     }
-    reply = await place.post(f"/Conferences/{room.sid}/Participants/{call.sid}.json", form)
+    reply = await api.post(f"/Conferences/{room.sid}/Participants/{call.sid}.json", form)
     assert (reply.json["coaching"], reply.json["call_sid_to_coach"]) == (True, other.sid)
-    assert place.engine.asked == [
+    assert api.engine.commands == [
         ChangeParticipant(
             room=room.sid,
             call=call.sid,
@@ -307,16 +305,16 @@ async def test_everything_of_a_participant_is_changed_by_its_own_parameter(place
     ]
 
 
-async def test_a_participant_is_kicked(place: Place) -> None:
-    call = place.engine.call()
-    room = place.engine.room(call)
-    reply = await place.delete(f"/Conferences/{room.sid}/Participants/{call.sid}.json")
+async def test_a_participant_is_removed(api: RestApi) -> None:
+    call = api.engine.call()
+    room = api.engine.room(call)
+    reply = await api.delete(f"/Conferences/{room.sid}/Participants/{call.sid}.json")
     assert (reply.status, reply.body) == (204, b"")
-    assert place.engine.asked == [RemoveParticipant(room=room.sid, call=call.sid)]
+    assert api.engine.commands == [RemoveParticipant(room=room.sid, call=call.sid)]
 
 
-async def test_somebody_is_called_into_a_new_conference(place: Place) -> None:
-    made = await place.post(
+async def test_a_party_is_called_into_a_new_conference(api: RestApi) -> None:
+    made = await api.post(
         "/Conferences/the lobby & more/Participants.json",
         {
             "To": "client:bob",
@@ -333,7 +331,7 @@ async def test_somebody_is_called_into_a_new_conference(place: Place) -> None:
             "ConferenceStatusCallbackEvent": "join leave hold",
         },
     )
-    command = asked_call(place)
+    command = asked_call(api)
     admission = Admission(
         name="the lobby & more",
         muted=True,
@@ -354,101 +352,101 @@ async def test_somebody_is_called_into_a_new_conference(place: Place) -> None:
         "the lobby &amp; more</Conference></Dial></Response>"
     )
     room = made.json["conference_sid"]
-    by_label = await place.get(f"/Conferences/{room}/Participants/bob.json.json")
+    by_label = await api.get(f"/Conferences/{room}/Participants/bob.json.json")
     assert by_label.json["call_sid"] == command.call
-    assert (await place.get(f"/Conferences/{room}.json")).json["friendly_name"] == "the lobby & more"
+    assert (await api.get(f"/Conferences/{room}.json")).json["friendly_name"] == "the lobby & more"
 
 
-async def test_somebody_is_called_into_the_running_conference_by_name_or_sid(place: Place) -> None:
-    room = place.engine.room(place.engine.call(), name="desk")
-    coached = place.engine.call()
+async def test_a_party_is_called_into_a_live_conference_by_name_or_sid(api: RestApi) -> None:
+    room = api.engine.room(api.engine.call(), name="desk")
+    coached = api.engine.call()
     form = {"To": "client:bob", "From": OURS}
-    by_name = await place.post("/Conferences/desk/Participants.json", form)
-    by_sid = await place.post(
+    by_name = await api.post("/Conferences/desk/Participants.json", form)
+    by_sid = await api.post(
         f"/Conferences/{room.sid}/Participants.json", form | {"CallSidToCoach": coached.sid, "Coaching": "TRUE"}
     )
     assert [by_name.json["conference_sid"], by_sid.json["conference_sid"]] == [room.sid, room.sid]
-    last = place.engine.asked[-1]
+    last = api.engine.commands[-1]
     assert isinstance(last, CreateCall)
     assert last.reserve is not None
     assert (last.reserve.admission.name, last.reserve.admission.coach) == ("desk", CallSid(coached.sid))
     assert f'coach="{coached.sid}"' in (last.instruction.twiml or "")
 
 
-async def test_a_conference_is_announced_to_and_ended(place: Place) -> None:
-    room = place.engine.room(place.engine.call())
-    await place.post(f"/Conferences/{room.sid}.json", {"AnnounceUrl": MUSIC, "AnnounceMethod": "GET"})
-    await place.post(f"/Conferences/{room.sid}.json", {"Status": "completed"})
-    assert place.engine.asked == [
+async def test_a_conference_is_announced_to_and_ended(api: RestApi) -> None:
+    room = api.engine.room(api.engine.call())
+    await api.post(f"/Conferences/{room.sid}.json", {"AnnounceUrl": MUSIC, "AnnounceMethod": "GET"})
+    await api.post(f"/Conferences/{room.sid}.json", {"Status": "completed"})
+    assert api.engine.commands == [
         AnnounceToRoom(room=room.sid, request=WebRequest(url=MUSIC, method="GET")),
         EndRoom(room=room.sid),
     ]
-    assert (await place.get(f"/Conferences/{room.sid}/Participants.json")).json["participants"] == []
+    assert (await api.get(f"/Conferences/{room.sid}/Participants.json")).json["participants"] == []
 
 
 # --- queues --------------------------------------------------------------------------------------------
 
 
-async def test_a_queue_is_made_changed_and_deleted(place: Place) -> None:
-    sid = (await place.post("/Queues.json", {"FriendlyName": "a", "MaxSize": "5"})).json["sid"]
-    changed = await place.post(f"/Queues/{sid}.json", {"FriendlyName": "b", "MaxSize": "6"})
+async def test_a_queue_is_made_changed_and_deleted(api: RestApi) -> None:
+    sid = (await api.post("/Queues.json", {"FriendlyName": "a", "MaxSize": "5"})).json["sid"]
+    changed = await api.post(f"/Queues/{sid}.json", {"FriendlyName": "b", "MaxSize": "6"})
     assert (changed.json["friendly_name"], changed.json["max_size"]) == ("b", 6)
-    assert (await place.post(f"/Queues/{sid}.json", {})).json == changed.json
-    assert (await place.delete(f"/Queues/{sid}.json")).status == 204
-    assert place.engine.asked == [
+    assert (await api.post(f"/Queues/{sid}.json", {})).json == changed.json
+    assert (await api.delete(f"/Queues/{sid}.json")).status == 204
+    assert api.engine.commands == [
         CreateQueue(queue=sid, account=ACCOUNT, name="a", max_size=5),
         ChangeQueue(queue=sid, name="b", max_size=6),
         DeleteQueue(queue=sid),
     ]
-    assert (await place.get(f"/Queues/{sid}.json")).status == 404
+    assert (await api.get(f"/Queues/{sid}.json")).status == 404
 
 
-async def test_members_are_listed_in_order_and_any_of_them_is_taken_out(place: Place) -> None:
-    first, second, third = (place.engine.call() for _ in range(3))
-    queue = place.engine.queue(first, second, third)
-    rows = (await place.get(f"/Queues/{queue.sid}/Members.json")).json["queue_members"]
+async def test_members_are_listed_in_order_and_any_of_them_is_dequeued(api: RestApi) -> None:
+    first, second, third = (api.engine.call() for _ in range(3))
+    queue = api.engine.queue(first, second, third)
+    rows = (await api.get(f"/Queues/{queue.sid}/Members.json")).json["queue_members"]
     assert [(row["call_sid"], row["position"]) for row in rows] == [(first.sid, 1), (second.sid, 2), (third.sid, 3)]
-    taken = await place.post(f"/Queues/{queue.sid}/Members/{second.sid}.json", {"Url": VOICE_URL})
+    taken = await api.post(f"/Queues/{queue.sid}/Members/{second.sid}.json", {"Url": VOICE_URL})
     assert (taken.status, taken.json["position"]) == (200, 2)
-    front = await place.post(f"/Queues/{queue.sid}/Members/Front.json", {"Url": VOICE_URL, "Method": "GET"})
+    front = await api.post(f"/Queues/{queue.sid}/Members/Front.json", {"Url": VOICE_URL, "Method": "GET"})
     assert front.json["call_sid"] == first.sid
-    assert place.engine.asked == [
+    assert api.engine.commands == [
         DequeueMember(queue=queue.sid, call=second.sid, request=WebRequest(url=VOICE_URL)),
         DequeueMember(queue=queue.sid, call=first.sid, request=WebRequest(url=VOICE_URL, method="GET")),
     ]
-    again = await place.post(f"/Queues/{queue.sid}/Members/{second.sid}.json", {"Url": VOICE_URL})
+    again = await api.post(f"/Queues/{queue.sid}/Members/{second.sid}.json", {"Url": VOICE_URL})
     assert again.status == 404
 
 
 # --- numbers and applications -------------------------------------------------------------------------------
 
 
-async def test_a_number_is_made_changed_and_given_up(place: Place) -> None:
-    made = await place.post("/IncomingPhoneNumbers.json", {"PhoneNumber": "1 (555) 010-0007", "VoiceUrl": VOICE_URL})
+async def test_a_number_is_added_changed_and_removed(api: RestApi) -> None:
+    made = await api.post("/IncomingPhoneNumbers.json", {"PhoneNumber": "1 (555) 010-0007", "VoiceUrl": VOICE_URL})
     path = f"/IncomingPhoneNumbers/{made.json['sid']}.json"
     assert (made.json["phone_number"], made.json["friendly_name"]) == ("+15550100007", "(555) 010-0007")
-    assert place.directory.is_own_number("+15550100007")
-    application = (await place.post("/Applications.json", {"VoiceUrl": MUSIC})).json["sid"]
+    assert api.directory.is_own_number("+15550100007")
+    application = (await api.post("/Applications.json", {"VoiceUrl": MUSIC})).json["sid"]
     form = {"VoiceUrl": "", "VoiceApplicationSid": application, "FriendlyName": "desk", "VoiceCallerIdLookup": "true"}
-    changed = (await place.post(path, form)).json
+    changed = (await api.post(path, form)).json
     assert (changed["voice_url"], changed["voice_application_sid"]) == (None, application)
     assert (changed["friendly_name"], changed["voice_caller_id_lookup"]) == ("desk", True)
-    assert (await place.post(path, {"VoiceApplicationSid": ""})).json["voice_application_sid"] is None
-    assert (await place.delete(path)).status == 204
-    assert (await place.get(path)).status == 404
-    assert not place.directory.is_own_number("+15550100007")
+    assert (await api.post(path, {"VoiceApplicationSid": ""})).json["voice_application_sid"] is None
+    assert (await api.delete(path)).status == 204
+    assert (await api.get(path)).status == 404
+    assert not api.directory.is_own_number("+15550100007")
 
 
-async def test_a_number_is_found_by_area_code_until_there_are_no_more(place: Place) -> None:
+async def test_free_numbers_are_assigned_by_area_code_until_none_is_left(api: RestApi) -> None:
     for line in range(100, 200):
-        made = await place.post("/IncomingPhoneNumbers/Local.json", {"AreaCode": "415"})
+        made = await api.post("/IncomingPhoneNumbers/Local.json", {"AreaCode": "415"})
         assert made.json["phone_number"] == f"+14155550{line}"
-    assert (await place.post("/IncomingPhoneNumbers.json", {"AreaCode": "415"})).code == 21452
+    assert (await api.post("/IncomingPhoneNumbers.json", {"AreaCode": "415"})).code == 21452
 
 
-async def test_numbers_are_found_by_a_part_of_them_and_by_name(place: Place) -> None:
+async def test_numbers_are_found_by_a_part_of_them_and_by_name(api: RestApi) -> None:
     async def found(query: str) -> list[str]:
-        rows = (await place.get("/IncomingPhoneNumbers.json", query)).json["incoming_phone_numbers"]
+        rows = (await api.get("/IncomingPhoneNumbers.json", query)).json["incoming_phone_numbers"]
         return [row["phone_number"] for row in rows]
 
     assert await found("") == [OURS, ALSO_OURS]
@@ -456,41 +454,41 @@ async def test_numbers_are_found_by_a_part_of_them_and_by_name(place: Place) -> 
     assert await found("PhoneNumber=%2B1555*10000*") == [OURS, ALSO_OURS]
     assert await found("PhoneNumber=(") == []
     assert await found("FriendlyName=%28555%29+010-0001") == [OURS]
-    assert (await place.get("/IncomingPhoneNumbers/Mobile.json")).json["incoming_phone_numbers"] == []
+    assert (await api.get("/IncomingPhoneNumbers/Mobile.json")).json["incoming_phone_numbers"] == []
 
 
-async def test_an_application_is_made_changed_and_deleted(place: Place) -> None:
-    made = (await place.post("/Applications.json")).json
+async def test_an_application_is_made_changed_and_deleted(api: RestApi) -> None:
+    made = (await api.post("/Applications.json")).json
     assert made["friendly_name"] == made["sid"]
     path = f"/Applications/{made['sid']}.json"
-    place.engine.clock = NOON + 60
-    changed = (await place.post(path, {"FriendlyName": "desk", "VoiceUrl": VOICE_URL})).json
+    api.engine.clock = NOON + 60
+    changed = (await api.post(path, {"FriendlyName": "desk", "VoiceUrl": VOICE_URL})).json
     assert (changed["friendly_name"], changed["voice_url"]) == ("desk", VOICE_URL)
     assert changed["date_updated"] == "Fri, 15 Jan 2027 08:01:00 +0000"
-    assert (await place.get("/Applications.json", "FriendlyName=desk")).json["applications"] == [changed]
-    assert (await place.get("/Applications.json", "FriendlyName=other")).json["applications"] == []
-    assert (await place.delete(path)).status == 204
-    assert (await place.get(path)).status == 404
+    assert (await api.get("/Applications.json", "FriendlyName=desk")).json["applications"] == [changed]
+    assert (await api.get("/Applications.json", "FriendlyName=other")).json["applications"] == []
+    assert (await api.delete(path)).status == 204
+    assert (await api.get(path)).status == 404
 
 
 # --- the road ------------------------------------------------------------------------------------------
 
 
-async def test_a_form_may_come_as_multipart(place: Place) -> None:
+async def test_a_form_may_come_as_multipart(api: RestApi) -> None:
     parts = {"To": "client:bob", "From": OURS, "Url": VOICE_URL}
     body = "".join(f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{parts[name]}\r\n' for name in parts)
     content_type = "multipart/form-data; boundary=x"
-    reply = await place.ask("POST", f"{BASE}/Calls.json", body=f"{body}--x--\r\n".encode(), content_type=content_type)
+    reply = await api.request("POST", f"{BASE}/Calls.json", body=f"{body}--x--\r\n".encode(), content_type=content_type)
     assert reply.status == 201
-    assert asked_call(place).from_ == OURS
+    assert asked_call(api).from_ == OURS
 
 
-async def test_parameters_may_come_in_the_query_and_the_body_wins(place: Place) -> None:
-    reply = await place.ask(
+async def test_parameters_may_come_in_the_query_and_the_body_wins(api: RestApi) -> None:
+    reply = await api.request(
         "POST",
         f"{BASE}/Calls.json",
         form={"To": "client:bob", "From": OURS},
         query="To=client%3Aeve&Url=http%3A%2F%2F127.0.0.1%3A9%2Fvoice",
     )
     assert reply.status == 201
-    assert asked_call(place).target.to == "client:bob"
+    assert asked_call(api).target.to == "client:bob"

@@ -10,8 +10,8 @@ from holdfast.voice.api.app import make_api
 from holdfast.voice.api.errors import BacklogFull
 from holdfast.voice.api.rate_limit import MAX_WAIT_S, CallPacing, TokenBucket
 from holdfast.voice.model.commands import CreateCall
-from tests.conformance.asking import BASE, BASIC, FORM, Diary, over_asgi
 from tests.conformance.engine import ACCOUNT, OURS, TOKEN, VOICE_URL, Engine, new_notifications, open_directory
+from tests.conformance.rest_client import BASE, BASIC, FORM, MemoryJournal, asgi_request
 
 PATH = BASE.removeprefix("/2010-04-01") + "/Calls.json"
 
@@ -29,32 +29,32 @@ def test_a_bucket_holds_one_seconds_requests_and_at_least_one() -> None:
     assert [bucket.take() for _ in range(4)] == [True, True, True, False]
 
 
-async def test_what_comes_too_fast_is_429_until_time_has_passed() -> None:
+async def test_requests_above_the_rate_are_429_until_time_has_passed() -> None:
     engine = Engine()
     app = make_api(
         switch=engine,
         directory=await open_directory(),
         notifications=new_notifications(engine),
-        journal=Diary(),
+        journal=MemoryJournal(),
         account_sid=ACCOUNT,
         auth_token=TOKEN,
         requests_per_s=2,
     )
     headers = [(b"authorization", BASIC.encode())]
 
-    async def ask(headers: list[tuple[bytes, bytes]]) -> int:
-        reply = await over_asgi(app, "GET", PATH, query="", headers=headers, chunks=[b""])
+    async def request(headers: list[tuple[bytes, bytes]]) -> int:
+        reply = await asgi_request(app, "GET", PATH, query="", headers=headers, chunks=[b""])
         if reply.status == 429:
             assert (reply.code, reply.headers["retry-after"]) == (20429, "1")
         return reply.status
 
-    assert [await ask([]) for _ in range(5)] == [401] * 5
-    assert [await ask(headers) for _ in range(3)] == [200, 200, 429]
+    assert [await request([]) for _ in range(5)] == [401] * 5
+    assert [await request(headers) for _ in range(3)] == [200, 200, 429]
     engine.clock += 0.5
-    assert [await ask(headers) for _ in range(2)] == [200, 429]
+    assert [await request(headers) for _ in range(2)] == [200, 429]
 
 
-def test_turns_are_taken_one_behind_the_other_and_a_day_ahead_at_most() -> None:
+def test_calls_are_placed_in_order_and_at_most_a_day_ahead() -> None:
     now = 0.0
     turns = CallPacing(per_s=2, now=lambda: now)
     assert [turns.reserve() for _ in range(3)] == [0.0, 0.5, 1.0]
@@ -68,37 +68,40 @@ def test_turns_are_taken_one_behind_the_other_and_a_day_ahead_at_most() -> None:
         rare.reserve()
 
 
-def test_without_a_rate_nobody_waits() -> None:
+def test_without_a_rate_no_call_waits() -> None:
     turns = CallPacing(per_s=None, now=lambda: 0.0)
     assert [turns.reserve() for _ in range(3)] == [0.0, 0.0, 0.0]
 
 
-async def test_calls_and_participants_wait_for_one_turn_after_the_other() -> None:
+async def test_calls_and_participants_share_one_rate() -> None:
     """`queue_time` says for how long, in milliseconds. Source: Twilio API, Call resource."""
     engine = Engine()
     app = make_api(
         switch=engine,
         directory=await open_directory(),
         notifications=new_notifications(engine),
-        journal=Diary(),
+        journal=MemoryJournal(),
         account_sid=ACCOUNT,
         auth_token=TOKEN,
         calls_per_s=1 / 50_000,
     )
     headers = [(b"authorization", BASIC.encode()), (b"content-type", FORM.encode())]
 
-    async def ask(path: str, form: dict[str, str]) -> tuple[int, object]:
+    async def request(path: str, form: dict[str, str]) -> tuple[int, object]:
         body = urlencode(form).encode()
         where = BASE.removeprefix("/2010-04-01") + path
-        reply = await over_asgi(app, "POST", where, query="", headers=headers, chunks=[body])
+        reply = await asgi_request(app, "POST", where, query="", headers=headers, chunks=[body])
         return reply.status, reply.json["queue_time"] if reply.status == 201 else reply.code
 
     call = {"To": "client:bob", "From": OURS, "Url": VOICE_URL}
-    assert await ask("/Calls.json", call | {"Timeout": "never"}) == (400, 21208)
-    assert await ask("/Calls.json", call) == (201, "0")
+    assert await request("/Calls.json", call | {"Timeout": "never"}) == (400, 21208)
+    assert await request("/Calls.json", call) == (201, "0")
     engine.clock += 30_000
-    assert await ask("/Conferences/lobby/Participants.json", {"To": "client:bob", "From": OURS}) == (201, "20000000")
-    assert await ask("/Calls.json", call) == (201, "70000000")
-    assert await ask("/Calls.json", call) == (429, 22005)
-    placed = [command.wait_s for command in engine.asked if isinstance(command, CreateCall)]
+    assert await request("/Conferences/lobby/Participants.json", {"To": "client:bob", "From": OURS}) == (
+        201,
+        "20000000",
+    )
+    assert await request("/Calls.json", call) == (201, "70000000")
+    assert await request("/Calls.json", call) == (429, 22005)
+    placed = [command.wait_s for command in engine.commands if isinstance(command, CreateCall)]
     assert placed == [0.0, 20_000.0, 70_000.0]

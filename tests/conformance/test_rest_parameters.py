@@ -6,7 +6,7 @@ import pytest
 
 from holdfast.voice.api.app import RESOURCES
 from holdfast.voice.api.resource import Operation
-from tests.conformance.parameters import OF_SOUND, PARAMETERS
+from tests.conformance.parameters import OF_AUDIO, PARAMETERS
 
 OPERATIONS: dict[tuple[str, str], Operation] = {
     (method, resource.path): operation
@@ -26,12 +26,10 @@ def test_the_parameters_of_an_operation_are_those_of_the_reference(method: str, 
     missing = set(PARAMETERS[method, path].split()) - known
     assert not missing, f"{method} {path} would warn of {sorted(missing)}"
     if method == "GET":
-        assert known == {*PARAMETERS[method, path].split(), *OF_SOUND.get((method, path), "").split()}
+        assert known == {*PARAMETERS[method, path].split(), *OF_AUDIO.get((method, path), "").split()}
 
 
 def test_no_operation_with_parameters_is_left_out() -> None:
-    with_parameters = {
-        place for place, operation in OPERATIONS.items() if operation.parameters and place[1] not in OF_OTHERS
-    }
-    others = {place for place in with_parameters if place[1].startswith("/IncomingPhoneNumbers/")}
-    assert with_parameters - others <= PARAMETERS.keys() | OF_SOUND.keys()
+    with_parameters = {api for api, operation in OPERATIONS.items() if operation.parameters and api[1] not in OF_OTHERS}
+    others = {api for api in with_parameters if api[1].startswith("/IncomingPhoneNumbers/")}
+    assert with_parameters - others <= PARAMETERS.keys() | OF_AUDIO.keys()

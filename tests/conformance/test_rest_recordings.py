@@ -18,8 +18,8 @@ from holdfast.voice.model.commands import Callback, ChangeRecording, CreateCall,
 from holdfast.voice.model.ids import CallSid, RecordingSid, RoomSid
 from holdfast.voice.runtime.http.errors import SoundUnplayable
 from tests.conformance import facts
-from tests.conformance.asking import BASE, BASIC, Place, Reply, new_place, served
 from tests.conformance.engine import ACCOUNT, NOON, OURS, VOICE_URL
+from tests.conformance.rest_client import BASE, BASIC, Reply, RestApi, new_rest_api, served
 
 ONE = "RE" + "1" * 32
 FORMS = {
@@ -31,7 +31,7 @@ FORMS = {
 }
 
 
-def made(place: Place, sid: str = ONE, *, call: str | None = None, room: str | None = None, days: int = 0) -> Recording:
+def made(api: RestApi, sid: str = ONE, *, call: str | None = None, room: str | None = None, days: int = 0) -> Recording:
     """A recording that is complete."""
     at = NOON + days * 86400
     one = Recording(
@@ -47,7 +47,7 @@ def made(place: Place, sid: str = ONE, *, call: str | None = None, room: str | N
         duration_s=4,
         url=f"http://127.0.0.1:9{BASE}/Recordings/{sid}",
     )
-    place.engine.state.recordings[one.sid] = one
+    api.engine.state.recordings[one.sid] = one
     return one
 
 
@@ -56,18 +56,18 @@ def sids(reply: Reply) -> list[str]:
     return [each["sid"][2] for each in reply.json["recordings"]]
 
 
-async def test_a_recording_has_the_fields_of_the_reference(place: Place) -> None:
-    call = place.engine.call()
-    begun = await place.post(f"/Calls/{call.sid}/Recordings.json", FORMS)
+async def test_a_recording_has_the_fields_of_the_reference(api: RestApi) -> None:
+    call = api.engine.call()
+    begun = await api.post(f"/Calls/{call.sid}/Recordings.json", FORMS)
     assert begun.status == 201
-    assert facts.wrong(begun.json, facts.CALL_RECORDING) == []
+    assert facts.faults(begun.json, facts.CALL_RECORDING) == []
     assert (begun.json["status"], begun.json["channels"], begun.json["duration"]) == ("in-progress", 2, None)
     assert begun.json["source"] == "StartCallRecordingAPI"
-    assert (await place.get(f"/Calls/{call.sid}/Recordings/{begun.json['sid']}.json")).json == begun.json
-    of_account = (await place.get(f"/Recordings/{begun.json['sid']}.json")).json
-    assert facts.wrong(of_account, facts.RECORDING) == []
+    assert (await api.get(f"/Calls/{call.sid}/Recordings/{begun.json['sid']}.json")).json == begun.json
+    of_account = (await api.get(f"/Recordings/{begun.json['sid']}.json")).json
+    assert facts.faults(of_account, facts.RECORDING) == []
     assert {name: of_account.get(name, "both") for name in begun.json} == begun.json
-    command = place.engine.asked[-1]
+    command = api.engine.commands[-1]
     assert isinstance(command, RecordCall)
     assert command.options == RecordingOptions(
         source="StartCallRecordingAPI",
@@ -77,104 +77,104 @@ async def test_a_recording_has_the_fields_of_the_reference(place: Place) -> None
     )
 
 
-async def test_one_of_a_conference_has_no_track(place: Place) -> None:
-    room = place.engine.room(place.engine.call())
-    made(place, room=room.sid)
-    body = (await place.get(f"/Conferences/{room.sid}/Recordings/{ONE}.json")).json
-    assert facts.wrong(body, facts.CONFERENCE_RECORDING) == []
-    assert (await place.get(f"/Recordings/{ONE}.json")).json["media_url"].endswith(ONE)
+async def test_a_conference_recording_has_no_track(api: RestApi) -> None:
+    room = api.engine.room(api.engine.call())
+    made(api, room=room.sid)
+    body = (await api.get(f"/Conferences/{room.sid}/Recordings/{ONE}.json")).json
+    assert facts.faults(body, facts.CONFERENCE_RECORDING) == []
+    assert (await api.get(f"/Recordings/{ONE}.json")).json["media_url"].endswith(ONE)
 
 
-async def test_one_that_failed_is_absent_with_its_code(place: Place) -> None:
-    one = made(place)
-    place.engine.state.recordings[one.sid] = replace(one, status=RecordingStatus.FAILED, error_code=16100)
-    body = (await place.get(f"/Recordings/{ONE}.json")).json
+async def test_a_failed_recording_is_absent_with_its_code(api: RestApi) -> None:
+    one = made(api)
+    api.engine.state.recordings[one.sid] = replace(one, status=RecordingStatus.FAILED, error_code=16100)
+    body = (await api.get(f"/Recordings/{ONE}.json")).json
     assert (body["status"], body["error_code"], body["media_url"]) == ("absent", 16100, None)
 
 
-async def test_it_is_paused_resumed_and_stopped_by_its_sid_or_as_the_current_one(place: Place) -> None:
-    call = place.engine.call()
-    begun = (await place.post(f"/Calls/{call.sid}/Recordings.json")).json["sid"]
+async def test_a_recording_is_paused_resumed_and_stopped_by_sid_or_as_the_current_one(api: RestApi) -> None:
+    call = api.engine.call()
+    begun = (await api.post(f"/Calls/{call.sid}/Recordings.json")).json["sid"]
     path = f"/Calls/{call.sid}/Recordings/Twilio.CURRENT.json"
-    assert (await place.get(path)).json["sid"] == begun
-    assert (await place.post(path, {"Status": "paused", "PauseBehavior": "skip"})).json["status"] == "paused"
-    assert place.engine.asked[-1] == ChangeRecording(recording=begun, status="paused", skip=True)
-    assert (await place.post(path, {"Status": "in-progress"})).json["status"] == "in-progress"
+    assert (await api.get(path)).json["sid"] == begun
+    assert (await api.post(path, {"Status": "paused", "PauseBehavior": "skip"})).json["status"] == "paused"
+    assert api.engine.commands[-1] == ChangeRecording(recording=begun, status="paused", skip=True)
+    assert (await api.post(path, {"Status": "in-progress"})).json["status"] == "in-progress"
     by_sid = f"/Calls/{call.sid}/Recordings/{begun}.json"
-    assert (await place.post(by_sid, {"Status": "stopped"})).json["status"] == "stopped"
-    again = await place.post(by_sid, {"Status": "stopped"})
+    assert (await api.post(by_sid, {"Status": "stopped"})).json["status"] == "stopped"
+    again = await api.post(by_sid, {"Status": "stopped"})
     assert (again.status, again.code) == (400, 21220)
-    gone = await place.post(path, {"Status": "paused"})
+    gone = await api.post(path, {"Status": "paused"})
     assert (gone.status, gone.code) == (404, 20404)
 
 
 @pytest.mark.parametrize("form", [{}, {"Status": "deleted"}, {"Status": "paused", "PauseBehavior": "loud"}])
-async def test_a_change_that_is_none_is_refused(place: Place, form: dict[str, str]) -> None:
-    call = place.engine.call()
-    begun = (await place.post(f"/Calls/{call.sid}/Recordings.json")).json["sid"]
-    assert (await place.post(f"/Calls/{call.sid}/Recordings/{begun}.json", form)).status == 400
+async def test_an_invalid_change_of_a_recording_is_refused(api: RestApi, form: dict[str, str]) -> None:
+    call = api.engine.call()
+    begun = (await api.post(f"/Calls/{call.sid}/Recordings.json")).json["sid"]
+    assert (await api.post(f"/Calls/{call.sid}/Recordings/{begun}.json", form)).status == 400
 
 
 @pytest.mark.parametrize("form", [{"RecordingChannels": "three"}, {"RecordingTrack": "none"}, {"Trim": "hair"}])
-async def test_a_recording_that_cannot_be_is_refused(place: Place, form: dict[str, str]) -> None:
-    call = place.engine.call()
-    assert (await place.post(f"/Calls/{call.sid}/Recordings.json", form)).status == 400
-    assert place.engine.state.recordings == {}
+async def test_a_recording_with_invalid_parameters_is_refused(api: RestApi, form: dict[str, str]) -> None:
+    call = api.engine.call()
+    assert (await api.post(f"/Calls/{call.sid}/Recordings.json", form)).status == 400
+    assert api.engine.state.recordings == {}
 
 
-async def test_a_call_that_is_over_is_not_recorded(place: Place) -> None:
-    call = place.engine.call(status=CallStatus.COMPLETED)
-    refused = await place.post(f"/Calls/{call.sid}/Recordings.json")
+async def test_a_call_that_is_over_is_not_recorded(api: RestApi) -> None:
+    call = api.engine.call(status=CallStatus.COMPLETED)
+    refused = await api.post(f"/Calls/{call.sid}/Recordings.json")
     assert (refused.status, refused.code) == (400, 21220)
 
 
-async def test_lists_hold_what_is_asked_for(place: Place) -> None:
-    call, other = place.engine.call(), place.engine.call()
-    room = place.engine.room(call)
-    made(place, "RE" + "1" * 32, call=call.sid)
-    made(place, "RE" + "2" * 32, call=other.sid, days=1)
-    made(place, "RE" + "3" * 32, room=room.sid, days=2)
-    assert sids(await place.get("/Recordings.json")) == ["3", "2", "1"]
-    assert sids(await place.get(f"/Calls/{call.sid}/Recordings.json")) == ["1"]
-    assert sids(await place.get(f"/Conferences/{room.sid}/Recordings.json")) == ["3"]
-    assert sids(await place.get("/Recordings.json", f"CallSid={other.sid}")) == ["2"]
-    assert sids(await place.get("/Recordings.json", f"ConferenceSid={room.sid}")) == ["3"]
-    assert sids(await place.get("/Recordings.json", "DateCreated>=2027-01-16")) == ["3", "2"]
-    assert (await place.delete(f"/Recordings/{'RE' + '2' * 32}.json")).status == 204
-    assert sids(await place.get("/Recordings.json")) == ["3", "1"]
-    assert sids(await place.get("/Recordings.json", "IncludeSoftDeleted=true")) == ["3", "2", "1"]
-    assert (await place.get(f"/Recordings/{'RE' + '2' * 32}.json")).status == 404
-    known = await place.get(f"/Recordings/{'RE' + '2' * 32}.json", "IncludeSoftDeleted=True")
+async def test_lists_of_recordings_are_filtered(api: RestApi) -> None:
+    call, other = api.engine.call(), api.engine.call()
+    room = api.engine.room(call)
+    made(api, "RE" + "1" * 32, call=call.sid)
+    made(api, "RE" + "2" * 32, call=other.sid, days=1)
+    made(api, "RE" + "3" * 32, room=room.sid, days=2)
+    assert sids(await api.get("/Recordings.json")) == ["3", "2", "1"]
+    assert sids(await api.get(f"/Calls/{call.sid}/Recordings.json")) == ["1"]
+    assert sids(await api.get(f"/Conferences/{room.sid}/Recordings.json")) == ["3"]
+    assert sids(await api.get("/Recordings.json", f"CallSid={other.sid}")) == ["2"]
+    assert sids(await api.get("/Recordings.json", f"ConferenceSid={room.sid}")) == ["3"]
+    assert sids(await api.get("/Recordings.json", "DateCreated>=2027-01-16")) == ["3", "2"]
+    assert (await api.delete(f"/Recordings/{'RE' + '2' * 32}.json")).status == 204
+    assert sids(await api.get("/Recordings.json")) == ["3", "1"]
+    assert sids(await api.get("/Recordings.json", "IncludeSoftDeleted=true")) == ["3", "2", "1"]
+    assert (await api.get(f"/Recordings/{'RE' + '2' * 32}.json")).status == 404
+    known = await api.get(f"/Recordings/{'RE' + '2' * 32}.json", "IncludeSoftDeleted=True")
     assert (known.json["status"], known.json["media_url"]) == ("deleted", None)
-    assert (await place.get(f"/Recordings/{'RE' + '2' * 32}.wav", "IncludeSoftDeleted=true")).status == 404
+    assert (await api.get(f"/Recordings/{'RE' + '2' * 32}.wav", "IncludeSoftDeleted=true")).status == 404
 
 
-async def test_a_recording_of_another_call_is_not_found_there(place: Place) -> None:
-    call, other = place.engine.call(), place.engine.call()
-    made(place, call=call.sid)
-    assert (await place.get(f"/Calls/{other.sid}/Recordings/{ONE}.json")).status == 404
-    assert (await place.get(f"/Calls/{'CA' + '9' * 32}/Recordings/{ONE}.json")).status == 404
+async def test_a_recording_of_another_call_is_not_found_there(api: RestApi) -> None:
+    call, other = api.engine.call(), api.engine.call()
+    made(api, call=call.sid)
+    assert (await api.get(f"/Calls/{other.sid}/Recordings/{ONE}.json")).status == 404
+    assert (await api.get(f"/Calls/{'CA' + '9' * 32}/Recordings/{ONE}.json")).status == 404
 
 
-async def test_calls_and_participants_are_placed_with_their_recording(place: Place) -> None:
+async def test_calls_and_participants_are_placed_with_their_recording(api: RestApi) -> None:
     form = {"To": "client:bob", "From": OURS, "Url": VOICE_URL, "Record": "true", **FORMS}
-    await place.post("/Calls.json", form)
-    placed = place.engine.asked[-1]
+    await api.post("/Calls.json", form)
+    placed = api.engine.commands[-1]
     assert isinstance(placed, CreateCall)
     assert placed.record is not None
     assert (placed.record.source, placed.record.dual) == ("OutboundAPI", True)
-    await place.post("/Calls.json", form | {"Record": "false"})
-    placed = place.engine.asked[-1]
+    await api.post("/Calls.json", form | {"Record": "false"})
+    placed = api.engine.commands[-1]
     assert isinstance(placed, CreateCall)
     assert placed.record is None
     form = {"To": "client:bob", "From": OURS, "Record": "true", "ConferenceRecord": "record-from-start"}
-    await place.post("/Conferences/lobby/Participants.json", form | {"ConferenceTrim": "do-not-trim"})
-    placed = place.engine.asked[-1]
+    await api.post("/Conferences/lobby/Participants.json", form | {"ConferenceTrim": "do-not-trim"})
+    placed = api.engine.commands[-1]
     assert isinstance(placed, CreateCall)
     assert placed.reserve is not None
     assert placed.reserve.admission.record == RecordingOptions(source="Conference")
     assert placed.record == RecordingOptions(source="OutboundAPI", trim=True)
-    assert place.warnings() == []
+    assert api.warnings() == []
 
 
 # --- the sound --------------------------------------------------------------------------------------------
@@ -192,17 +192,17 @@ class Folder:
 
 
 @pytest.fixture
-async def loud(tmp_path: Path) -> Place:
+async def loud(tmp_path: Path) -> RestApi:
     """A door that knows where the sound of its recordings is."""
-    place = await new_place(sounds=Folder(tmp_path))
+    api = await new_rest_api(sounds=Folder(tmp_path))
     wave = np.stack([np.full(8000, 0.5), np.full(8000, -0.25)], axis=1)
     soundfile.write(tmp_path / f"{ONE}.wav", wave, 8000, subtype="PCM_16")
-    place.engine.state.recordings[RecordingSid(ONE)] = replace(made(place), channels=2)
-    return place
+    api.engine.state.recordings[RecordingSid(ONE)] = replace(made(api), channels=2)
+    return api
 
 
 @pytest.mark.parametrize("suffix", ["", ".wav"])
-async def test_the_sound_is_downloaded(loud: Place, suffix: str) -> None:
+async def test_the_audio_is_downloaded(loud: RestApi, suffix: str) -> None:
     with served(loud.app) as url:
         request = Request(f"{url}{BASE}/Recordings/{ONE}{suffix}", headers={"Authorization": BASIC})
         with await asyncio.to_thread(urlopen, request, timeout=10) as response:
@@ -211,20 +211,20 @@ async def test_the_sound_is_downloaded(loud: Place, suffix: str) -> None:
     assert (rate, samples.shape) == (8000, (8000, 2))
 
 
-async def test_two_channels_become_one_when_that_is_asked_for(loud: Place) -> None:
+async def test_two_channels_are_mixed_to_one_on_request(loud: RestApi) -> None:
     reply = await loud.get(f"/Recordings/{ONE}.wav", "RequestedChannels=1")
     samples, _ = soundfile.read(io.BytesIO(reply.body))
     assert samples.shape == (8000,)
     assert abs(samples.mean() - 0.125) < 0.01
 
 
-async def test_it_is_had_as_mp3(loud: Place) -> None:
+async def test_a_recording_is_downloaded_as_mp3(loud: RestApi) -> None:
     reply = await loud.get(f"/Recordings/{ONE}.mp3")
     assert (reply.status, reply.headers["content-type"]) == (200, "audio/mpeg")
     assert soundfile.info(io.BytesIO(reply.body)).format == "MP3"
 
 
-async def test_where_mp3_cannot_be_written_it_is_not_found(loud: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_mp3_is_not_found_where_it_cannot_be_encoded(loud: RestApi, monkeypatch: pytest.MonkeyPatch) -> None:
     def cannot(path: Path, *, mixed: bool) -> bytes:
         raise SoundUnplayable("no encoder")
 
@@ -233,20 +233,20 @@ async def test_where_mp3_cannot_be_written_it_is_not_found(loud: Place, monkeypa
 
 
 @pytest.mark.parametrize("name", [f"{ONE}.ogg", f"{ONE}.wav.json", f"{ONE}.mp3.wav", "RE" + "7" * 32, "..%2F..%2Fx"])
-async def test_no_other_sound_is_there(loud: Place, name: str) -> None:
+async def test_other_formats_are_not_found(loud: RestApi, name: str) -> None:
     assert (await loud.get(f"/Recordings/{name}")).status == 404
 
 
-async def test_one_channel_is_not_had_as_two(loud: Place) -> None:
+async def test_a_mono_recording_has_no_two_channels(loud: RestApi) -> None:
     loud.engine.state.recordings[RecordingSid(ONE)] = made(loud)
     reply = await loud.get(f"/Recordings/{ONE}.wav", "RequestedChannels=2")
     assert (reply.status, reply.code) == (400, 16113)
 
 
-async def test_a_file_that_is_gone_is_not_found(place: Place) -> None:
-    made(place)
-    assert (await place.get(f"/Recordings/{ONE}.wav")).status == 404
+async def test_a_removed_file_is_not_found(api: RestApi) -> None:
+    made(api)
+    assert (await api.get(f"/Recordings/{ONE}.wav")).status == 404
 
 
-async def test_nobody_but_the_account_hears_it(loud: Place) -> None:
-    assert (await loud.ask("GET", f"{BASE}/Recordings/{ONE}.wav", authorization="")).status == 401
+async def test_only_the_account_downloads_a_recording(loud: RestApi) -> None:
+    assert (await loud.request("GET", f"{BASE}/Recordings/{ONE}.wav", authorization="")).status == 401

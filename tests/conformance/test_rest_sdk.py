@@ -17,8 +17,8 @@ from twilio.rest import Client
 
 from holdfast.voice.control.entities import CallStatus
 from holdfast.voice.model.commands import CreateCall
-from tests.conformance.asking import BASE, BASIC, Place, new_place, served
 from tests.conformance.engine import ACCOUNT, ALSO_OURS, NOON, OURS, TOKEN, VOICE_URL
+from tests.conformance.rest_client import BASE, BASIC, RestApi, new_rest_api, served
 
 MUSIC = "http://127.0.0.1:9/music.mp3"
 AUTHORIZED = f"Authorization: {BASIC}\r\n"
@@ -28,7 +28,7 @@ AUTHORIZED = f"Authorization: {BASIC}\r\n"
 class Served:
     """The door on a socket, and the SDK's blocking client pointed at it."""
 
-    place: Place
+    api: RestApi
     url: str
     client: Client
 
@@ -36,12 +36,12 @@ class Served:
 @pytest.fixture
 def door() -> Iterator[Served]:
     """A REST door of its own for each test."""
-    place = asyncio.run(new_place())
-    with served(place.app) as url:
+    api = asyncio.run(new_rest_api())
+    with served(api.app) as url:
         http = TwilioHttpClient(timeout=10)
         client = Client(ACCOUNT, TOKEN, http_client=http)
         client.api.base_url = url
-        yield Served(place=place, url=url, client=client)
+        yield Served(api=api, url=url, client=client)
         assert http.session is not None
         http.session.close()
 
@@ -78,7 +78,7 @@ def test_a_call_is_made_read_changed_listed_and_deleted(door: Served) -> None:
 
 
 def test_lists_are_paged_as_the_sdk_pages(door: Served) -> None:
-    made = [door.place.engine.call().sid for _ in range(7)][::-1]
+    made = [door.api.engine.call().sid for _ in range(7)][::-1]
     calls = door.client.calls
     assert [each.sid for each in calls.list(page_size=3)] == made
     assert [each.sid for each in calls.list(limit=4, page_size=3)] == made[:4]
@@ -93,19 +93,19 @@ def test_lists_are_paged_as_the_sdk_pages(door: Served) -> None:
 
 
 def test_dates_as_the_sdk_writes_them_filter_lists(door: Served) -> None:
-    call = door.place.engine.call()
+    call = door.api.engine.call()
     noon = datetime.fromtimestamp(NOON, UTC)
     calls = door.client.calls
     assert [each.sid for each in calls.list(start_time=noon)] == [call.sid]
     assert [each.sid for each in calls.list(start_time_after=noon - timedelta(hours=1))] == [call.sid]
     assert calls.list(start_time_before=noon - timedelta(hours=1)) == []
-    room = door.place.engine.room(call)
+    room = door.api.engine.room(call)
     assert [each.sid for each in door.client.conferences.list(date_created=noon.date())] == [room.sid]
 
 
 def test_a_participant_is_held_and_resumed_by_the_sdk(door: Served) -> None:
-    call = door.place.engine.call()
-    room = door.place.engine.room(call, name="desk")
+    call = door.api.engine.call()
+    room = door.api.engine.room(call, name="desk")
     (conference,) = door.client.conferences.list(friendly_name="desk", status="in-progress")
     (participant,) = conference.participants.list()
     held = participant.update(hold=True, hold_url=MUSIC, hold_method="GET")
@@ -131,7 +131,7 @@ def test_a_boolean_given_for_a_word_is_that_word(door: Served, value: bool) -> N
     room = door.client.conferences("lobby")
     made = room.participants.create(to="client:bob", from_=OURS, beep=value, conference_record=value)
     assert made.status == "queued"
-    placed = door.place.engine.asked[-1]
+    placed = door.api.engine.commands[-1]
     assert isinstance(placed, CreateCall)
     assert placed.reserve is not None
     assert (placed.reserve.admission.beep, placed.reserve.admission.record is not None) == (str(value).lower(), value)
@@ -143,8 +143,8 @@ def test_a_queue_and_its_members(door: Served) -> None:
     assert queue.update(max_size=8).max_size == 8
     assert refused(lambda: door.client.queues.create(friendly_name="sales")) == (400, 22003)
     assert queue.delete() is True
-    call = door.place.engine.call()
-    other = door.place.engine.queue(call)
+    call = door.api.engine.call()
+    other = door.api.engine.queue(call)
     members = door.client.queues(other.sid).members
     assert [each.call_sid for each in members.list()] == [call.sid]
     assert members("Front").fetch().wait_time == 10
@@ -168,7 +168,7 @@ def test_numbers_and_applications(door: Served) -> None:
 
 
 def test_notifications_recordings_and_the_account(door: Served) -> None:
-    call = door.place.engine.call()
+    call = door.api.engine.call()
     door.client.calls.create(to="client:bob", from_=OURS, url=VOICE_URL, byoc="BY" + "0" * 32)
     (notice,) = door.client.api.account.notifications.list()
     assert (notice.error_code, notice.log) == ("20001", "1")
@@ -183,7 +183,7 @@ def test_notifications_recordings_and_the_account(door: Served) -> None:
 
 def test_errors_come_out_of_the_sdk_with_status_and_code(door: Served) -> None:
     client = door.client
-    over = door.place.engine.call(status=CallStatus.COMPLETED)
+    over = door.api.engine.call(status=CallStatus.COMPLETED)
     assert refused(lambda: client.calls(over.sid).update(status="completed")) == (400, 21220)
     assert refused(lambda: client.calls.create(to="nobody", from_=OURS, url=VOICE_URL)) == (400, 21211)
     assert refused(lambda: client.calls.create(to="client:bob", from_=OURS)) == (400, 21205)
@@ -194,15 +194,15 @@ def test_errors_come_out_of_the_sdk_with_status_and_code(door: Served) -> None:
 
 @pytest.mark.filterwarnings("ignore:BasicAuth is deprecated", "ignore:The 'auth' parameter")  # the SDK's own way
 async def test_the_async_client_does_the_same() -> None:
-    place = await new_place()
-    with served(place.app) as url:
+    api = await new_rest_api()
+    with served(api.app) as url:
         async with AsyncTwilioHttpClient(timeout=10) as http:
             client = Client(ACCOUNT, TOKEN, http_client=http)
             client.api.base_url = url
             made = await client.calls.create_async(to="client:bob", from_=OURS, url=VOICE_URL)
             assert (await client.calls(str(made.sid)).fetch_async()).status == "queued"
-            call = place.engine.call()
-            room = place.engine.room(call)
+            call = api.engine.call()
+            room = api.engine.room(call)
             participant = client.conferences(room.sid).participants(call.sid)
             assert (await participant.update_async(hold=True)).hold is True
             assert (await participant.update_async(hold=False)).hold is False
@@ -214,12 +214,12 @@ async def test_the_async_client_does_the_same() -> None:
             assert (caught.value.status, caught.value.code) == (404, 20404)
 
 
-def test_our_own_fault_is_500_and_the_next_request_works(door: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_internal_error_is_500_and_the_next_request_works(door: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     async def broken(command: object) -> None:
         raise ZeroDivisionError
 
     with monkeypatch.context() as patch:
-        patch.setattr(door.place.engine, "execute", broken)
+        patch.setattr(door.api.engine, "execute", broken)
         assert refused(lambda: door.client.queues.create(friendly_name="sales")) == (500, 20500)
     assert door.client.queues.create(friendly_name="sales").friendly_name == "sales"
 
@@ -239,7 +239,7 @@ def test_our_own_fault_is_500_and_the_next_request_works(door: Served, monkeypat
         b"GET / HTTP/1.1\r\n" + b"".join(b"x-%d: y\r\n" % each for each in range(2000)) + b"\r\n",
     ],
 )
-def test_half_requests_and_rubbish_harm_nobody_else(door: Served, raw: bytes) -> None:
+def test_incomplete_and_invalid_requests_affect_no_other_client(door: Served, raw: bytes) -> None:
     host, _, port = door.url.removeprefix("http://").partition(":")
     with socket.create_connection((host, int(port)), timeout=10) as peer:
         peer.sendall(raw)

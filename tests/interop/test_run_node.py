@@ -70,7 +70,7 @@ IMPORT = 'import twilio from "twilio"; const client = twilio('
         ("app.cjs", REQUIRE + f'"{SID}", "{TOKEN}", {{lazyLoading: false}}); ' + LIST),
     ],
 )
-def test_the_client_asks_the_engine(name: str, program: str, folder: Path, url: str) -> None:
+def test_the_client_uses_the_engine(name: str, program: str, folder: Path, url: str) -> None:
     (folder / name).write_text(program)
     base = {"PATH": os.environ["PATH"], "TWILIO_REGION": "ie1"}
     environment = child_environment(base, url=url, sid=SID, token=TOKEN)

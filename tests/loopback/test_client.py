@@ -46,7 +46,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("answer", [b"<html>", b"[]", b"{}", b"7", b"", b'"calls"', b"\xff"])
 @pytest.mark.parametrize("arguments", [["calls"], ["holds"], ["hold", CALL], ["resume", CALL]])
-def test_another_server_at_our_port(
+def test_a_server_that_is_no_holdfast_is_reported(
     answer: bytes, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with something({"*": answer}) as port:
@@ -55,7 +55,7 @@ def test_another_server_at_our_port(
     assert "is no Holdfast" in capsys.readouterr().err
 
 
-def test_watching_tells_what_happens_and_that_the_server_has_stopped(
+def test_watching_prints_events_and_reports_the_stop_of_the_server(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with something({"*": b'{"holds": []}', "/events": b"retry: 1\n\n: alive\n\n" + EVENT}) as port:

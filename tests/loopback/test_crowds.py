@@ -97,7 +97,7 @@ def is_bounded(sockets: list[socket.socket]) -> bool:
 
 
 @pytest.mark.parametrize("hosts", [1, 30])
-async def test_half_open_handshakes_are_few_of_a_host_cost_little_and_leave_nothing(hosts: int) -> None:
+async def test_half_open_handshakes_are_limited_per_host_cheap_and_cleaned_up(hosts: int) -> None:
     async with encrypted() as (server, to):
         pid = children(server.pid)["control"]
         async with Phone("bob", server=to, password="secret-bob", transport="TLS", certificate=LOCALHOST) as bob:
@@ -119,7 +119,7 @@ async def test_half_open_handshakes_are_few_of_a_host_cost_little_and_leave_noth
     assert len(log) < 20_000
 
 
-async def test_a_host_that_shakes_hands_and_says_nothing_is_a_newcomer_still() -> None:
+async def test_a_host_that_only_completes_handshakes_is_not_known() -> None:
     async with encrypted() as (_, to):
         trusting = ssl.create_default_context(cafile=str(LOCALHOST))
         silent: list[asyncio.StreamWriter] = []

@@ -43,7 +43,7 @@ def taken(request: pytest.FixtureRequest) -> Iterator[tuple[socket.SocketKind, i
         yield request.param, held.getsockname()[1]
 
 
-def test_a_port_that_is_taken(taken: tuple[socket.SocketKind, int], store: Path) -> None:
+def test_a_used_port_is_found(taken: tuple[socket.SocketKind, int], store: Path) -> None:
     kind, port = taken
     if kind == socket.SOCK_STREAM:
         finding = checks.check_http(settings(store, http_port=port), None)
@@ -54,12 +54,12 @@ def test_a_port_that_is_taken(taken: tuple[socket.SocketKind, int], store: Path)
     assert finding.fix.endswith(f"--http-port {port + 1}" if kind == socket.SOCK_STREAM else f"--sip-port {port + 10}")
 
 
-def test_a_port_that_is_free_or_any(store: Path) -> None:
+def test_a_free_port_is_ok(store: Path) -> None:
     assert checks.check_http(settings(store, http_port=0), None).severity is Severity.OK
     assert checks.check_sip(settings(store, sip_port=0), None).severity is Severity.OK
 
 
-def test_an_address_of_another_machine(store: Path) -> None:
+def test_an_address_of_another_machine_is_found(store: Path) -> None:
     finding = checks.check_sip(settings(store, sip_host="192.0.2.1", sip_port=0), None)
     assert finding.severity is Severity.OK  # nothing can be told of port 0
     finding = checks.check_sip(settings(store, sip_host="192.0.2.1"), None)
@@ -96,14 +96,14 @@ def test_authorities_that_webhooks_trust(store: Path) -> None:
         assert said in what
 
 
-def test_a_running_server_has_its_ports(store: Path) -> None:
+def test_a_running_server_owns_its_ports(store: Path) -> None:
     running = RunFile(pid=1, url="http://127.0.0.1:1", sip="127.0.0.1:2", rtp="RTP ports 4-7 of 127.0.0.3", birth="")
     assert "127.0.0.1:1" in checks.check_http(settings(store), running).message
     assert "127.0.0.1:2" in checks.check_sip(settings(store), running).message
     assert "RTP ports 4-7 of 127.0.0.3" in checks.check_rtp_ports(settings(store), running).message
 
 
-def test_an_rtp_port_that_is_taken(store: Path) -> None:
+def test_a_used_rtp_port_is_found(store: Path) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as held:
         held.bind(("127.0.0.1", 0))
         port = held.getsockname()[1]
@@ -124,7 +124,7 @@ def test_rtp_ports_among_the_ephemeral_ones(store: Path, tmp_path: Path) -> None
     assert checks.check_ephemeral(settings(store), source).severity is Severity.WARNING
 
 
-def test_too_few_files(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_few_open_files_are_found(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (256, 256))
     finding = checks.check_descriptors(settings(store))
     assert finding.severity is Severity.WARNING
@@ -133,13 +133,13 @@ def test_too_few_files(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert checks.check_descriptors(settings(store)).severity is Severity.OK
 
 
-def test_a_machine_that_wakes_late() -> None:
+def test_a_machine_that_wakes_late_is_found() -> None:
     import time
 
     assert checks.check_clock(lambda length: time.sleep(length + 0.03), rounds=1).severity is Severity.WARNING
 
 
-def test_a_store_that_cannot_be_opened(store: Path) -> None:
+def test_an_unusable_store_is_found(store: Path) -> None:
     store.parent.mkdir()
     store.write_text("a shopping list" * 100)
     finding = checks.check_store(settings(store))
@@ -147,7 +147,7 @@ def test_a_store_that_cannot_be_opened(store: Path) -> None:
     assert "cannot be used as a store" in finding.message
 
 
-def test_an_account_that_others_can_read(store: Path) -> None:
+def test_an_account_file_that_others_can_read_is_found(store: Path) -> None:
     assert "will be made" in checks.check_account(settings(store)).message
     load_or_create_account(store)
     assert checks.check_account(settings(store)).severity is Severity.OK
@@ -157,7 +157,7 @@ def test_an_account_that_others_can_read(store: Path) -> None:
     assert finding.fix.startswith("chmod 600")
 
 
-def test_files_that_others_can_read(store: Path, tmp_path: Path) -> None:
+def test_files_that_others_can_read_are_found(store: Path, tmp_path: Path) -> None:
     file = tmp_path / "holdfast.toml"
     file.write_text("[lines]\nalice = 'hush'")
     assert checks.check_store(settings(store)).severity is Severity.OK
@@ -178,11 +178,11 @@ def test_files_that_others_can_read(store: Path, tmp_path: Path) -> None:
     assert len(list(checks.check_privacy(settings(store), file))) == 2, "a file without secrets may be read"
 
 
-def test_sound_is_decoded_here() -> None:
+def test_audio_can_be_decoded_here() -> None:
     assert checks.check_decoding().severity is Severity.OK
 
 
-def test_variables_that_set_nothing() -> None:
+def test_variables_that_set_nothing_are_found() -> None:
     findings = list(checks.check_environment({"HOLDFAST_SIP_PROT": "1", "HOLDFAST_SIP_PORT": "1"}))
     assert [one.message for one in findings] == ["HOLDFAST_SIP_PROT sets nothing; did you mean HOLDFAST_SIP_PORT?"]
 
@@ -219,7 +219,7 @@ def test_a_running_server_is_found_and_a_dead_one_is_not(store: Path) -> None:
     assert find_run_file(store) is None
 
 
-def test_trunks_are_told_as_they_stand() -> None:
+def test_the_registrations_with_trunks_are_shown() -> None:
     trunk = {"user": "acme", "host": "203.0.113.5", "port": 5060, "backup": None, "registration": None}
     failed = trunk | {"host": "203.0.113.6", "registration": {"state": "failed", "status": 403, "reason": "No"}}
     routes = [

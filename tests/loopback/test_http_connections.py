@@ -124,7 +124,7 @@ def by_proxy(host: str, words: bytes) -> bytes:
     ],
     ids=["nothing", "half a header, byte by byte", "half a body"],
 )
-async def test_a_request_that_never_comes_whole_is_cut(pieces: tuple[bytes, ...]) -> None:
+async def test_a_request_that_stays_incomplete_is_cut_off(pieces: tuple[bytes, ...]) -> None:
     async with serving(ConnectionLimits(timeout_s=0.3)) as address:
         await said(address, *pieces, pause_s=0.05)
         assert (await said(address, ASK)).endswith(b"inside")
@@ -138,7 +138,7 @@ async def test_a_kept_connection_is_used_again_after_the_time_of_one_request() -
 
 
 @pytest.mark.parametrize("words", [b"", HALF, HALF_BODY], ids=["nothing", "half a header", "half a body"])
-async def test_slow_connections_of_a_host_make_room_for_others_and_for_its_own_newest(words: bytes) -> None:
+async def test_slow_connections_of_a_host_are_evicted_for_others_and_for_its_own_newest(words: bytes) -> None:
     async with serving(ConnectionLimits(max_connections=40)) as address:
         slow = await opened(address, 110, words)
         for source in (HOST, OTHER_HOST, SLOW_HOST) * 10:
@@ -148,7 +148,7 @@ async def test_slow_connections_of_a_host_make_room_for_others_and_for_its_own_n
         await shut(slow)
 
 
-async def test_slow_hosts_that_take_all_the_room_make_room_for_one_that_is_not_slow() -> None:
+async def test_slow_hosts_are_evicted_for_a_host_that_is_not_slow() -> None:
     async with serving(ConnectionLimits(max_connections=20)) as address:
         slow = [each for number in range(40) for each in await opened(address, 2, HALF, source=f"127.0.2.{number + 1}")]
         await come_to(60, slow)
@@ -157,7 +157,7 @@ async def test_slow_hosts_that_take_all_the_room_make_room_for_one_that_is_not_s
         await shut(slow)
 
 
-async def test_a_host_that_does_not_read_its_answers_has_no_more_than_its_share_and_is_cut_off() -> None:
+async def test_a_host_that_does_not_read_responses_keeps_to_its_share_and_is_cut_off() -> None:
     door = ConnectionLimits(max_connections=16, timeout_s=0.5)
     crowd = door.limiter_of(SLOW_HOST, from_own_address=False)
     async with serving(door) as address:
@@ -174,7 +174,7 @@ async def test_a_host_that_does_not_read_its_answers_has_no_more_than_its_share_
         assert (await said(address, HEALTH, source=SLOW_HOST)).endswith(b"inside")
 
 
-async def test_who_reads_slowly_but_reads_gets_all() -> None:
+async def test_a_slow_reader_receives_its_whole_response() -> None:
     async with serving(ConnectionLimits(timeout_s=1.0)) as address:
         reader, writer = await asyncio.open_connection(*address, limit=4096)
         writer.write(MUCH.replace(b"Host: a", b"Host: a\r\nConnection: close"))
@@ -187,7 +187,7 @@ async def test_who_reads_slowly_but_reads_gets_all() -> None:
         writer.close()
 
 
-async def test_event_streams_of_a_host_leave_it_room_to_ask() -> None:
+async def test_event_streams_leave_a_host_room_for_requests() -> None:
     async with serving(ConnectionLimits(max_connections=32)) as address:
         watching = await opened(address, 4, EVENTS)
         for reader, _ in watching:
@@ -213,7 +213,7 @@ async def test_hosts_behind_a_trusted_proxy_count_by_the_address_it_forwards() -
         await shut(slow)
 
 
-async def test_a_forwarded_host_whose_requests_are_all_being_answered_gets_503_and_others_do_not() -> None:
+async def test_only_the_forwarded_host_with_too_many_requests_gets_503() -> None:
     async with serving(
         ConnectionLimits(max_connections=16, max_streams_per_host=9, trusted_proxies=["127.0.0.8"])
     ) as address:
@@ -228,7 +228,7 @@ async def test_a_forwarded_host_whose_requests_are_all_being_answered_gets_503_a
 
 
 @pytest.mark.parametrize("trusted", [["127.0.0.1"], []], ids=["trusted", "not trusted"])
-async def test_a_proxy_on_this_machine_leaves_room_for_what_we_ask_ourselves(trusted: list[str]) -> None:
+async def test_a_proxy_on_this_machine_leaves_room_for_our_own_requests(trusted: list[str]) -> None:
     async with serving(
         ConnectionLimits(max_connections=16, max_per_host=4, max_streams_per_host=9, trusted_proxies=trusted)
     ) as address:
@@ -251,7 +251,7 @@ async def test_the_log_has_one_line_for_a_host(words: bytes, caplog: pytest.LogC
     assert len([record for record in caplog.records if record.levelname == "WARNING"]) == 1
 
 
-async def test_aborted_connections_are_counted_no_more() -> None:
+async def test_aborted_connections_are_no_longer_counted() -> None:
     async with serving(ConnectionLimits(max_connections=8)) as address:
         for words in (b"", HALF, HALF_BODY, EVENTS, MUCH) * 20:
             await shut(await opened(address, 1, words))

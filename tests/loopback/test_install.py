@@ -61,7 +61,7 @@ def install(tree: Path, python: str | None) -> subprocess.CompletedProcess[str]:
         (NO_INDEX, "The packages could not be installed", "check the network, then run the same command again"),
     ],
 )
-def test_what_is_missing_is_named_with_the_line_that_installs_it(
+def test_a_missing_program_is_named_with_the_command_that_installs_it(
     tree: Path, python: str | None, says: str, remedy: str
 ) -> None:
     done = install(tree, python)

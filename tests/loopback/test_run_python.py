@@ -83,7 +83,7 @@ CALLS = f"/2010-04-01/Accounts/{SID}/Calls.json"
         f"Client('{SID}', '{TOKEN}')",
     ],
 )
-def test_the_client_asks_the_engine(client: str, engine: Engine) -> None:
+def test_the_client_uses_the_engine(client: str, engine: Engine) -> None:
     assert run(f"from twilio.rest import Client; print({client}.calls.list())", engine) == "[]\n"
     assert engine.asked == [(CALLS, f"{SID}:{TOKEN}")]
 
@@ -94,7 +94,7 @@ def test_an_edge_and_a_region_in_the_environment_change_nothing(engine: Engine) 
     assert len(engine.asked) == 1
 
 
-def test_the_async_client_asks_the_engine(engine: Engine) -> None:
+def test_the_async_client_uses_the_engine(engine: Engine) -> None:
     program = """
 import asyncio
 from twilio.http.async_http_client import AsyncTwilioHttpClient
@@ -108,7 +108,7 @@ asyncio.run(main())
     assert len(engine.asked) == 1
 
 
-def test_other_hosts_of_twilio_are_left_alone(engine: Engine) -> None:
+def test_requests_to_other_twilio_hosts_are_unchanged(engine: Engine) -> None:
     program = """
 from twilio.rest import Client
 from urllib.parse import urlsplit
@@ -121,19 +121,19 @@ print(client.get_hostname('https://taskrouter.twilio.com/v1'))
     assert engine.asked == []
 
 
-def test_a_sitecustomize_of_the_program_is_run_too(engine: Engine, tmp_path: Path) -> None:
+def test_the_programs_own_sitecustomize_is_run_too(engine: Engine, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text("import builtins\nbuiltins.mine = 'it ran'\n")
     program = "from twilio.rest import Client; print(mine, Client().calls.list())"
     assert run(program, engine, PYTHONPATH=str(tmp_path)) == "it ran []\n"
     assert len(engine.asked) == 1
 
 
-def test_a_program_without_the_sdk_is_not_disturbed(engine: Engine) -> None:
+def test_a_program_without_the_sdk_is_unchanged(engine: Engine) -> None:
     program = "import sys; print(any(name.startswith('twilio') for name in sys.modules))"
     assert run(program, engine) == "False\n"
 
 
-def test_what_was_in_the_environment_stays() -> None:
+def test_other_variables_of_the_environment_stay() -> None:
     base = {"PYTHONPATH": "/mine", "NODE_OPTIONS": "--trace-warnings", "NO_PROXY": "intranet", "HOME": "/home/me"}
     changed = child_environment(base, url="http://h:1", sid=SID, token=TOKEN)
     assert changed["HOME"] == "/home/me"

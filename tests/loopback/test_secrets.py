@@ -135,7 +135,7 @@ async def test_no_process_shows_a_secret_in_its_environment_or_its_arguments(way
     assert [secret for secret in SECRETS if secret in said] == []
 
 
-async def test_a_program_that_holdfast_run_starts_gets_its_account_there(tmp_path: Path) -> None:
+async def test_a_program_started_by_holdfast_run_gets_its_account_in_the_environment(tmp_path: Path) -> None:
     (tmp_path / "holdfast.toml").write_text(FILE, "utf-8")
     program = "import os; print(os.environ['TWILIO_AUTH_TOKEN'])"
     config = ("--config", str(tmp_path / "holdfast.toml"), "--store", f"sqlite:///{tmp_path}/holdfast.db")
@@ -143,7 +143,7 @@ async def test_a_program_that_holdfast_run_starts_gets_its_account_there(tmp_pat
     assert done.stdout == TOKEN + "\n"
 
 
-async def test_what_a_server_writes_is_for_its_owner_alone(tmp_path: Path) -> None:
+async def test_only_the_owner_can_read_what_a_server_writes(tmp_path: Path) -> None:
     async with served(tmp_path) as (_, store):
         added = await asyncio.to_thread(
             holdfast, "line", "add", "alice", "--password", LINE, "--store", f"sqlite:///{store}"

@@ -81,7 +81,7 @@ def holdfast(*arguments: str, **environment: str) -> subprocess.CompletedProcess
     )
 
 
-async def test_it_serves_everything_on_one_port_and_goes_without_a_trace() -> None:
+async def test_everything_is_served_on_one_port_and_nothing_is_left_after_the_stop() -> None:
     async with new_server() as server:
         ask = client(server)
         assert "<title>Holdfast</title>" in ask.text("/")
@@ -108,7 +108,7 @@ async def test_it_serves_everything_on_one_port_and_goes_without_a_trace() -> No
 OPEN = ["/healthz", "/readyz", "/", "/console/page.css", "/console/page.js", "/console/docs"]
 
 
-async def test_no_http_door_is_open_by_address_alone(server: Server) -> None:
+async def test_no_http_path_is_open_by_address_alone(server: Server) -> None:
     """As a bare `proxy_pass` asks for anybody: from loopback, by its name, with no other word of who asks."""
     ask = client(server)
     described = await asyncio.to_thread(ask.get, "/openapi.json")
@@ -132,13 +132,13 @@ async def test_no_http_door_is_open_by_address_alone(server: Server) -> None:
     assert [await asyncio.to_thread(answered, "GET", path) for path in OPEN] == [200] * len(OPEN)
 
 
-async def test_figures_are_open_where_that_is_set() -> None:
+async def test_metrics_are_open_if_the_setting_says_so() -> None:
     async with Server(settings={"metrics_open": True}) as server:
         with await asyncio.to_thread(urlopen, f"{server.url}/metrics", timeout=10) as answer:
             assert b"holdfast_ready 1" in answer.read()
 
 
-async def test_the_link_signs_in_once_and_its_key_is_in_no_log(server: Server) -> None:
+async def test_the_link_signs_in_once_and_no_log_has_its_key(server: Server) -> None:
     store = f"sqlite:///{server.store}"
     account = {"HOLDFAST_ACCOUNT_SID": server.account_sid, "HOLDFAST_AUTH_TOKEN": server.auth_token}
     printed = await asyncio.to_thread(holdfast, "console", "--store", store, **account)
@@ -162,7 +162,7 @@ async def test_the_link_signs_in_once_and_its_key_is_in_no_log(server: Server) -
     assert [each for each in (key, session, "#key=", server.auth_token) if each in server.log()] == []
 
 
-async def test_the_media_socket_and_the_store_are_its_owners_alone(server: Server) -> None:
+async def test_only_the_owner_can_use_the_media_socket_and_the_store(server: Server) -> None:
     found = re.search(r"socket=(\S+)", server.log())
     assert found is not None
     assert Path(found[1]).is_socket()
@@ -170,7 +170,7 @@ async def test_the_media_socket_and_the_store_are_its_owners_alone(server: Serve
     assert server.store.stat().st_mode & 0o777 == 0o600
 
 
-async def test_the_person_who_starts_it_gets_a_link_and_a_log_gets_none(tmp_path: Path) -> None:
+async def test_a_terminal_gets_a_link_and_a_log_gets_none(tmp_path: Path) -> None:
     ours, its = os.openpty()
     settings = ["--http-port", "0", "--sip-port", "0", "--rtp-rows", "2", "--rtp-base", "30000"]
     process = await asyncio.create_subprocess_exec(
@@ -193,7 +193,7 @@ async def test_the_person_who_starts_it_gets_a_link_and_a_log_gets_none(tmp_path
         os.close(ours)
 
 
-async def test_each_api_refuses_a_body_that_is_too_long_in_its_own_words(server: Server) -> None:
+async def test_each_api_refuses_a_too_long_body_in_its_own_format(server: Server) -> None:
     pair = base64.b64encode(f"{server.account_sid}:{server.auth_token}".encode()).decode()
 
     def told(path: str) -> Any:
@@ -294,7 +294,7 @@ def deaf_phone(sock: socket.socket) -> None:
     sock.sendto(respond(asked, 200, tag="deaf", headers=headers, body=body).encode(), source)
 
 
-async def test_a_server_that_is_being_stopped_takes_no_more_calls_and_says_when_to_try_again() -> None:
+async def test_a_stopping_server_refuses_calls_with_retry_after() -> None:
     settings = {"default_voice_url": "http://127.0.0.1:9/voice"}
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", 0))
@@ -350,7 +350,7 @@ OPTIONS = (
 )
 
 
-async def test_hostile_datagrams_are_answered_or_warned_of_and_everything_goes_on(server: Server) -> None:
+async def test_hostile_datagrams_are_answered_or_logged_and_the_server_continues(server: Server) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
         stranger.bind(("127.0.0.1", 0))
         stranger.settimeout(10)
@@ -370,7 +370,7 @@ async def test_hostile_datagrams_are_answered_or_warned_of_and_everything_goes_o
     assert "Traceback" not in server.log()
 
 
-async def test_a_media_process_that_dies_is_replaced_and_control_goes_on(server: Server) -> None:
+async def test_a_dead_media_process_is_replaced_and_control_continues(server: Server) -> None:
     before = children(server.pid)
     os.kill(before["media"], signal.SIGKILL)
     await until(lambda: children(server.pid).get("media", before["media"]) != before["media"])
@@ -378,7 +378,7 @@ async def test_a_media_process_that_dies_is_replaced_and_control_goes_on(server:
     await until(lambda: is_ready(client(server)))
 
 
-async def test_children_end_with_a_supervisor_that_was_killed() -> None:
+async def test_the_children_end_when_the_supervisor_is_killed() -> None:
     async with new_server() as server:
         processes = children(server.pid)
         os.kill(server.pid, signal.SIGKILL)
@@ -395,7 +395,7 @@ asyncio.run(hang())
 """
 
 
-def test_control_that_hangs_ends_all_the_same_when_its_supervisor_has_gone() -> None:
+def test_a_hanging_control_process_ends_after_its_supervisor_was_killed() -> None:
     with subprocess.Popen([sys.executable, "-c", HANGS], stdin=subprocess.PIPE) as process:
         assert process.stdin is not None
         process.stdin.close()
@@ -408,7 +408,7 @@ def taken() -> Iterator[int]:
         yield held.getsockname()[1]
 
 
-def test_a_taken_port_is_told_and_nothing_stays(taken: int, tmp_path: Path) -> None:
+def test_a_used_http_port_is_reported_and_nothing_is_left(taken: int, tmp_path: Path) -> None:
     store = f"sqlite:///{tmp_path}/holdfast.db"
     done = holdfast("serve", "--http-port", str(taken), "--sip-port", "0", "--rtp-rows", "2", "--store", store)
     assert done.returncode == CANNOT_WORK
@@ -417,7 +417,7 @@ def test_a_taken_port_is_told_and_nothing_stays(taken: int, tmp_path: Path) -> N
     assert "Traceback" not in done.stderr
 
 
-def test_a_taken_sip_port_is_told(tmp_path: Path) -> None:
+def test_a_used_sip_port_is_reported(tmp_path: Path) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as held:
         held.bind(("127.0.0.1", 0))
         port = held.getsockname()[1]
@@ -428,7 +428,7 @@ def test_a_taken_sip_port_is_told(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_control_alone_says_how_it_is_started() -> None:
+def test_control_without_a_supervisor_says_how_to_start_it() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "holdfast.cli.server.control"], capture_output=True, text=True, timeout=30, check=False
     )
@@ -436,7 +436,7 @@ def test_control_alone_says_how_it_is_started() -> None:
     assert "→ holdfast serve" in done.stderr
 
 
-async def test_free_ports_are_chosen_and_told_to_other_commands(tmp_path: Path) -> None:
+async def test_other_commands_find_the_ports_that_were_chosen(tmp_path: Path) -> None:
     store = tmp_path / "holdfast.db"
     settings = ["--http-port", "0", "--sip-port", "0", "--rtp-rows", "2", "--rtp-base", "30000"]
     process = await asyncio.create_subprocess_exec(

@@ -96,7 +96,7 @@ def test_pure_code_does_no_input_and_output_and_reads_no_clock(folder: str) -> N
     assert wrong == []
 
 
-def test_pure_code_is_imported_without_anything_impure_of_ours() -> None:
+def test_pure_code_imports_no_impure_code_of_holdfast() -> None:
     """What a pure module imports of Holdfast is pure as well."""
     pure = {name_of(path) for path in MODULES for folder in PURE if in_folder(path, folder)}
     plain = {"holdfast", "holdfast.voice", "holdfast.holds", "holdfast.holds.ids", "holdfast.holds.errors"}
@@ -161,7 +161,7 @@ def test_who_may_import_what(package: str) -> None:
     assert wrong == []
 
 
-def test_the_shell_does_not_import_the_door() -> None:
+def test_the_shell_does_not_import_the_api() -> None:
     wrong = [
         name_of(path)
         for path in MODULES
@@ -190,7 +190,7 @@ def test_only_the_codecs_test_reads_sip_by_another_library() -> None:
     assert wrong == []
 
 
-def test_no_module_has_a_name_that_says_nothing() -> None:
+def test_no_module_has_a_meaningless_name() -> None:
     assert [
         name_of(path) for path in [*MODULES, *TESTS] if FORBIDDEN_NAMES & set(path.with_suffix("").parts[-2:])
     ] == []
@@ -288,7 +288,7 @@ def circle_in(graph: dict[str, set[str]]) -> list[str]:
     return []
 
 
-def test_no_folder_has_more_files_than_a_reader_can_survey() -> None:
+def test_no_folder_has_more_than_sixteen_files() -> None:
     sizes = Counter(path.parent for path in MODULES if path.name != "__init__.py")
     assert {str(folder): size for folder, size in sizes.items() if size > MOST_FILES} == {}
 
@@ -304,7 +304,7 @@ def test_chains_of_imports_within_a_folder_are_short() -> None:
     assert [found for module in graph if len(found := chain(module)) > LONGEST_CHAIN] == []
 
 
-def test_what_lies_in_one_folder_imports_in_no_circle() -> None:
+def test_files_of_one_folder_import_each_other_in_no_circle() -> None:
     """Each file and each folder of a folder counts as one, with all that it holds."""
     graph = import_graph()
     folders = {folder_of(module) for module in graph}

@@ -53,7 +53,7 @@ def test_the_stories_pass(chime: type[Element], killed: bool) -> None:
         story(World(killed=killed))
 
 
-def test_the_files_and_hooks_it_names_exist() -> None:
+def test_the_named_files_and_hooks_exist() -> None:
     files = re.findall(r"`(holdfast/[\w/]+\.py|(?:twiml|model)/\w+\.py)`", PAGE)
     assert len(files) > 5
     wrong = [

@@ -18,7 +18,7 @@ def words() -> Iterator[list[str]]:
             yield cells
 
 
-def test_each_word_stands_there_once() -> None:
+def test_each_word_has_one_entry() -> None:
     found = [word.strip() for cells in words() for word in cells[0].split(",")]
     assert 40 <= len(list(words())) <= 60
     assert sorted(set(found)) == sorted(found)
@@ -33,6 +33,6 @@ def test_each_word_has_a_meaning_and_a_source() -> None:
     assert wrong == []
 
 
-def test_each_thing_lives_where_the_glossary_says() -> None:
+def test_each_path_of_the_glossary_exists() -> None:
     wrong = [cells[0] for cells in words() if not (ROOT / "holdfast" / cells[3].strip("`")).is_file()]
     assert wrong == []

@@ -22,7 +22,7 @@ def told(file: str) -> set[str]:
     return set(re.findall(r"^def (test_\w+)", (ROOT / file).read_text("utf-8"), re.MULTILINE))
 
 
-def test_every_story_it_names_is_told() -> None:
+def test_every_story_it_names_exists() -> None:
     assert [(file, story) for file, story in named() if story not in told(file)] == []
 
 

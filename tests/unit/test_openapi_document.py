@@ -68,7 +68,7 @@ SEEDS = {
 }
 
 
-def test_paths_and_forms_name_what_is_seeded() -> None:
+def test_paths_and_forms_name_seeded_resources() -> None:
     before = document()
     narrowed = narrow(before, SEEDS, url="http://127.0.0.1:1")
     assert before == document(), "the document that was given is left alone"
@@ -83,7 +83,7 @@ def test_paths_and_forms_name_what_is_seeded() -> None:
     assert "servers" not in narrowed["paths"][ONE]
 
 
-def test_a_seed_of_one_place_goes_before_that_of_its_resource() -> None:
+def test_a_seed_of_one_place_overrides_that_of_its_resource() -> None:
     get = narrow(document(), SEEDS, url="http://127.0.0.1:1")["paths"][LOG]["get"]
     assert [parameter["schema"].get("enum") for parameter in get["parameters"]] == [["CA2"], None]
 

@@ -72,17 +72,17 @@ def test_a_table_that_says_the_same_has_no_differences() -> None:
         ("links", "text", "object"),
     ],
 )
-def test_a_field_of_another_type_is_told(field: str, kind: str, file: str) -> None:
+def test_a_field_of_another_type_is_reported(field: str, kind: str, file: str) -> None:
     assert told(queue=QUEUE | {field: kind}) == [f"queue.{field}: {kind} in our table, {file} in the file"]
 
 
-def test_fields_on_one_side_only_are_told() -> None:
+def test_fields_on_one_side_only_are_reported() -> None:
     assert told(queue={**QUEUE, "more": "text"}) == ["queue: more is in our table alone"]
     less = {name: kind for name, kind in QUEUE.items() if name != "size"}
     assert told(queue=less) == ["queue: size is not in our table"]
 
 
-def test_parameters_on_one_side_only_are_told() -> None:
+def test_parameters_on_one_side_only_are_reported() -> None:
     assert told(parameters={**PARAMETERS, ("GET", "/Queues"): "Page"}) == [
         "GET /Queues: PageSize is not in our table",
         "GET /Queues: Page is in our table alone",
@@ -90,5 +90,5 @@ def test_parameters_on_one_side_only_are_told() -> None:
     assert told(parameters={("GET", "/Queues"): "PageSize"}) == ["POST /Queues: FriendlyName is not in our table"]
 
 
-def test_a_resource_without_a_table_is_told() -> None:
+def test_a_resource_without_a_table_is_reported() -> None:
     assert list(differences(document(), parameters=PARAMETERS, shapes={})) == ["queue: no table"]

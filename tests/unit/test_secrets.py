@@ -41,7 +41,7 @@ def shown_fields(kind: type) -> Iterator[tuple[str, str]]:
         yield from ((name, str(field.annotation)) for name, field in kind.model_fields.items() if field.repr)
 
 
-def test_no_secret_stands_in_what_a_value_is_printed_as() -> None:
+def test_no_printed_value_contains_a_secret() -> None:
     found = list(classes())
     wrong = {
         f"{kind.__module__}.{kind.__name__}.{name}: {type_}"

@@ -137,7 +137,7 @@ def test_secrets_are_not_printed() -> None:
         ({"zzz": 1}, "--zzz: there is no such setting"),
     ],
 )
-def test_a_wrong_value_is_refused_by_name_value_and_what_is_allowed(flags: dict[str, object], says: str) -> None:
+def test_a_wrong_value_is_refused_with_its_name_and_the_allowed_values(flags: dict[str, object], says: str) -> None:
     assert any(says in problem for problem in problems(flags)), problems(flags)
 
 
@@ -170,7 +170,7 @@ def test_a_wrong_secret_is_refused_without_showing_it() -> None:
     ]
 
 
-def test_every_problem_is_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     assert len(problems({"http_port": "x", "sip_port": "y"})) == 2
 
 
@@ -183,7 +183,7 @@ def test_the_origin_of_a_wrong_value_is_named(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("variable", ["HOLDFAST_LINES", "HOLDFAST_NUMBERS"])
-def test_a_variable_that_should_be_json(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variable_that_is_not_json_is_refused(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(variable, "{")
     assert problems() == [f"{variable}: its value must be JSON"]
 
@@ -196,16 +196,16 @@ def test_a_wrong_value_deep_in_the_file_is_named_by_its_whole_path(tmp_path: Pat
 @pytest.mark.parametrize(
     "content", [b"http_port = ", b"\xff\xfe", b"[lines\n", b"a=" + b"[" * 9000, b"a=" + b"{a=" * 9000]
 )
-def test_a_file_that_is_not_toml(content: bytes, tmp_path: Path) -> None:
+def test_a_file_that_is_not_toml_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "holdfast.toml").write_bytes(content)
     assert problems()[0].startswith("holdfast.toml: is not TOML")
 
 
-def test_a_file_without_an_end_is_refused() -> None:
+def test_an_endless_file_is_refused() -> None:
     assert problems(file=Path("/dev/zero")) == ["/dev/zero: is longer than 1000000 bytes, and so no settings file"]
 
 
-def test_a_named_file_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_named_file_must_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "cannot be read" in problems(file=tmp_path / "none.toml")[0]
     monkeypatch.setenv("HOLDFAST_CONFIG", str(tmp_path / "none.toml"))
     assert "cannot be read" in problems()[0]
@@ -213,7 +213,7 @@ def test_a_named_file_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert read().http_port == 81
 
 
-def test_a_misspelt_variable_is_pointed_out() -> None:
+def test_a_misspelt_variable_is_reported() -> None:
     told = unknown_variables({"HOLDFAST_HTTP_PROT": "1", "HOLDFAST_STORE": "x", "HOLDFAST_API": "x", "PATH": "x"})
     assert told == ["HOLDFAST_HTTP_PROT sets nothing; did you mean HOLDFAST_HTTP_PORT?"]
     assert unknown_variables({"HOLDFAST_12345678": ""}) == ["HOLDFAST_12345678 sets nothing"]
@@ -243,7 +243,7 @@ def test_a_route_is_an_address_or_a_table(tmp_path: Path) -> None:
     assert "hush" not in repr(settings)
 
 
-def test_a_route_may_register_and_have_another_behind_it(tmp_path: Path) -> None:
+def test_a_route_may_register_and_have_a_backup(tmp_path: Path) -> None:
     (tmp_path / "holdfast.toml").write_text(
         """
         [routes."+"]
@@ -263,7 +263,7 @@ def test_a_route_may_register_and_have_another_behind_it(tmp_path: Path) -> None
     assert (route.backup.host, route.backup.port, route.backup.register_) == ("203.0.113.6", 5070, False)
 
 
-def test_what_is_handed_to_another_process_is_read_there_as_it_was() -> None:
+def test_settings_are_the_same_after_they_are_passed_to_another_process() -> None:
     proof = {"user": "acme", "password": "hush", "register": True}
     trunk = {"host": "203.0.113.5", **proof, "backup": {"host": "203.0.113.6", "sources": ["203.0.113.0/28"]}}
     lines = {"alice": {"password": "hush", "may_call": ["+1555"], "rtp_source": "any"}}
@@ -282,13 +282,13 @@ def test_what_is_handed_to_another_process_is_read_there_as_it_was() -> None:
         *('{ host = "1.2.3.4", caller_id = "me" }', '{ host = "1.2.3.4", secret = "x" }'),
     ],
 )
-def test_a_route_that_leads_nowhere_is_refused(tmp_path: Path, route: str) -> None:
+def test_an_invalid_route_is_refused(tmp_path: Path, route: str) -> None:
     (tmp_path / "holdfast.toml").write_text(f'[routes]\n"+" = {route}\n')
     (problem, *_) = problems()
     assert problem.startswith("routes.+")
 
 
-def test_what_is_no_prefix_is_refused(tmp_path: Path) -> None:
+def test_an_invalid_prefix_is_refused(tmp_path: Path) -> None:
     (tmp_path / "holdfast.toml").write_text('[routes]\n"0044" = "203.0.113.5"\n')
     assert len(problems()) == 1
 
@@ -308,5 +308,5 @@ def test_tls_needs_a_certificate_before_anything_else() -> None:
         ({"sip_host": "0.0.0.0", "rtp_ip": "10.0.0.5", "public_ip": "203.0.113.7"}, "203.0.113.7"),
     ],
 )
-def test_phones_are_never_told_to_reach_us_nowhere(given: dict[str, str], shown: str | None) -> None:
+def test_the_advertised_address_is_never_unspecified(given: dict[str, str], shown: str | None) -> None:
     assert Settings.model_validate(given).advertised_ip == shown

@@ -80,7 +80,7 @@ def test_a_row_is_written_with_its_proofs_in_it() -> None:
     )
 
 
-def test_what_is_longer_than_a_line_goes_to_the_footnote() -> None:
+def test_text_longer_than_a_line_moves_to_the_footnote() -> None:
     long = "a short beginning; " + "and much more " * 20 + "in the end"
     page = tidy(f"| What | There | In one line |\n|---|---|---|\n| Hold | yes | {long} `tests/a.py` |\n")
     assert "| Hold | yes[^1] | a short beginning |" in page
@@ -88,7 +88,7 @@ def test_what_is_longer_than_a_line_goes_to_the_footnote() -> None:
     assert tidy(page) == page
 
 
-def test_every_door_names_a_test_that_exists() -> None:
+def test_every_row_of_access_control_names_an_existing_test() -> None:
     text = (ROOT / "SECURITY.md").read_text("utf-8")
     rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
     doors = [row for row in rows if row[0] != "Door"]

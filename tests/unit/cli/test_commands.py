@@ -54,7 +54,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOLDFAST_HTTP_PORT", "1")  # nobody listens there
 
 
-def test_without_a_command_it_lists_them(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_command_the_commands_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     run([])
     told = capsys.readouterr()
     assert all(command in told.out + told.err for command in COMMANDS)
@@ -139,7 +139,7 @@ def test_no_help_loses_words_in_brackets() -> None:
         (["serve", "--store", "postgresql://x"], 2, "--store: 'postgresql://x' is not allowed"),
     ],
 )
-def test_a_mistake_is_told_with_what_to_do(
+def test_an_error_says_what_to_do(
     arguments: list[str], status: int, says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(arguments) == status
@@ -149,7 +149,7 @@ def test_a_mistake_is_told_with_what_to_do(
     assert told.out == ""
 
 
-def test_a_program_that_is_none_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_program_that_cannot_be_run_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     program = tmp_path / "app.py"
     program.write_text("print('hello')")
     program.chmod(0o755)
@@ -157,14 +157,14 @@ def test_a_program_that_is_none_is_told(tmp_path: Path, capsys: pytest.CaptureFi
     assert "needs its interpreter: holdfast run -- python app.py" in capsys.readouterr().err
 
 
-def test_a_damaged_account_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_account_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "holdfast").mkdir()
     (tmp_path / "holdfast" / "holdfast.account").write_text("{")
     assert run(["account"]) == 1
     assert "is not an account file; move it away" in capsys.readouterr().err
 
 
-def test_a_damaged_store_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_store_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "holdfast").mkdir()
     (tmp_path / "holdfast" / "holdfast.db").write_text("no database" * 1000)
     assert run(["line", "list"]) == 1
@@ -193,7 +193,7 @@ def test_lines_are_kept_while_no_server_runs(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().out.splitlines() == ["line alice is removed", "+15550100"]
 
 
-def test_a_password_comes_by_standard_input(
+def test_a_password_is_read_from_standard_input(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin", StringIO("correct horse\nnot this\n"))
@@ -220,7 +220,9 @@ async def _routes(directory: Directory) -> tuple[RouteRecord, ...]:
     return directory.routes()
 
 
-def test_where_others_reach_sip_a_short_password_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_short_password_is_refused_unless_sip_is_on_loopback(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     (tmp_path / "open.toml").write_text('sip_host = "192.0.2.1"')
     there = ["--config", str(tmp_path / "open.toml")]
     assert run(["line", "add", "alice", "--password", "7letter", *there]) == 2
@@ -246,7 +248,7 @@ def test_numbers_are_kept_while_no_server_runs(capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().out.splitlines() == ["number +15550100 is removed", "+15550101\t"]
 
 
-def test_what_the_file_lists_is_shown_and_cannot_be_removed_for_good(
+def test_entries_of_the_settings_file_are_listed_and_return_after_removal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "holdfast.toml").write_text('[lines]\nbob = "x"\n[numbers]\n"+15550102" = "http://127.0.0.1:7/"\n')
@@ -255,7 +257,7 @@ def test_what_the_file_lists_is_shown_and_cannot_be_removed_for_good(
     assert capsys.readouterr().out.splitlines() == ["bob", "+15550102\thttp://127.0.0.1:7/"]
 
 
-def test_sip_messages_are_shown_whole() -> None:
+def test_the_ladder_prints_whole_sip_messages() -> None:
     sent = {
         "received": False,
         "peer": "192.0.2.1:5060",
@@ -275,7 +277,7 @@ def test_sip_messages_are_shown_whole() -> None:
     ]
 
 
-def test_an_explanation_names_the_hold_that_keeps_a_call_or_its_peer() -> None:
+def test_an_explanation_names_the_hold_of_a_call_or_of_its_other_party() -> None:
     held: dict[str, Any] = {"sid": "CA1", "peer": "CA2", "held": True, "hold": "HO1"}
     by_phone: dict[str, Any] = {"sid": "CA3", "peer": "CA4", "held": False, "held_by_phone": True, "hold": "HO2"}
     parked, free = {"sid": "CA2", "peer": "CA1", "held": False, "hold": None}, {"sid": "CA4", "peer": "CA3"}
@@ -319,14 +321,14 @@ def test_a_call_can_be_copied_out_of_a_narrow_table(monkeypatch: pytest.MonkeyPa
     ]
 
 
-def test_a_certificate_that_cannot_be_used_stops_the_start_and_is_named(tmp_path: Path) -> None:
+def test_an_unusable_certificate_is_named_and_stops_the_start(tmp_path: Path) -> None:
     (tmp_path / "cert.pem").write_text("nothing of the kind")
     settings = read({"sip_tls_certificate": str(tmp_path / "cert.pem")})
     with pytest.raises(CommandStopped, match=r"sip_tls_certificate: .*cert\.pem has no PEM certificate in it"):
         sip_tls(settings)
 
 
-def test_an_expired_certificate_is_taken_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_expired_certificate_is_accepted_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     loopback = Path(__file__).parents[2] / "loopback"
     for name in ("localhost.pem", "expired.pem"):
         warn_certificate(read({"sip_tls_certificate": loopback / name}))
@@ -335,7 +337,7 @@ def test_an_expired_certificate_is_taken_with_a_warning(caplog: pytest.LogCaptur
     assert message.endswith("expired.pem: certificate has expired")
 
 
-def test_a_trunk_behind_another_is_listed_with_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_backup_trunk_is_listed_with_its_route(capsys: pytest.CaptureFixture[str]) -> None:
     user = ["--user", "acme", "--password", "hush"]
     assert run(["route", "add", "+", "--host", "203.0.113.5", *user, "--register", "--domain", "carrier.example"]) == 0
     assert run(["route", "add", "+", "--host", "203.0.113.6", "--backup"]) == 0

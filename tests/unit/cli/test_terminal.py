@@ -9,12 +9,12 @@ from holdfast.cli.terminal import CommandStopped, print_error, print_line, print
 EVIL = "\x1b]0;title\x07caller\x9b2J\r\x00"
 
 
-def test_control_characters_are_shown_as_what_they_are_not() -> None:
+def test_control_characters_are_printed_as_replacement_characters() -> None:
     assert sanitize(EVIL) == "\ufffd]0;title\ufffdcaller\ufffd2J\ufffd\ufffd"
     assert sanitize("a\tb\nc é 你好") == "a\tb\nc é 你好"
 
 
-def test_nothing_that_is_printed_carries_them(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_output_contains_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
     print_line(EVIL)
     print_table(("CALL", "FROM"), [("CA1", EVIL)], empty="nobody")
     print_error(CommandStopped(EVIL, fix=EVIL))

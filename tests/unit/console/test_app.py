@@ -46,7 +46,7 @@ class Browser:
         return status, json.loads(body)
 
 
-async def test_a_key_is_traded_for_a_session_once_and_signing_out_ends_it() -> None:
+async def test_a_key_is_exchanged_once_and_signing_out_ends_the_session() -> None:
     browser = Browser()
     status, fields, made = await browser.ask("POST", KEYS)
     assert (status, fields["cache-control"]) == (201, "no-store")
@@ -64,14 +64,14 @@ async def test_a_key_is_traded_for_a_session_once_and_signing_out_ends_it() -> N
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"key": 1}', b'{"key": null}', b"\xff", b"[" * 50_000])
-async def test_what_is_no_key_is_refused(body: bytes) -> None:
+async def test_an_invalid_key_is_refused(body: bytes) -> None:
     browser = Browser()
     browser.sessions.new_key()
     assert (await browser.ask("POST", SESSION, body))[0] == 403
 
 
 @pytest.mark.parametrize("path", sorted(FILES))
-async def test_files_come_from_here_alone_and_cannot_be_framed(path: str) -> None:
+async def test_the_page_loads_only_own_files_and_cannot_be_framed(path: str) -> None:
     browser = Browser()
     status, fields, body = await browser.ask("GET", path)
     assert (status, fields["referrer-policy"]) == (200, "no-referrer")
@@ -81,5 +81,5 @@ async def test_files_come_from_here_alone_and_cannot_be_framed(path: str) -> Non
     assert (await browser.ask("POST", path))[0] == 405
 
 
-async def test_the_page_says_where_phones_register() -> None:
+async def test_the_page_shows_the_address_for_phones() -> None:
     assert "sip:alice@&lt;127.0.0.1:5060&gt;" in (await Browser().ask("GET", PAGE))[2]

@@ -85,7 +85,7 @@ PATHS = ["/calls", "/holds", "/holds/HO1/resume", "/pairs", "/events", "/docs", 
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost", "[::1]:8080", "evil.example", "", "["])
-async def test_no_address_and_no_name_opens_a_door(host: str, path: str) -> None:
+async def test_no_source_address_or_host_name_gives_access(host: str, path: str) -> None:
     """A proxy in front asks from loopback, by loopback's name, with header fields of anybody's making or none."""
     status, fields, body = await ask({"host": host}, path=path)
     assert status == 401
@@ -95,12 +95,12 @@ async def test_no_address_and_no_name_opens_a_door(host: str, path: str) -> None
 
 @pytest.mark.parametrize("name", ["forwarded", "x-forwarded-for", "x-real-ip", "x-forwarded-user", "x-remote-user"])
 @pytest.mark.parametrize("value", ["127.0.0.1", "for=127.0.0.1", SID])
-async def test_what_a_proxy_adds_gives_no_right(name: str, value: str) -> None:
+async def test_header_fields_of_a_proxy_give_no_access(name: str, value: str) -> None:
     assert (await ask({name: value}))[0] == 401
     assert (await ask({name: value}, path="/console/keys", method="POST"))[0] == 401
 
 
-async def test_the_account_may() -> None:
+async def test_the_account_has_access() -> None:
     assert await ask(password=basic()) == (
         200,
         {"content-length": "6", "content-type": "text/plain; charset=utf-8"},
@@ -124,7 +124,7 @@ async def test_the_account_may() -> None:
         "Basic é",
     ],
 )
-async def test_a_wrong_password_is_none(authorization: str) -> None:
+async def test_a_wrong_password_is_refused(authorization: str) -> None:
     assert (await ask(password=authorization))[0] == 401
 
 
@@ -132,7 +132,7 @@ async def test_the_scheme_may_be_written_in_any_case() -> None:
     assert (await ask(password=basic().replace("Basic", "bAsIc")))[0] == 200
 
 
-async def test_a_session_may_what_the_account_may_but_make_sessions() -> None:
+async def test_a_session_has_the_rights_of_the_account_except_to_make_sessions() -> None:
     sessions = Sessions()
     guard, session = guarded(sessions=sessions), signed_in(sessions)
     assert [(await ask(path=path, guard=guard, password=session))[0] for path in PATHS] == [200] * len(PATHS)
@@ -140,7 +140,7 @@ async def test_a_session_may_what_the_account_may_but_make_sessions() -> None:
     assert (await ask(path="/holds", password=session))[0] == 401, "it is a session of another server"
 
 
-async def test_a_session_ends_after_twelve_hours_and_makes_no_browser_ask_for_a_password() -> None:
+async def test_a_session_ends_after_twelve_hours_without_a_password_prompt() -> None:
     time = Time()
     sessions = Sessions(now=time)
     guard, session = guarded(sessions=sessions), signed_in(sessions)
@@ -205,7 +205,7 @@ async def test_another_page_cannot_sign_a_browser_in(headers: dict[str, str]) ->
     assert (await ask(headers, path="/console/session", method="POST"))[0] == 403
 
 
-async def test_the_consoles_own_page_may() -> None:
+async def test_the_console_page_itself_has_access() -> None:
     own = {"origin": "http://127.0.0.1:8080", "sec-fetch-site": "same-origin"}
     assert (await ask(own, method="POST", password=basic()))[0] == 200
     assert (await ask(own, path="/console/session", method="POST"))[0] == 200
@@ -218,11 +218,11 @@ async def test_the_consoles_own_page_may() -> None:
         *("/", "/console/page.css", "/console/page.js", "/console/docs", "/console/session"),
     ],
 )
-async def test_doors_with_locks_of_their_own_are_left_to_them_and_files_are_open(path: str) -> None:
+async def test_self_authenticated_paths_and_public_files_pass(path: str) -> None:
     assert (await ask({"host": "public.example"}, path=path, method="POST"))[0] == 200
 
 
-async def test_the_figures_are_for_the_account_unless_they_are_set_open() -> None:
+async def test_metrics_need_the_account_unless_they_are_open() -> None:
     assert (await ask(path="/metrics"))[0] == 401
     assert (await ask(path="/metrics", password=basic()))[0] == 200
     assert (await ask(path="/metrics", guard=guarded(metrics_open=True)))[0] == 200
@@ -230,7 +230,7 @@ async def test_the_figures_are_for_the_account_unless_they_are_set_open() -> Non
 
 
 @pytest.mark.parametrize("path", ["/2010-04-01/Accounts/x/Calls.json", "/engine/x", "/twiml/continue"])
-async def test_another_page_changes_nothing_behind_the_other_locks_either(path: str) -> None:
+async def test_another_page_cannot_change_anything_on_self_authenticated_paths(path: str) -> None:
     """A browser that was given the password for the console sends it to the API for any page that asks."""
     other = {"host": "public.example", "origin": "https://evil.example"}
     assert (await ask(other, path=path, method="POST", password=basic()))[0] == 403

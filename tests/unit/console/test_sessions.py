@@ -43,7 +43,7 @@ def test_keys_and_tokens_have_256_bits_and_no_two_are_the_same(sessions: Session
     assert len({*keys, *tokens}) == 40
 
 
-def test_a_key_is_good_once(sessions: Sessions) -> None:
+def test_a_key_can_be_used_once(sessions: Sessions) -> None:
     key = sessions.new_key()
     token = sessions.exchange_key(key)
     assert sessions.find(f"Bearer {token}") is not None
@@ -51,7 +51,7 @@ def test_a_key_is_good_once(sessions: Sessions) -> None:
     assert sessions.find(f"Bearer {token}") is not None
 
 
-def test_a_key_is_good_for_ten_minutes(sessions: Sessions, time: Time) -> None:
+def test_a_key_lasts_ten_minutes(sessions: Sessions, time: Time) -> None:
     early, late = sessions.new_key(), sessions.new_key()
     assert KEY_LIFETIME_S == 600
     time.now_s += KEY_LIFETIME_S - 1
@@ -61,14 +61,14 @@ def test_a_key_is_good_for_ten_minutes(sessions: Sessions, time: Time) -> None:
 
 
 @pytest.mark.parametrize("guess", ["", "x" * 43, "\ud800", "é"])
-def test_a_guess_is_none_and_uses_no_key_up(sessions: Sessions, guess: str) -> None:
+def test_a_wrong_key_is_refused_and_uses_up_no_key(sessions: Sessions, guess: str) -> None:
     key = sessions.new_key()
     assert sessions.exchange_key(guess) is None
     assert sessions.exchange_key(key[:-1]) is None
     assert sessions.exchange_key(key)
 
 
-def test_a_key_is_no_session_and_a_session_no_key(sessions: Sessions) -> None:
+def test_a_key_is_no_session_token_and_a_token_no_key(sessions: Sessions) -> None:
     key = sessions.new_key()
     assert sessions.find(f"Bearer {key}") is None
     token = sessions.exchange_key(key)
@@ -87,7 +87,7 @@ def test_a_session_lasts_twelve_hours_however_much_it_is_used(sessions: Sessions
     assert sessions.find(f"bearer {token}") is None
 
 
-def test_the_oldest_key_and_the_oldest_session_make_room(sessions: Sessions) -> None:
+def test_the_oldest_key_and_session_end_when_there_are_too_many(sessions: Sessions) -> None:
     first, *_ = [sessions.new_key() for _ in range(MAX_KEYS + 1)]
     assert sessions.exchange_key(first) is None
     oldest, *others = [sessions.exchange_key(sessions.new_key()) for _ in range(MAX_SESSIONS + 1)]
@@ -95,7 +95,7 @@ def test_the_oldest_key_and_the_oldest_session_make_room(sessions: Sessions) -> 
     assert all(sessions.find(f"Bearer {token}") for token in others)
 
 
-def test_what_is_kept_can_sign_nobody_in(sessions: Sessions) -> None:
+def test_the_stored_digests_cannot_sign_in(sessions: Sessions) -> None:
     key = sessions.new_key()
     token = sessions.exchange_key(sessions.new_key())
     kept = repr([vars(sessions), *map(vars, sessions._sessions.values())])

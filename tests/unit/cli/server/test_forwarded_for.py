@@ -28,17 +28,17 @@ OF_PROXY = "127.0.0.1 (a proxy, for others)"
         ("203.0.113.9", ["198.51.100.7"], "203.0.113.9 (a proxy, for others)"),
     ],
 )
-def test_the_last_hop_that_is_no_trusted_proxy_is_the_host(peer: str, values: list[str], host: str | None) -> None:
+def test_the_last_untrusted_hop_is_the_host(peer: str, values: list[str], host: str | None) -> None:
     headers = [(b"host", b"a"), *((b"x-forwarded-for", value.encode()) for value in values)]
     assert PROXIES.client_host(peer, headers) == host
 
 
 @pytest.mark.parametrize("name", [b"forwarded", b"x-real-ip", b"cf-connecting-ip"])
-def test_a_proxy_that_says_it_otherwise_asks_for_others_as_one_host(name: bytes) -> None:
+def test_requests_without_a_readable_host_count_for_one_common_host(name: bytes) -> None:
     assert PROXIES.client_host("127.0.0.1", [(name, b"198.51.100.7")]) == OF_PROXY
 
 
-def test_without_trusted_proxies_none_is_trusted() -> None:
+def test_no_proxy_is_trusted_by_default() -> None:
     assert not TrustedProxies().contains("127.0.0.1")
     assert PROXIES.contains("10.9.9.9")
     assert not PROXIES.contains("")

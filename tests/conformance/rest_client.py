@@ -26,7 +26,7 @@ from holdfast.voice.runtime.directory.directory import Directory
 from holdfast.voice.runtime.notifications import Notifications
 from holdfast.voice.runtime.quality import Quality
 from tests.conformance.answers import faults
-from tests.conformance.engine import ACCOUNT, TOKEN, Engine, Shelf, new_metrics, new_notifications, open_directory
+from tests.conformance.engine import ACCOUNT, TOKEN, Engine, MemoryStore, new_metrics, new_notifications, open_directory
 
 BASE = f"/2010-04-01/Accounts/{ACCOUNT}"
 BASIC = "Basic " + base64.b64encode(f"{ACCOUNT}:{TOKEN}".encode()).decode()
@@ -56,17 +56,17 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class RestApi:
     """A door with an engine behind it."""
 
     engine: Engine
     quality: Quality
     directory: Directory
     notifications: Notifications
-    shelf: Shelf
+    store: MemoryStore
     app: FastAPI
 
-    async def ask(
+    async def request(
         self,
         method: str,
         path: str,
@@ -83,7 +83,7 @@ class Place:
         headers = [(b"host", b"127.0.0.1"), (b"content-type", content_type.encode("latin-1"))]
         if authorization:
             headers.append((b"authorization", authorization.encode("latin-1")))
-        reply = await over_asgi(self.app, method, path, query=query, headers=headers, chunks=[body])
+        reply = await asgi_request(self.app, method, path, query=query, headers=headers, chunks=[body])
         kind = reply.headers.get("content-type", "")
         wrong = faults(method, path, reply.status, kind, reply.body)
         assert wrong == [], f"{method} {path}: {reply.status} {reply.body.decode('utf-8', 'replace')[:500]}"
@@ -91,22 +91,22 @@ class Place:
 
     async def get(self, path: str, query: str = "") -> Reply:
         """Read below the account."""
-        return await self.ask("GET", BASE + path, query=query)
+        return await self.request("GET", BASE + path, query=query)
 
     async def post(self, path: str, form: Form | None = None) -> Reply:
         """Create or change below the account."""
-        return await self.ask("POST", BASE + path, form=form or {})
+        return await self.request("POST", BASE + path, form=form or {})
 
     async def delete(self, path: str) -> Reply:
         """Delete below the account."""
-        return await self.ask("DELETE", BASE + path)
+        return await self.request("DELETE", BASE + path)
 
     def warnings(self) -> list[int]:
         """The codes of all notifications, the newest first."""
         return [notice.notification.code for notice in self.notifications.newest()]
 
 
-async def over_asgi(
+async def asgi_request(
     app: ASGIApp, method: str, path: str, *, query: str, headers: list[tuple[bytes, bytes]], chunks: list[bytes]
 ) -> Reply:
     """One exchange with an ASGI application; the peer is gone after the last chunk when that is None."""
@@ -145,7 +145,7 @@ async def over_asgi(
     )
 
 
-class Diary:
+class MemoryJournal:
     """A journal of a few lines."""
 
     def __init__(self, lines: Iterable[JournalEntry] = ()) -> None:
@@ -167,17 +167,17 @@ class Diary:
         return [line for line in self.lines if line.call == call][after : after + limit]
 
 
-async def new_place(
+async def new_rest_api(
     *,
     journal: Journal | None = None,
     not_ready: str | None = None,
     sounds: Recordings | None = None,
     registrations: TrunkRegistrations | None = None,
     is_ending: bool = False,
-) -> Place:
+) -> RestApi:
     """The REST door and the diagnostics under one root, as `serve` puts them."""
-    engine, shelf, journal, quality = Engine(), Shelf(), journal or Diary(), Quality()
-    directory, notifications = await open_directory(shelf), new_notifications(engine)
+    engine, store, journal, quality = Engine(), MemoryStore(), journal or MemoryJournal(), Quality()
+    directory, notifications = await open_directory(store), new_notifications(engine)
     metrics = new_metrics(engine)
     app = FastAPI()
     app.include_router(
@@ -214,7 +214,9 @@ async def new_place(
         is_ending=lambda: is_ending,
     )
     app.mount("/2010-04-01", api)
-    return Place(quality=quality, engine=engine, directory=directory, notifications=notifications, shelf=shelf, app=app)
+    return RestApi(
+        quality=quality, engine=engine, directory=directory, notifications=notifications, store=store, app=app
+    )
 
 
 @contextmanager
