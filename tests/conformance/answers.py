@@ -1,6 +1,6 @@
-"""Every answer of the REST door beside the table of facts: what `RestApi` asks is checked on its way to the test.
+"""Every answer of the REST API is compared with the table of facts: `RestApi` checks it before the test gets it.
 
-So no test can have an answer that breaks the reference, whatever it asks for.
+So every test fails on an answer that breaks the reference.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _GATE: Final = "/SIP/Domains/{}"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListResource:
-    """A resource in lists: under which key, and with which fields; `one` shows more of it by itself."""
+    """A resource in lists: its key and its fields; `single` is for a resource with more fields when fetched alone."""
 
     key: str
     row: Mapping[str, str]
@@ -57,11 +57,11 @@ RESOURCES: Final = {
 }
 """By the path of the list below the account; `{}` stands for any one part."""
 CREATED: Final = {"/Keys": facts.NEW_KEY, "/SigningKeys": facts.NEW_KEY}
-"""What shows more of itself when it is made than ever again."""
+"""Resources with more fields in the answer to their creation."""
 
 
 def faults(method: str, path: str, status: int, content_type: str, body: bytes) -> list[str]:
-    """What in an answer is not as the reference says; nothing for sound and for paths that are not of the REST door."""
+    """Return the faults of an answer; none for audio, and for paths outside the REST API."""
     if not path.startswith(ROOT) or content_type.startswith("audio/"):
         return []
     if status == 204:

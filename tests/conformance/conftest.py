@@ -1,4 +1,4 @@
-"""What the conformance tests of the REST door share."""
+"""Fixtures of the conformance tests of the REST API."""
 
 import pytest
 
@@ -7,5 +7,5 @@ from tests.conformance.rest_client import RestApi, new_rest_api
 
 @pytest.fixture
 async def api() -> RestApi:
-    """A REST door with an engine behind it."""
+    """A REST API with an engine."""
     return await new_rest_api()

@@ -1,6 +1,6 @@
-"""An engine without phones behind the REST door: commands change the nouns as the reference says, and no more.
+"""An engine without phones for the REST API: commands change the nouns as the reference says, and no more.
 
-So the door is tested alone. What the real machines make of the same commands is tested with them.
+So the API is tested alone. Other tests run the same commands on the real machines.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class MemoryStore:
 
 @dataclass
 class Nouns:
-    """The board."""
+    """The engine state."""
 
     calls: dict[CallSid, Call] = field(default_factory=dict)
     rooms: dict[RoomSid, Room] = field(default_factory=dict)
@@ -100,7 +100,7 @@ class Nouns:
 
 
 class Engine:
-    """A switch on a board, with a clock that is set by hand."""
+    """A switch on an engine state, with a clock that is set by hand."""
 
     def __init__(self) -> None:
         self.state = Nouns()
@@ -118,7 +118,7 @@ class Engine:
     # --- the world, set by tests
 
     def call(self, *, status: CallStatus = CallStatus.IN_PROGRESS, parent: CallSid | None = None) -> Call:
-        """A call that is there."""
+        """Add a call."""
         sid = CallSid(f"CA{next(self._serial):032x}")
         over = status in FINAL
         call = Call(
@@ -139,7 +139,7 @@ class Engine:
         return call
 
     def room(self, *members: Call, name: str = "room", status: RoomStatus = RoomStatus.IN_PROGRESS) -> Room:
-        """A conference that is there."""
+        """Add a conference."""
         sid = RoomSid(f"CF{next(self._serial):032x}")
         present = tuple(Participant(call=each.sid, joined_at=self.clock, updated_at=self.clock) for each in members)
         room = Room(
@@ -156,7 +156,7 @@ class Engine:
         return room
 
     def queue(self, *members: Call, name: str = "support") -> Queue:
-        """A queue that is there."""
+        """Add a queue."""
         sid = QueueSid(f"QU{next(self._serial):032x}")
         waiting = tuple(Member(call=each.sid, entered_at=self.clock - 10) for each in members)
         queue = Queue(
@@ -168,7 +168,7 @@ class Engine:
     # --- what the door asks
 
     async def execute(self, command: RestCommand) -> None:
-        """Carry out one command."""
+        """Execute one command."""
         self.commands.append(command)
         board, now = self.state, self.clock
         match command:
@@ -322,7 +322,7 @@ class Engine:
 
 
 async def open_directory(store: MemoryStore | None = None) -> Directory:
-    """Two numbers of ours, and a line."""
+    """Return a directory with two numbers and a line."""
     return await Directory.open(
         store or MemoryStore(),
         account=ACCOUNT,
@@ -333,10 +333,10 @@ async def open_directory(store: MemoryStore | None = None) -> Directory:
 
 
 def new_notifications(engine: Engine) -> Notifications:
-    """None yet."""
+    """Return notifications without an entry."""
     return Notifications(clock=engine.now, seed="seed")
 
 
 def new_metrics(engine: Engine) -> Metrics:
-    """All at zero."""
+    """Return metrics that are all zero."""
     return Metrics(switch=engine)

@@ -1,4 +1,4 @@
-"""What Twilio's reference says of each resource: every field with its type, in our own table.
+"""The fields of each resource in Twilio's reference, with their types, in our own table.
 
 A type is `sid:XX` (a SID of that prefix), `date` (RFC 2822), `text`, `int`, `bool`, `number` (digits in a string),
 `uri`, `map` (of addresses), `object`, or a `|`-separated list of allowed words; a `?` at its end allows null.
@@ -287,7 +287,7 @@ SCHEMAS: Final = {
     "sip_credential_list_mapping": LEGACY_MAPPING,
     "sip_domain": DOMAIN,
 }
-"""The same by the names that Twilio's OpenAPI file gives them."""
+"""The same resources by their names in Twilio's OpenAPI file."""
 ENVELOPE: Final = {
     "first_page_uri": "uri",
     "next_page_uri": "uri?",
@@ -304,7 +304,7 @@ _DATE = re.compile(r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), [0-3]\d [A-Z][a-z]{2} \d{4} 
 
 
 def faults(body: object, facts: Mapping[str, str]) -> list[str]:
-    """What in a JSON object is not as the table says: fields that are missing, too many, or of another type."""
+    """Return the differences of a JSON object from the table: missing or extra fields, and fields of another type."""
     if not isinstance(body, dict):
         return [f"not an object: {body!r}"]
     found = [f"{name}: missing" for name in facts.keys() - body.keys()]

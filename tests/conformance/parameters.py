@@ -1,4 +1,4 @@
-"""What Twilio's reference says may be asked at each path, in our own table: the names of its parameters.
+"""The parameters of each path in Twilio's reference, in our own table.
 
 A test compares it with what the REST door heeds or knowingly ignores, so that no program is warned of a parameter that
 Twilio has. Source: Twilio API 2010-04-01, the parameters of each operation.
@@ -12,7 +12,7 @@ PAGED: Final = "PageSize Page PageToken "
 
 
 def dated(*names: str) -> str:
-    """The three names by which each of these dates is filtered."""
+    """Return the three names by which each of these dates is filtered."""
     return "".join(f"{name} {name}< {name}> " for name in names)
 
 
@@ -98,4 +98,4 @@ OF_AUDIO: Final = {
     ("GET", f"{owner}/Recordings/{{Sid}}"): "RequestedChannels"
     for owner in ("", "/Calls/{CallSid}", "/Conferences/{ConferenceSid}")
 }
-"""What may be asked of a recording's sound, which has the path of the recording with another suffix."""
+"""The parameters of a recording's audio, which has the path of the recording with another suffix."""

@@ -1,4 +1,4 @@
-"""Asking the REST door: in this process as an ASGI application, or over a real socket."""
+"""Clients of the REST API: in this process as an ASGI application, or over a real socket."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Form = Mapping[str, str] | Iterable[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What came back."""
+    """The response to a request."""
 
     status: int
     headers: Mapping[str, str]
@@ -44,20 +44,20 @@ class Reply:
 
     @property
     def json(self) -> Any:
-        """The body, which must be JSON."""
+        """Return the body, which must be JSON."""
         assert self.headers["content-type"].startswith("application/json"), self.headers
         return json.loads(self.body)
 
     @property
     def code(self) -> int:
-        """Twilio's error code."""
+        """Return Twilio's error code."""
         found: int = self.json["code"]
         return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestApi:
-    """A door with an engine behind it."""
+    """A REST API with an engine."""
 
     engine: Engine
     quality: Quality
@@ -77,7 +77,7 @@ class RestApi:
         content_type: str = FORM,
         authorization: str = BASIC,
     ) -> Reply:
-        """One request, answered without a socket; the answer is held beside the table of facts."""
+        """Send one request without a socket, and compare the answer with the table of facts."""
         if form is not None:
             body = urlencode(list(form.items()) if isinstance(form, Mapping) else list(form)).encode()
         headers = [(b"host", b"127.0.0.1"), (b"content-type", content_type.encode("latin-1"))]
@@ -90,26 +90,26 @@ class RestApi:
         return reply
 
     async def get(self, path: str, query: str = "") -> Reply:
-        """Read below the account."""
+        """Get a path below the account."""
         return await self.request("GET", BASE + path, query=query)
 
     async def post(self, path: str, form: Form | None = None) -> Reply:
-        """Create or change below the account."""
+        """Post to a path below the account."""
         return await self.request("POST", BASE + path, form=form or {})
 
     async def delete(self, path: str) -> Reply:
-        """Delete below the account."""
+        """Delete a path below the account."""
         return await self.request("DELETE", BASE + path)
 
     def warnings(self) -> list[int]:
-        """The codes of all notifications, the newest first."""
+        """Return the codes of all notifications, the newest first."""
         return [notice.notification.code for notice in self.notifications.newest()]
 
 
 async def asgi_request(
     app: ASGIApp, method: str, path: str, *, query: str, headers: list[tuple[bytes, bytes]], chunks: list[bytes]
 ) -> Reply:
-    """One exchange with an ASGI application; the peer is gone after the last chunk when that is None."""
+    """Exchange one request with an ASGI application. The client disconnects after the last chunk."""
     scope: Scope = {
         "type": "http",
         "asgi": {"version": "3.0"},
@@ -146,7 +146,7 @@ async def asgi_request(
 
 
 class MemoryJournal:
-    """A journal of a few lines."""
+    """A journal in memory."""
 
     def __init__(self, lines: Iterable[JournalEntry] = ()) -> None:
         self.lines = list(lines)
@@ -175,7 +175,7 @@ async def new_rest_api(
     registrations: TrunkRegistrations | None = None,
     is_ending: bool = False,
 ) -> RestApi:
-    """The REST door and the diagnostics under one root, as `serve` puts them."""
+    """Return the REST API and the diagnostics under one root, as `serve` mounts them."""
     engine, store, journal, quality = Engine(), MemoryStore(), journal or MemoryJournal(), Quality()
     directory, notifications = await open_directory(store), new_notifications(engine)
     metrics = new_metrics(engine)
@@ -221,7 +221,7 @@ async def new_rest_api(
 
 @contextmanager
 def served(app: ASGIApp) -> Iterator[str]:
-    """A real server on a free loopback port: its base URL."""
+    """Run a real server on a free loopback port, and yield its base URL."""
     # asyncio sets TCP_NODELAY only on sockets that name their protocol; without it every answer takes 40 ms more.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""The check that every answer of these tests goes through finds what is wrong with one, and every resource is in it."""
+"""The check of every answer finds each kind of fault, and it has a table for every resource."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ JSON = "application/json"
 
 
 def told(path: str, said: Any, *, status: int = 200, method: str = "GET") -> list[str]:
-    """The faults of an answer."""
+    """Return the faults of an answer."""
     return faults(method, path, status, JSON, json.dumps(said).encode())
 
 
 def test_every_resource_has_its_table() -> None:
-    """The door's own paths, with any name for each part in braces."""
+    """Return the paths of the API, with a name for each part in braces."""
     for resource in RESOURCES:
         if resource.get is not None:
             path = BASE + re.sub(r"\{\w+\}", "x", resource.path)

@@ -1,4 +1,4 @@
-"""Every figure that `/metrics` can show is on the page for operators, and that page promises no other."""
+"""Every metric of `/metrics` is on the page for operators, and that page names no other."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "operating.md"
 
 
 def scraped(tally: Counters, *, not_ready: str | None = None) -> dict[str, float]:
-    """Every sample, by its name with its labels."""
+    """Return every sample, by its name with its labels."""
     engine, quality = Engine(), Quality()
     quality.record(
         Load(
@@ -56,14 +56,14 @@ def scraped(tally: Counters, *, not_ready: str | None = None) -> dict[str, float
 
 
 class NoCallbacks:
-    """Web servers that took everything."""
+    """A web server that accepts everything."""
 
     def backlog(self) -> tuple[int, float]:
         return 0, 0.0
 
 
 def read(metrics: Metrics) -> dict[str, float]:
-    """Every sample that is shown, by its name with its labels, and the name of each family."""
+    """Return every sample, by its name with its labels, and the name of each family."""
     found = {}
     for family in text_string_to_metric_families(metrics.exposition().decode()):
         found[f"family {family.name}"] = 1.0
@@ -103,7 +103,7 @@ def test_readiness_is_a_metric() -> None:
 
 
 class Broken(Collector):
-    """Gives one figure, and fails on the next."""
+    """A collector that yields one metric and fails on the next."""
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         yield GaugeMetricFamily("holdfast_half", "A figure of a part that fails.", value=1)

@@ -1,4 +1,4 @@
-"""How calls sound, as operators and Prometheus ask for it."""
+"""Operators and Prometheus read the audio quality of calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may come in: API keys, SIP domains, credential lists; and the exchanges that were made for a call."""
+"""Access control: API keys, SIP domains, credential lists; and the HTTP exchanges of a call."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def signed(sid: str, secret: str) -> str:
 
 
 async def reopened(api: RestApi) -> Directory:
-    """The directory as the next start finds it."""
+    """Return the directory as the next start reads it."""
     return await Directory.open(api.store, account=ACCOUNT, now=NOON)
 
 

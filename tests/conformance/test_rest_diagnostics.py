@@ -1,4 +1,4 @@
-"""What operators ask, beside Twilio's resources."""
+"""The operator's endpoints, beside Twilio's resources."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ async def test_routes_are_added_shown_without_password_and_removed(api: RestApi)
 
 
 class Registrar:
-    """Stands with every trunk that has a user as it is told."""
+    """Reports the given registration for every trunk that has a user."""
 
     def __init__(self, state: Literal["trying", "registered", "failed"]) -> None:
         self.state: Literal["trying", "registered", "failed"] = state

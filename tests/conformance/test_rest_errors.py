@@ -16,7 +16,7 @@ CALL: Final = {"To": "client:bob", "From": OURS, "Url": VOICE_URL}
 
 
 def told(reply: Reply) -> tuple[int, int]:
-    """Status and code of a refusal that is told as Twilio tells it."""
+    """Return status and code of an error in Twilio's format."""
     assert facts.faults(reply.json, facts.ERROR) == []
     assert reply.json["status"] == reply.status
     assert reply.json["more_info"] == f"https://www.twilio.com/docs/errors/{reply.code}"

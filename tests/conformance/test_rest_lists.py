@@ -19,7 +19,7 @@ DAY_S = 86400
 
 
 async def sids(api: RestApi, path: str, **filters: str) -> list[str]:
-    """The SIDs of a list, in its order."""
+    """Return the SIDs of a list, in its order."""
     query = urlencode({name.replace("_lt", "<").replace("_gt", ">"): value for name, value in filters.items()})
     body = (await api.get(path, query)).json
     (key,) = [name for name in body if isinstance(body[name], list)]
@@ -103,7 +103,7 @@ async def test_notifications_are_filtered_by_level_and_date(api: RestApi) -> Non
 
 
 async def read_all(api: RestApi, query: str) -> list[list[str]]:
-    """Every page's SIDs, by following `next_page_uri` and then every `previous_page_uri` back."""
+    """Return the SIDs of each page, by `next_page_uri` to the last and by `previous_page_uri` back."""
     pages, uri = [], f"{BASE}/Calls.json?{query}"
     last: Any = None
     while uri:

@@ -1,4 +1,4 @@
-"""The REST door on the real switch and its machines: what is asked happens, and is refused as the reference says."""
+"""The REST API on the real switch and its machines: commands take effect, or are refused as the reference says."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ MUSIC = "http://127.0.0.1:9/music.mp3"
 
 
 class Live:
-    """A switch that carries out nothing, and a REST door before it."""
+    """A switch that executes nothing, with a REST API."""
 
     def __init__(self, switch: Switch, api: RestApi, sounds: list[MediaEffect], effects: list[Effect]) -> None:
         self.switch = switch
@@ -48,7 +48,7 @@ class Live:
         self._serial = 0
 
     async def caller(self, twiml: str) -> CallSid:
-        """A phone called in, and runs this document."""
+        """Let a phone call in and run this document."""
         self._serial += 1
         sid = CallSid(f"CA{self._serial:032x}")
         command = ReceiveCall(
@@ -58,23 +58,23 @@ class Live:
         return sid
 
     async def in_conference(self, name: str = "desk") -> CallSid:
-        """A caller in a conference."""
+        """Add a caller to a conference."""
         return await self.caller(f"<Response><Dial><Conference>{name}</Conference></Dial></Response>")
 
     async def conference(self, name: str = "desk") -> str:
-        """The SID of the active conference of that name."""
+        """Return the SID of the active conference of that name."""
         rows = (await self.api.get("/Conferences.json", f"FriendlyName={name}")).json["conferences"]
         sid: str = rows[0]["sid"]
         return sid
 
     def told_of(self, kind: type[Effect]) -> int:
-        """How many effects of a kind there were."""
+        """Return the number of effects of a kind."""
         return sum(isinstance(effect, kind) for effect in self.effects)
 
 
 @pytest.fixture
 async def live() -> AsyncIterator[Live]:
-    """A switch that runs, and a REST door before it."""
+    """A switch that runs, with a REST API."""
     sounds: list[MediaEffect] = []
     effects: list[Effect] = []
     clock = Engine()

@@ -1,4 +1,4 @@
-"""What the REST door asks of the switch for each operation, and what it answers."""
+"""The commands that the REST API posts for each operation, and its answers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MUSIC = "http://127.0.0.1:9/music.mp3"
 
 
 def asked_call(api: RestApi) -> CreateCall:
-    """The one call that was asked for."""
+    """Return the only command."""
     (command,) = api.engine.commands
     assert isinstance(command, CreateCall)
     return command

@@ -1,4 +1,4 @@
-"""Requests that come too fast are refused, and calls wait for their turn, as on Twilio, when the settings say so."""
+"""Requests above the rate are refused, and calls wait to be placed, as on Twilio, if the settings say so."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_without_a_rate_no_call_waits() -> None:
 
 
 async def test_calls_and_participants_share_one_rate() -> None:
-    """`queue_time` says for how long, in milliseconds. Source: Twilio API, Call resource."""
+    """`queue_time` is the wait. Units: milliseconds. Source: Twilio API, Call resource."""
     engine = Engine()
     app = make_api(
         switch=engine,

@@ -1,4 +1,4 @@
-"""Every parameter of Twilio's reference is heeded, or known and passed over; none is taken for an unknown one."""
+"""Every parameter of Twilio's reference is used, or known and ignored; none counts as unknown."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     if operation is not None
 }
 OF_OTHERS = {"/Accounts", "", "/SigningKeys", "/SigningKeys/{Sid}"}
-"""Paths whose parameters are not in the table: they have none, or are other names of a path that is."""
+"""The paths that the table omits: they have no parameters, or are other names of a path in it."""
 
 
 @pytest.mark.parametrize(("method", "path"), PARAMETERS)

@@ -1,4 +1,4 @@
-"""Recordings at the REST door: shapes, filters, what may be changed when, and the sound itself."""
+"""Recordings in the REST API: shapes, filters, permitted changes, and the audio."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FORMS = {
 
 
 def made(api: RestApi, sid: str = ONE, *, call: str | None = None, room: str | None = None, days: int = 0) -> Recording:
-    """A recording that is complete."""
+    """Add a completed recording."""
     at = NOON + days * 86400
     one = Recording(
         sid=RecordingSid(sid),
@@ -52,7 +52,7 @@ def made(api: RestApi, sid: str = ONE, *, call: str | None = None, room: str | N
 
 
 def sids(reply: Reply) -> list[str]:
-    """Which recordings are listed."""
+    """Return the SIDs of the listed recordings."""
     return [each["sid"][2] for each in reply.json["recordings"]]
 
 
@@ -181,7 +181,7 @@ async def test_calls_and_participants_are_placed_with_their_recording(api: RestA
 
 
 class Folder:
-    """Where the sound of recordings is."""
+    """Finds the files of recordings."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -193,7 +193,7 @@ class Folder:
 
 @pytest.fixture
 async def loud(tmp_path: Path) -> RestApi:
-    """A door that knows where the sound of its recordings is."""
+    """A REST API that knows the files of its recordings."""
     api = await new_rest_api(sounds=Folder(tmp_path))
     wave = np.stack([np.full(8000, 0.5), np.full(8000, -0.25)], axis=1)
     soundfile.write(tmp_path / f"{ONE}.wav", wave, 8000, subtype="PCM_16")

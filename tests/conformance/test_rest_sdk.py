@@ -1,4 +1,4 @@
-"""The official Twilio SDK, blocking and async, against the REST door over a real socket."""
+"""The official Twilio SDK, blocking and async, with the REST API over a real socket."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ AUTHORIZED = f"Authorization: {BASIC}\r\n"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """The door on a socket, and the SDK's blocking client pointed at it."""
+    """The API on a socket, and the SDK's blocking client for it."""
 
     api: RestApi
     url: str
@@ -35,7 +35,7 @@ class Served:
 
 @pytest.fixture
 def door() -> Iterator[Served]:
-    """A REST door of its own for each test."""
+    """A REST API for each test."""
     api = asyncio.run(new_rest_api())
     with served(api.app) as url:
         http = TwilioHttpClient(timeout=10)
@@ -47,7 +47,7 @@ def door() -> Iterator[Served]:
 
 
 def refused(ask: Callable[[], Any]) -> tuple[int, int | None]:
-    """HTTP status and Twilio's code of the exception the SDK makes of an answer."""
+    """Return the HTTP status and Twilio's code of the SDK's exception."""
     with pytest.raises(TwilioRestException) as caught:
         ask()
     return caught.value.status, caught.value.code
@@ -127,7 +127,7 @@ def test_a_participant_is_called_in_and_found_by_its_label(door: Served) -> None
 
 @pytest.mark.parametrize("value", [True, False])
 def test_a_boolean_given_for_a_word_is_that_word(door: Served, value: bool) -> None:
-    """The SDK writes it as Python does, `True`: where a word is wanted it does not know of booleans."""
+    """The SDK writes booleans as Python does, `True`, for parameters that are words."""
     room = door.client.conferences("lobby")
     made = room.participants.create(to="client:bob", from_=OURS, beep=value, conference_record=value)
     assert made.status == "queued"

@@ -1,4 +1,4 @@
-"""The command line against what is no Holdfast, and against one that goes away: always told, never a traceback."""
+"""The command line with a server that is no Holdfast, and with one that stops: an error, never a traceback."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EVENT = b'data: {"at": 1, "hold": "HO1", "call": "CA1", "kind": "held", "detail"
 
 @contextmanager
 def something(answers: dict[str, bytes]) -> Iterator[int]:
-    """Something that speaks HTTP: for each path an answer, for any other one of its own."""
+    """An HTTP server with an answer for each given path, and one for all others."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -28,7 +28,7 @@ def something(answers: dict[str, bytes]) -> Iterator[int]:
         do_POST = do_GET
 
         def log_message(self, format: str, *args: object) -> None:
-            """Nothing."""
+            """Do nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)

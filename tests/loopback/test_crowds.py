@@ -1,4 +1,4 @@
-"""Crowds at the doors of a server: half-open TLS, from one host and from many, and what it costs."""
+"""Many connections to a server: half-open TLS handshakes, from one host and from many, and their cost."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MB = 1 << 20
 
 @asynccontextmanager
 async def encrypted() -> AsyncIterator[tuple[Server, Address]]:
-    """A server that speaks SIP over TLS, and where."""
+    """A server with SIP over TLS, and its address."""
     port = free_port(socket.SOCK_STREAM)
     settings: dict[str, Value] = {"sip_tls_certificate": str(LOCALHOST), "sip_tls_port": port}
     async with Server(settings=settings, lines={"bob": "secret-bob"}) as server:
@@ -38,12 +38,12 @@ async def encrypted() -> AsyncIterator[tuple[Server, Address]]:
 
 
 def memory(pid: int) -> int:
-    """What a process has in memory, in bytes."""
+    """Return the memory of a process. Units: bytes."""
     return int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def first_words() -> bytes:
-    """How a handshake begins."""
+    """Return the beginning of a handshake."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     try:
         ssl.create_default_context().wrap_bio(incoming, outgoing, server_hostname="localhost").do_handshake()
@@ -56,12 +56,12 @@ LONG = b"".join(
     b"\x16\x03\x01" + len(part).to_bytes(2, "big") + part
     for part in (b"\x01" + (100_000).to_bytes(3, "big") + b"\x03\x03" + bytes(16_300), bytes(16_000))
 )
-"""Most of what a handshake may begin with, of a hello that is longer still."""
+"""The longest beginning of a handshake, of a hello that is longer."""
 
 
 @contextmanager
 def half_open(to: Address, count: int, hosts: int) -> Iterator[list[socket.socket]]:
-    """So many connections of so many hosts: some say nothing, some begin, and some begin at great length."""
+    """Open many connections from many hosts: some send nothing, some begin, and some begin with a long hello."""
     raise_file_limit()
     words = (first_words(), LONG, b"", first_words())
     with ExitStack() as stack:
@@ -77,7 +77,7 @@ def half_open(to: Address, count: int, hosts: int) -> Iterator[list[socket.socke
 
 
 def still_open(sockets: list[socket.socket]) -> Counter[str]:
-    """By host, how many are not closed by the far end."""
+    """Return by host how many connections the server has not closed."""
     count: Counter[str] = Counter()
     for one in sockets:
         try:
@@ -91,7 +91,7 @@ def still_open(sockets: list[socket.socket]) -> Counter[str]:
 
 
 def is_bounded(sockets: list[socket.socket]) -> bool:
-    """Whether no host has more than it may, and all together no more than they may."""
+    """Return whether no host, and not all together, have more connections than allowed."""
     count = still_open(sockets)
     return count.total() <= MAX_UNPROVEN and max(count.values()) <= MAX_UNPROVEN_OF_ONE_HOST
 

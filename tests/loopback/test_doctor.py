@@ -1,4 +1,4 @@
-"""The doctor finds what is wrong with a machine, and says what to do about it."""
+"""The doctor finds the faults of a machine, and says what to do about each."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def explain(call: str, server: Server) -> tuple[int | None, str]:
-    """Run the command to its end: its status, and what it printed."""
+    """Run the command to its end and return its status and output."""
     account = {"HOLDFAST_ACCOUNT_SID": server.account_sid, "HOLDFAST_AUTH_TOKEN": server.auth_token}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "holdfast", "explain", call),

@@ -1,4 +1,4 @@
-"""The HTTP server's connections: slow ones end, and no host shuts the door for the others."""
+"""The HTTP server's connections: slow ones end, and no host can use up the room of the others."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SLOW_HOST, OTHER_HOST = "127.0.0.9", "127.0.0.2"
 
 
 async def inside(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers once the request is whole; with more than a connection takes at once, or with no end."""
+    """Answers once the request is complete; with more than a connection takes at once, or without end."""
     if scope["path"] == "/events":
         await StreamingResponse(without_end())(scope, receive, send)
         return
@@ -60,7 +60,7 @@ async def serving(door: ConnectionLimits | None = None) -> AsyncIterator[Address
 
 
 async def said(address: Address, *pieces: bytes, pause_s: float = 0.0, source: str = HOST) -> bytes:
-    """What the server says until it closes, to these pieces one after the other."""
+    """Send these pieces in order and return what the server sends until it closes."""
     reader, writer = await asyncio.open_connection(*address, local_addr=(source, 0))
     async with asyncio.timeout(10):
         for piece in pieces:
@@ -70,7 +70,7 @@ async def said(address: Address, *pieces: bytes, pause_s: float = 0.0, source: s
 
 
 async def rest(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
-    """What comes until the far end closes."""
+    """Return what the server sends until it closes."""
     heard = b""
     with suppress(ConnectionError):
         while piece := await reader.read(65536):
@@ -82,7 +82,7 @@ async def rest(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> by
 
 
 async def opened(address: Address, count: int, words: bytes, *, source: str = SLOW_HOST) -> list[Open]:
-    """So many connections of that host that say this, and no more."""
+    """Open so many connections from that host that send only this."""
     made = []
     for _ in range(count):
         reader, writer = await asyncio.open_connection(*address, local_addr=(source, 0))
@@ -92,7 +92,7 @@ async def opened(address: Address, count: int, words: bytes, *, source: str = SL
 
 
 async def closed(connections: list[Open]) -> int:
-    """How many of them the far end has closed."""
+    """Return how many of them the server has closed."""
     return len([reader for reader, _ in connections if reader.at_eof() or reader.exception() is not None])
 
 
@@ -104,14 +104,14 @@ async def shut(connections: list[Open]) -> None:
 
 
 async def come_to(count: int, connections: list[Open]) -> None:
-    """Wait until so many of them are closed."""
+    """Wait until so many connections are closed."""
     async with asyncio.timeout(10):
         while await closed(connections) < count:  # noqa: ASYNC110  streams do not tell when they are closed
             await asyncio.sleep(0.01)
 
 
 def by_proxy(host: str, words: bytes) -> bytes:
-    """The same request as a proxy passes it on for that host."""
+    """Return the same request as a proxy forwards it for that host."""
     return words.replace(b"Host: a\r\n", b"Host: a\r\nX-Forwarded-For: 1.1.1.1, " + host.encode() + b"\r\n")
 
 

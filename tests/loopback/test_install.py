@@ -1,4 +1,4 @@
-"""`scripts/install` where something is missing: one line says what installs it, and nothing is left behind."""
+"""`scripts/install` where a program is missing: one line says what installs it, and nothing is left behind."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ exit 0
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A checkout with nothing but what the script needs, and a `sudo` that nobody may call."""
+    """A checkout with only the files of the script, and a `sudo` that must not be called."""
     (tmp_path / "scripts").mkdir()
     shutil.copy(SCRIPT, tmp_path / "scripts" / "install")
     (tmp_path / "requirements.lock").write_text("numpy==1.0 --hash=sha256:00\n")
@@ -37,7 +37,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def install(tree: Path, python: str | None) -> subprocess.CompletedProcess[str]:
-    """Run the script with this as the only Python there is."""
+    """Run the script with this as the only Python."""
     fake = tree / "python"
     if python is not None:
         fake.write_text(python)

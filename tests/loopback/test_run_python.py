@@ -21,7 +21,7 @@ TOKEN = "f" * 32
 
 
 class Engine(ThreadingHTTPServer):
-    """Answers every request with an empty list of calls, and remembers what was asked by whom."""
+    """Answers every request with an empty list of calls, and keeps its path and credentials."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Answering)

@@ -1,4 +1,4 @@
-"""What a live server keeps from who looks at its processes and its files, however it was given its secrets."""
+"""A live server hides its secrets from other users who read its processes and its files, however it received them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ REST_OF_FILE = FILE.partition("lines = ")[1] + FILE.partition("lines = ")[2]
 async def served(
     folder: Path, *, file: str = "", environment: Mapping[str, str] | None = None, arguments: Sequence[str] = ()
 ) -> AsyncIterator[tuple[int, Path]]:
-    """`holdfast serve` under a mask that keeps nothing from others; the process that was started, and its store."""
+    """`holdfast serve` under a umask that protects nothing: the started process, and its store."""
     (folder / "holdfast.toml").write_text(file, "utf-8")
     store, log = folder / "holdfast.db", folder / "serve.log"
     free = ["--http-port", "0", "--sip-port", "0", "--rtp-rows", "8", "--rtp-base", str(free_rtp_base())]
@@ -78,7 +78,7 @@ async def served(
 
 
 def family(pid: int) -> list[int]:
-    """A process, and all that descend from it."""
+    """Return a process and its descendants."""
     tasks = Path(f"/proc/{pid}/task").iterdir()
     children = [child for task in tasks for child in (task / "children").read_text().split()]
     return [pid, *(each for child in children for each in family(int(child)))]
@@ -89,7 +89,7 @@ def command(pid: int) -> str:
 
 
 async def whole_family(pid: int) -> list[int]:
-    """Supervisor, control, media and the process that decodes sound, once all of them are there."""
+    """Return the supervisor, control, media and decoding processes, once all of them run."""
     async with asyncio.timeout(20):
         while True:
             found = family(pid)
@@ -102,7 +102,7 @@ async def whole_family(pid: int) -> list[int]:
 
 
 def shown(pid: int) -> str:
-    """What the kernel shows of how a process was started."""
+    """Return what the kernel shows of the start of a process."""
     return Path(f"/proc/{pid}/environ").read_bytes().decode() + command(pid)
 
 

@@ -1,4 +1,4 @@
-"""`holdfast serve` as a person runs it: ready, told what is wrong, restarted where it must be, gone in order."""
+"""`holdfast serve` as an operator runs it: it is ready, reports faults, restarts its processes, and stops in order."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ from tests.loopback.shared_server import client
 
 
 def new_server() -> Server:
-    """A server that is not started yet, with one line."""
+    """A server with one line that is not started yet."""
     return Server(lines={"alice": "correct-horse"})
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    """A server that runs, and is ready between tests."""
+    """A server that is ready between tests."""
     with new_server() as server:
         yield server
 
 
 def children(pid: int) -> dict[str, int]:
-    """The processes of a supervisor, by what they are."""
+    """Return the processes of a supervisor, by their names."""
     found = {}
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         command = Path(f"/proc/{child}/cmdline").read_bytes().decode().split("\0")
@@ -53,7 +53,7 @@ def children(pid: int) -> dict[str, int]:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process runs; one that has ended and was not waited for does not."""
+    """Return whether a process runs. A zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
@@ -70,7 +70,7 @@ async def until(test: Callable[[], bool]) -> None:
 
 
 def holdfast(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """One command, to its end."""
+    """Run one command to its end."""
     return subprocess.run(
         [sys.executable, "-m", "holdfast", *arguments],
         env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONPATH": os.getcwd(), **environment},
@@ -109,7 +109,7 @@ OPEN = ["/healthz", "/readyz", "/", "/console/page.css", "/console/page.js", "/c
 
 
 async def test_no_http_path_is_open_by_address_alone(server: Server) -> None:
-    """As a bare `proxy_pass` asks for anybody: from loopback, by its name, with no other word of who asks."""
+    """Request as a bare `proxy_pass` does: from loopback, by its name, without a header field for the client."""
     ask = client(server)
     described = await asyncio.to_thread(ask.get, "/openapi.json")
     asked = [(method.upper(), path) for path, told in described["paths"].items() for method in told]
@@ -252,7 +252,7 @@ def is_ready(ask: Client) -> bool:
 
 
 def readiness(server: Server) -> str:
-    """ "ready", or why not."""
+    """Return "ready", or the reason why the server is not."""
     try:
         with urlopen(server.url + "/readyz", timeout=10) as answer:
             return str(json.load(answer)["status"])

@@ -55,7 +55,7 @@ LONGEST_LINES = 400
 
 
 def name_of(path: Path) -> str:
-    """`holdfast.voice.sip.agent` for its file."""
+    """Return the name of the module in a file."""
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
@@ -66,7 +66,7 @@ def tree_of(path: Path) -> ast.Module:
 
 
 def imports_of(path: Path) -> Iterator[str]:
-    """Every module a file imports anywhere, as it is written; `from a import b` gives `a` and `a.b`."""
+    """Return every module that a file imports, as written; `from a import b` gives `a` and `a.b`."""
     for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -97,7 +97,7 @@ def test_pure_code_does_no_input_and_output_and_reads_no_clock(folder: str) -> N
 
 
 def test_pure_code_imports_no_impure_code_of_holdfast() -> None:
-    """What a pure module imports of Holdfast is pure as well."""
+    """A pure module imports only pure modules of Holdfast."""
     pure = {name_of(path) for path in MODULES for folder in PURE if in_folder(path, folder)}
     plain = {"holdfast", "holdfast.voice", "holdfast.holds", "holdfast.holds.ids", "holdfast.holds.errors"}
     plain |= {
@@ -258,7 +258,7 @@ LONGEST_CHAIN = 5
 
 @cache
 def import_graph() -> dict[str, frozenset[str]]:
-    """The modules of the package that each module imports. A package's own `__init__` is not a module here."""
+    """Return the modules of the package that each module imports. An `__init__` is not a module here."""
     modules = {name_of(path) for path in MODULES if path.name != "__init__.py"}
     return {name_of(path): frozenset(set(imports_of(path)) & modules - {name_of(path)}) for path in MODULES}
 
@@ -268,7 +268,7 @@ def folder_of(module: str) -> str:
 
 
 def circle_in(graph: dict[str, set[str]]) -> list[str]:
-    """One circle of a graph, as its nodes in order; empty when there is none."""
+    """Return one circle of a graph, as its nodes in order, or nothing."""
     done: set[str] = set()
 
     def walk(node: str, above: list[str]) -> list[str]:
@@ -305,7 +305,7 @@ def test_chains_of_imports_within_a_folder_are_short() -> None:
 
 
 def test_files_of_one_folder_import_each_other_in_no_circle() -> None:
-    """Each file and each folder of a folder counts as one, with all that it holds."""
+    """Return the imports between the files and folders of one folder, each folder with all that it contains."""
     graph = import_graph()
     folders = {folder_of(module) for module in graph}
     folders |= {".".join(folder.split(".")[:end]) for folder in folders for end in range(1, folder.count(".") + 1)}
@@ -328,7 +328,7 @@ def test_files_of_one_folder_import_each_other_in_no_circle() -> None:
 
 
 def references() -> Iterator[tuple[str, str, str]]:
-    """Every test a document names: the document, the file, and the test in it (or "")."""
+    """Yield every test that a document names: the document, the file, and the test in it (or "")."""
     for document in DOCUMENTS:
         for found in re.finditer(r"`(tests/[\w/.-]+\.py)(?:::(\w+))?`", document.read_text("utf-8")):
             yield document.name, found[1], found[2] or ""

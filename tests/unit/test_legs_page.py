@@ -1,4 +1,4 @@
-"""The page of rows, `docs/legs.md`, names stories that exist, all rows that are told, and constants that exist."""
+"""The page of rows, `docs/legs.md`, names existing stories and constants, and all rows."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ PAGE = (ROOT / "docs" / "legs.md").read_text("utf-8")
 
 
 def named() -> Iterator[tuple[str, str]]:
-    """File and story of each proof."""
+    """Return the file and the story of each proof."""
     yield from re.findall(r"`(tests/stories/\w+\.py)::(test_\w+)`", PAGE)
 
 
 def told(file: str) -> set[str]:
-    """The stories of a file."""
+    """Return the stories of a file."""
     return set(re.findall(r"^def (test_\w+)", (ROOT / file).read_text("utf-8"), re.MULTILINE))
 
 

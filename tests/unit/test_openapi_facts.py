@@ -1,4 +1,4 @@
-"""Our own table of facts beside an OpenAPI file: every way in which the two may disagree is told."""
+"""Our own table of facts is compared with an OpenAPI file: every kind of difference is reported."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PARAMETERS = {("GET", "/Queues"): "PageSize", ("POST", "/Queues"): "FriendlyName
 
 
 def document() -> dict[str, Any]:
-    """A file with one resource, listed and made."""
+    """Return a file with one resource, listed and created."""
     queue = {"$ref": "#/components/schemas/api.v2010.account.queue"}
     listed = {"properties": {"queues": {"type": "array", "items": queue}, "uri": {"type": "string"}}}
     form = {"properties": {"FriendlyName": {"type": "string"}}}
@@ -51,7 +51,7 @@ def document() -> dict[str, Any]:
 
 
 def told(*, queue: dict[str, str] = QUEUE, parameters: dict[tuple[str, str], str] = PARAMETERS) -> list[str]:
-    """The differences from that file."""
+    """Return the differences from that file."""
     return list(differences(document(), parameters=parameters, shapes={"queue": queue}))
 
 

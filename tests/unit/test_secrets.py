@@ -1,4 +1,4 @@
-"""No value of ours shows a secret when it is printed."""
+"""No printed value of Holdfast contains a secret."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 PACKAGE = Path(__file__).parents[2] / "holdfast"
 SECRET = frozenset({"password", "auth_token", "secret", "digest", "md5", "sha256", "given", "send", "receive"})
-"""Names of fields that are secret wherever they are texts or bytes; `token` and `key` beside them where named below."""
+"""The names of fields that are secret if they are texts or bytes; `token` and `key` too where named below."""
 ALSO = {
     ("StoredAccount", "token"),
     ("AccountCredentials", "token"),
@@ -23,7 +23,7 @@ ALSO = {
 
 
 def classes() -> Iterator[type]:
-    """Every class of the package."""
+    """Return every class of the package."""
     for path in sorted(PACKAGE.rglob("*.py")):
         parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
         if "shims" in parts or parts[-1] == "__main__":
@@ -34,7 +34,7 @@ def classes() -> Iterator[type]:
 
 
 def shown_fields(kind: type) -> Iterator[tuple[str, str]]:
-    """Name and type of each field that stands in the repr of a value of this class."""
+    """Return name and type of each field in the repr of a value of this class."""
     if dataclasses.is_dataclass(kind):
         yield from ((field.name, str(field.type)) for field in dataclasses.fields(kind) if field.repr)
     elif issubclass(kind, BaseModel):

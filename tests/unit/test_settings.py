@@ -1,4 +1,4 @@
-"""Settings: what wins over what, and how a wrong value is refused."""
+"""Settings: which source overrides which, and how a wrong value is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages that say what is there name tests as proof: each of them exists."""
+"""The status pages name tests as proof, and each of them exists."""
 
 from __future__ import annotations
 

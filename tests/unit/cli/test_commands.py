@@ -1,4 +1,4 @@
-"""The command line without a server: help that teaches, mistakes that say what to do next, never a traceback."""
+"""The command line without a server: help with examples, errors that say what to do next, never a traceback."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_help_says_every_default(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def _texts(command: Any, path: str) -> Iterator[tuple[str, str]]:
-    """Every text that is drawn as help: of a command, of what it takes, and of the commands below it."""
+    """Yield every help text: of a command, of its parameters, and of its subcommands."""
     yield path, f"{command.help} {command.epilog}"
     for parameter in command.params:
         yield f"{path} {parameter.name}", getattr(parameter, "help", None) or ""

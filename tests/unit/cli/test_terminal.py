@@ -1,4 +1,4 @@
-"""What is shown in a terminal cannot steer it, whoever wrote it."""
+"""Printed text cannot control the terminal, wherever it came from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The console's own routes: files without data, and signing in and out."""
+"""The console's own routes: files without data, signing in, and signing out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from holdfast.console.sessions import Sessions
 
 
 class Browser:
-    """Asks the routes alone, without the guard in front of them."""
+    """A client of the routes, without the access guard."""
 
     def __init__(self) -> None:
         self.sessions = Sessions()
@@ -24,7 +24,7 @@ class Browser:
     async def ask(
         self, method: str, path: str, body: bytes = b"", *, authorization: str = ""
     ) -> tuple[int, dict[str, str], str]:
-        """Status, header fields and body."""
+        """Return status, header fields and body."""
         sent: list[Message] = []
 
         async def receive() -> Message:
@@ -40,7 +40,7 @@ class Browser:
         return sent[0]["status"], fields, b"".join(message.get("body", b"") for message in sent[1:]).decode()
 
     async def sign_in(self, key: object) -> tuple[int, Any]:
-        """Status and told words of a trade."""
+        """Exchange a key and return the status and the answer."""
         status, fields, body = await self.ask("POST", SESSION, json.dumps({"key": key}).encode())
         assert fields["cache-control"] == "no-store"
         return status, json.loads(body)

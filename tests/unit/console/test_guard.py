@@ -1,4 +1,4 @@
-"""Who may use the console and the JSON API: the account, a browser that signed in, and hostile pages never."""
+"""Access to the console and the JSON API: the account and a signed-in browser have it, hostile pages never."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ INSIDE = PlainTextResponse("inside")
 
 
 class Time:
-    """A clock that stands still until it is moved."""
+    """A clock that stands still until a test moves it."""
 
     def __init__(self) -> None:
         self.now_s = 1000.0
@@ -53,7 +53,7 @@ async def ask(
     guard: AccessGuard | None = None,
     password: str | None = None,
 ) -> tuple[int, dict[str, str], str]:
-    """Status, header fields and body of the answer to one request."""
+    """Return status, header fields and body of the answer to one request."""
     sent: list[Message] = []
 
     async def receive() -> Message:
@@ -86,7 +86,7 @@ PATHS = ["/calls", "/holds", "/holds/HO1/resume", "/pairs", "/events", "/docs", 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost", "[::1]:8080", "evil.example", "", "["])
 async def test_no_source_address_or_host_name_gives_access(host: str, path: str) -> None:
-    """A proxy in front asks from loopback, by loopback's name, with header fields of anybody's making or none."""
+    """A proxy sends requests from loopback, by the name of loopback, with any header fields or none."""
     status, fields, body = await ask({"host": host}, path=path)
     assert status == 401
     assert fields["www-authenticate"].startswith("Basic ")
@@ -231,7 +231,7 @@ async def test_metrics_need_the_account_unless_they_are_open() -> None:
 
 @pytest.mark.parametrize("path", ["/2010-04-01/Accounts/x/Calls.json", "/engine/x", "/twiml/continue"])
 async def test_another_page_cannot_change_anything_on_self_authenticated_paths(path: str) -> None:
-    """A browser that was given the password for the console sends it to the API for any page that asks."""
+    """A browser that has the password of the console sends it to the API with the requests of any page."""
     other = {"host": "public.example", "origin": "https://evil.example"}
     assert (await ask(other, path=path, method="POST", password=basic()))[0] == 403
     assert (await ask(other, path=path, password=basic()))[0] == 200

@@ -1,4 +1,4 @@
-"""Signing in to the console: a key is good once, for ten minutes; a session as long as it may last."""
+"""Signing in to the console: a key can be used once, within ten minutes; a session lasts as long as it may."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from holdfast.console.sessions import (
 
 
 class Time:
-    """A clock that stands still until it is moved."""
+    """A clock that stands still until a test moves it."""
 
     def __init__(self) -> None:
         self.now_s = 5.0

@@ -1,4 +1,4 @@
-"""For which host a proxy asks."""
+"""The host for which a proxy sends a request is found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a server logs is without passwords."""
+"""The log of a server has no passwords."""
 
 from __future__ import annotations
 
