@@ -165,36 +165,36 @@ class Engine:
         self.state.queues[sid] = queue
         return queue
 
-    # --- what the door asks
+    # --- what the API posts
 
     async def execute(self, command: RestCommand) -> None:
         """Execute one command."""
         self.commands.append(command)
-        board, now = self.state, self.clock
+        state, now = self.state, self.clock
         match command:
             case CreateCall():
                 self._create(command)
             case ReceiveCall():
-                raise AssertionError("the REST door receives no calls")
+                raise AssertionError("the REST API receives no calls")
             case RedirectCall(call=sid) | ChangeCall(call=sid):
-                if not board.calls[sid].live:
+                if not state.calls[sid].live:
                     raise CallNotInProgress("Call is not in-progress. Cannot redirect.")
-                board.calls[sid] = replace(board.calls[sid], updated_at=now)
+                state.calls[sid] = replace(state.calls[sid], updated_at=now)
             case EndCall(call=sid, status=status):
-                board.calls[sid] = replace(board.calls[sid], status=CallStatus(status), ended_at=now)
+                state.calls[sid] = replace(state.calls[sid], status=CallStatus(status), ended_at=now)
             case ForgetCall(call=sid):
-                if board.calls[sid].live:
+                if state.calls[sid].live:
                     raise RecordNotFinished("The call has not finished")
-                del board.calls[sid]
+                del state.calls[sid]
             case ChangeParticipant():
                 self._change_participant(command)
             case RemoveParticipant(room=room_sid, call=sid):
-                room = board.rooms[room_sid]
+                room = state.rooms[room_sid]
                 stay = tuple(member for member in room.participants if member.call != sid)
-                board.rooms[room_sid] = replace(room, participants=stay)
+                state.rooms[room_sid] = replace(room, participants=stay)
             case EndRoom(room=room_sid):
-                board.rooms[room_sid] = replace(
-                    board.rooms[room_sid],
+                state.rooms[room_sid] = replace(
+                    state.rooms[room_sid],
                     status=RoomStatus.COMPLETED,
                     reason_ended="conference-ended-via-api",
                     participants=(),
@@ -203,7 +203,7 @@ class Engine:
                 pass
             case CreateQueue():
                 self._check_name(command.name)
-                board.queues[command.queue] = Queue(
+                state.queues[command.queue] = Queue(
                     sid=command.queue,
                     account=command.account,
                     name=command.name,
@@ -212,32 +212,32 @@ class Engine:
                     max_size=twilio_assumptions.QUEUE_DEFAULT_SIZE if command.max_size is None else command.max_size,
                 )
             case ChangeQueue(queue=queue_sid, name=name, max_size=max_size):
-                queue = board.queues[queue_sid]
+                queue = state.queues[queue_sid]
                 if name is not None and name != queue.name:
                     self._check_name(name)
-                board.queues[queue_sid] = replace(
+                state.queues[queue_sid] = replace(
                     queue, name=name or queue.name, max_size=max_size or queue.max_size, updated_at=now
                 )
             case DeleteQueue(queue=queue_sid):
-                if board.queues[queue_sid].members:
+                if state.queues[queue_sid].members:
                     raise QueueNotEmpty("The queue has members")
-                del board.queues[queue_sid]
+                del state.queues[queue_sid]
             case DequeueMember(queue=queue_sid, call=sid_or_front):
-                queue = board.queues[queue_sid]
+                queue = state.queues[queue_sid]
                 rest = tuple(member for member in queue.members if member.call != sid_or_front)
-                board.queues[queue_sid] = replace(queue, members=rest)
+                state.queues[queue_sid] = replace(queue, members=rest)
             case RecordCall():
                 self._record(command)
             case ChangeRecording(recording=recording, status=status):
-                one = board.recordings[recording]
-                if not one.live:
+                stored = state.recordings[recording]
+                if not stored.live:
                     raise RecordingNotActive("The recording is over")
-                board.recordings[recording] = replace(one, status=RecordingStatus(status), updated_at=now)
+                state.recordings[recording] = replace(stored, status=RecordingStatus(status), updated_at=now)
             case DeleteRecording(recording=recording):
-                deleted = replace(board.recordings[recording], status=RecordingStatus.DELETED, updated_at=now)
-                board.recordings[recording] = deleted
+                deleted = replace(state.recordings[recording], status=RecordingStatus.DELETED, updated_at=now)
+                state.recordings[recording] = deleted
             case ForgetRecording(recording=recording):
-                del board.recordings[recording]
+                del state.recordings[recording]
             case _:
                 assert_never(command)
 

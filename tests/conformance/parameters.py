@@ -1,7 +1,7 @@
 """The parameters of each path in Twilio's reference, in our own table.
 
-A test compares it with what the REST door heeds or knowingly ignores, so that no program is warned of a parameter that
-Twilio has. Source: Twilio API 2010-04-01, the parameters of each operation.
+A test compares it with what the REST API uses or knowingly ignores, so that no program gets a warning for a parameter
+that Twilio has. Source: Twilio API 2010-04-01, the parameters of each operation.
 """
 
 from __future__ import annotations

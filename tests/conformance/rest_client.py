@@ -227,7 +227,7 @@ def served(app: ASGIApp) -> Iterator[str]:
     listener.bind(("127.0.0.1", 0))
     config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none")
     server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="rest-door", daemon=True)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="rest-api", daemon=True)
     listener.listen()
     thread.start()
     try:

@@ -16,9 +16,9 @@ from tests.conformance.rest_client import BASE, RestApi
 JSON = "application/json"
 
 
-def told(path: str, said: Any, *, status: int = 200, method: str = "GET") -> list[str]:
+def faults_of(path: str, body: Any, *, status: int = 200, method: str = "GET") -> list[str]:
     """Return the faults of an answer."""
-    return faults(method, path, status, JSON, json.dumps(said).encode())
+    return faults(method, path, status, JSON, json.dumps(body).encode())
 
 
 def test_every_resource_has_its_table() -> None:
@@ -26,31 +26,31 @@ def test_every_resource_has_its_table() -> None:
     for resource in RESOURCES:
         if resource.get is not None:
             path = BASE + re.sub(r"\{\w+\}", "x", resource.path)
-            assert told(path, {}) not in ([], [f"no table for {path.removeprefix(BASE)}"]), path
+            assert faults_of(path, {}) not in ([], [f"no table for {path.removeprefix(BASE)}"]), path
 
 
 async def test_faults_of_a_resource_are_found(api: RestApi) -> None:
     call = api.engine.call()
     path = f"{BASE}/Calls/{call.sid}"
     good = (await api.get(f"/Calls/{call.sid}")).json
-    assert told(path, good) == []
-    assert told(path, good | {"more": 1}) == ["more: not in the reference"]
-    assert told(path, good | {"status": "on hold"}) == [f"status: 'on hold' is not {facts.CALL['status']}"]
-    assert told(path, {name: good[name] for name in good if name != "sid"}) == ["sid: missing"]
+    assert faults_of(path, good) == []
+    assert faults_of(path, good | {"more": 1}) == ["more: not in the reference"]
+    assert faults_of(path, good | {"status": "on hold"}) == [f"status: 'on hold' is not {facts.CALL['status']}"]
+    assert faults_of(path, {name: good[name] for name in good if name != "sid"}) == ["sid: missing"]
 
 
 async def test_faults_of_a_list_are_found(api: RestApi) -> None:
     api.engine.call()
     path = f"{BASE}/Calls.json"
     good = (await api.get("/Calls.json")).json
-    assert told(path, good) == []
-    assert told(path, good | {"total": 1}) == ["total: not in the reference"]
-    assert told(path, good | {"calls": [good["calls"][0] | {"uri": "x"}]}) == ["uri: 'x' is not uri"]
-    assert told(path, {"recordings": []}) == ["no list calls"]
+    assert faults_of(path, good) == []
+    assert faults_of(path, good | {"total": 1}) == ["total: not in the reference"]
+    assert faults_of(path, good | {"calls": [good["calls"][0] | {"uri": "x"}]}) == ["uri: 'x' is not uri"]
+    assert faults_of(path, {"recordings": []}) == ["no list calls"]
 
 
 @pytest.mark.parametrize(
-    ("said", "fault"),
+    ("body", "fault"),
     [
         ({"code": 20404}, "message: missing"),
         (
@@ -63,13 +63,13 @@ async def test_faults_of_a_list_are_found(api: RestApi) -> None:
         ),
     ],
 )
-def test_faults_of_an_error_are_found(said: Any, fault: str) -> None:
-    assert any(fault in each for each in told(f"{BASE}/Calls", said, status=404))
+def test_faults_of_an_error_are_found(body: Any, fault: str) -> None:
+    assert any(fault in each for each in faults_of(f"{BASE}/Calls", body, status=404))
 
 
 def test_other_faults_are_found() -> None:
     assert faults("DELETE", f"{BASE}/Calls/x", 204, JSON, b"{}") == ["a 204 with a body"]
     assert faults("GET", f"{BASE}/Calls/x", 200, JSON, b"<html>") == ["200 is not JSON"]
-    assert told(f"{BASE}/Elsewhere", {}) == ["no table for /Elsewhere"]
+    assert faults_of(f"{BASE}/Elsewhere", {}) == ["no table for /Elsewhere"]
     assert faults("GET", f"{BASE}/Recordings/x.wav", 200, "audio/x-wav", b"RIFF") == []
     assert faults("GET", "/healthz", 200, JSON, b"fine") == []

@@ -19,7 +19,7 @@ from tests.conformance.rest_client import BASE, MemoryJournal, Reply, RestApi, n
 PASSWORD = "Correct9horse"
 
 
-def told(reply: Reply) -> tuple[int, int]:
+def status_and_code(reply: Reply) -> tuple[int, int]:
     return reply.status, reply.code
 
 
@@ -44,10 +44,16 @@ async def test_a_key_signs_in_until_it_is_deleted(api: RestApi) -> None:
     assert (await api.request("GET", f"{BASE}/Calls.json", authorization=ours)).status == 200
     form = {"To": "client:bob", "From": OURS, "Url": VOICE_URL}
     assert (await api.request("POST", f"{BASE}/Calls.json", form=form, authorization=ours)).status == 201
-    assert told(await api.request("GET", f"{BASE}/Calls.json", authorization=signed(sid, secret + "x"))) == (401, 20003)
-    assert told(await api.request("GET", f"{BASE}/Calls.json", authorization=signed(sid, ""))) == (401, 20003)
+    assert status_and_code(await api.request("GET", f"{BASE}/Calls.json", authorization=signed(sid, secret + "x"))) == (
+        401,
+        20003,
+    )
+    assert status_and_code(await api.request("GET", f"{BASE}/Calls.json", authorization=signed(sid, ""))) == (
+        401,
+        20003,
+    )
     assert (await api.delete(f"/Keys/{sid}.json")).status == 204
-    assert told(await api.request("GET", f"{BASE}/Calls.json", authorization=ours)) == (401, 20003)
+    assert status_and_code(await api.request("GET", f"{BASE}/Calls.json", authorization=ours)) == (401, 20003)
 
 
 async def test_a_key_is_read_renamed_and_listed_without_its_secret(api: RestApi) -> None:
@@ -62,15 +68,18 @@ async def test_a_key_is_read_renamed_and_listed_without_its_secret(api: RestApi)
     rows = (await api.get("/Keys.json")).json["keys"]
     assert [row["sid"] for row in rows] == [second["sid"], first["sid"]]
     assert all(facts.faults(row, facts.KEY) == [] for row in rows)
-    assert told(await api.post("/Keys.json", {"FriendlyName": "x" * 65})) == (400, 20002)
+    assert status_and_code(await api.post("/Keys.json", {"FriendlyName": "x" * 65})) == (400, 20002)
 
 
 @pytest.mark.parametrize("path", ["/Keys.json", "/Keys", "/SigningKeys.json", "/Keys/SK1.json", ".json", ""])
 async def test_a_key_reads_no_keys_and_no_accounts(api: RestApi, path: str) -> None:
     made = (await api.post("/Keys.json")).json
     authorization = signed(made["sid"], made["secret"])
-    assert told(await api.request("GET", BASE + path, authorization=authorization)) == (401, 20003)
-    assert told(await api.request("GET", "/2010-04-01/Accounts.json", authorization=authorization)) == (401, 20003)
+    assert status_and_code(await api.request("GET", BASE + path, authorization=authorization)) == (401, 20003)
+    assert status_and_code(await api.request("GET", "/2010-04-01/Accounts.json", authorization=authorization)) == (
+        401,
+        20003,
+    )
 
 
 async def test_a_key_is_kept_without_its_secret(api: RestApi) -> None:
@@ -158,13 +167,13 @@ async def test_mappings_are_listed_read_and_removed(api: RestApi) -> None:
         gate = f"/SIP/Domains/{domain['sid']}/{path}"
         for each in made:
             assert (await api.post(f"{gate}.json", {"CredentialListSid": each["sid"]})).status == 201
-        assert told(await api.post(f"{gate}.json", {"CredentialListSid": made[0]["sid"]})) == (409, 20409)
+        assert status_and_code(await api.post(f"{gate}.json", {"CredentialListSid": made[0]["sid"]})) == (409, 20409)
         rows = (await api.get(f"{gate}.json")).json[key]
         assert [row["friendly_name"] for row in rows] == ["b", "a"]
         assert [facts.faults(row, shape) for row in rows] == [[], []]
         assert (await api.get(f"{gate}/{made[0]['sid']}.json")).json == rows[1]
         assert (await api.delete(f"{gate}/{made[0]['sid']}.json")).status == 204
-        assert told(await api.get(f"{gate}/{made[0]['sid']}.json")) == (404, 20404)
+        assert status_and_code(await api.get(f"{gate}/{made[0]['sid']}.json")) == (404, 20404)
         assert (await api.delete(f"{gate}/{made[1]['sid']}.json")).status == 204
     await api.post(f"{gate}.json", {"CredentialListSid": made[0]["sid"]})
     assert (await api.delete(f"/SIP/CredentialLists/{made[0]['sid']}.json")).status == 204
@@ -182,7 +191,7 @@ async def test_credential_lists_and_users_are_listed_and_renamed(api: RestApi) -
     assert (await api.get(f"{path}/Credentials/{user['sid']}.json")).json == user
     assert (await api.post(f"{path}/Credentials/{user['sid']}.json")).json == user
     assert (await api.get(f"{path}/Credentials.json")).json["credentials"] == [user]
-    assert told(await api.get(f"{path}/Credentials/CR{'0' * 32}.json")) == (404, 20404)
+    assert status_and_code(await api.get(f"{path}/Credentials/CR{'0' * 32}.json")) == (404, 20404)
 
 
 async def test_a_domain_is_changed_and_its_names_are_its_own(api: RestApi) -> None:
@@ -195,11 +204,11 @@ async def test_a_domain_is_changed_and_its_names_are_its_own(api: RestApi) -> No
     assert (await api.post(path, {"DomainName": "d.example.com"})).status == 200
     api.engine.clock += 1
     await api.post("/SIP/Domains.json", {"DomainName": "e.example.com"})
-    assert told(await api.post(path, {"DomainName": "E.example.com"})) == (409, 20409)
+    assert status_and_code(await api.post(path, {"DomainName": "E.example.com"})) == (409, 20409)
     assert (await api.post(path, {"VoiceUrl": ""})).json["voice_url"] is None
     assert [row["friendly_name"] for row in (await api.get("/SIP/Domains.json")).json["domains"]][-1:] == ["d"]
     assert (await api.delete(path)).status == 204
-    assert told(await api.get(path)) == (404, 20404)
+    assert status_and_code(await api.get(path)) == (404, 20404)
 
 
 @pytest.mark.parametrize(
@@ -215,7 +224,7 @@ async def test_a_domain_is_changed_and_its_names_are_its_own(api: RestApi) -> No
     ],
 )
 async def test_bad_domains_and_lists_are_refused(api: RestApi, path: str, form: dict[str, str], code: int) -> None:
-    assert told(await api.post(path, form)) == (400, code)
+    assert status_and_code(await api.post(path, form)) == (400, code)
 
 
 @pytest.mark.parametrize(
@@ -235,16 +244,16 @@ async def test_bad_domains_and_lists_are_refused(api: RestApi, path: str, form: 
 async def test_weak_users_are_refused(api: RestApi, form: dict[str, str]) -> None:
     made = (await api.post("/SIP/CredentialLists.json", {"FriendlyName": "office"})).json
     users = f"/SIP/CredentialLists/{made['sid']}/Credentials.json"
-    assert told(await api.post(users, form)) == (400, 20422)
+    assert status_and_code(await api.post(users, form)) == (400, 20422)
     await api.post(users, {"Username": "dora", "Password": PASSWORD})
-    assert told(await api.post(users, {"Username": "dora", "Password": PASSWORD})) == (409, 20409)
+    assert status_and_code(await api.post(users, {"Username": "dora", "Password": PASSWORD})) == (409, 20409)
 
 
 async def test_only_existing_lists_can_be_mapped(api: RestApi) -> None:
     domain = (await api.post("/SIP/Domains.json", {"DomainName": "f.example.com"})).json
     gate = f"/SIP/Domains/{domain['sid']}/Auth/Calls/CredentialListMappings.json"
-    assert told(await api.post(gate)) == (400, 20422)
-    assert told(await api.post(gate, {"CredentialListSid": "CL" + "0" * 32})) == (400, 20422)
+    assert status_and_code(await api.post(gate)) == (400, 20422)
+    assert status_and_code(await api.post(gate, {"CredentialListSid": "CL" + "0" * 32})) == (400, 20422)
 
 
 async def test_a_call_to_a_domain_is_answered_by_it(api: RestApi) -> None:
@@ -269,13 +278,13 @@ async def test_the_exchanges_of_a_call_are_listed_oldest_first() -> None:
     api = await new_rest_api(journal=diary)
     call = api.engine.call()
     made = {"target": {"to": "client:bob"}, "from_": OURS, "instruction": {"request": {"url": VOICE_URL}}}
-    asked = {
+    exchange = {
         **{"method": "POST", "url": VOICE_URL, "form": [["CallSid", call.sid], ["ApiVersion", "2010-04-01"]]},
         **{"status": 200, "took_ms": 12, "content_type": "text/xml", "body": "<Response/>", "error": ""},
     }
-    unanswered = asked | {"status": 0, "method": "GET"}
+    unanswered = exchange | {"status": 0, "method": "GET"}
     inline = made | {"instruction": {"twiml": "<Response/>"}}
-    for kind, data in (("CreateCall", made), ("Hears", {}), ("webhook", asked), ("webhook", unanswered)):
+    for kind, data in (("CreateCall", made), ("Hears", {}), ("webhook", exchange), ("webhook", unanswered)):
         diary.lines.append(JournalEntry(at=NOON, call=call.sid, kind=kind, data=json.dumps(data)))
     other = api.engine.call()
     diary.lines.append(JournalEntry(at=NOON, call=other.sid, kind="CreateCall", data=json.dumps(inline)))
@@ -307,7 +316,7 @@ async def test_a_notification_shows_the_exchange_that_went_wrong() -> None:
     for at, body in ((NOON - 9, "an earlier one"), (NOON, "sorry"), (NOON + 9, "a later one")):
         diary.lines.append(JournalEntry(at=at, call=call.sid, kind="webhook", data=json.dumps(seen | {"body": body})))
     for about, url in ((call.sid, VOICE_URL + "#rc=2"), (call.sid, "http://127.0.0.1:9/other"), (None, VOICE_URL)):
-        api.notifications.add(LogNotification(call=about, code=11200, log=0, message="gone", url=url))
+        api.notifications.add(LogNotification(call=about, code=11200, log=0, message="removed", url=url))
     fetched = [
         (await api.get(f"/Notifications/{notice.sid}.json")).json for notice in reversed(api.notifications.newest())
     ]

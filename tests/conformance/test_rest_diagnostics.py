@@ -131,8 +131,8 @@ async def test_a_route_shows_the_registration_of_its_trunk_and_of_the_backup() -
     api = await new_rest_api(registrations=registrar)
     route = {"prefix": "+44", "host": "203.0.113.5", "port": 5060, "user": "acme", "password": "x", "register": True}
     added = await post(api, "/engine/routes", route)
-    told = {"state": "failed", "until": None, "status": 403, "reason": "", "again_at": None}
-    assert (added.json["register"], added.json["registration"]) == (True, told)
+    expected = {"state": "failed", "until": None, "status": 403, "reason": "", "again_at": None}
+    assert (added.json["register"], added.json["registration"]) == (True, expected)
     second = {"host": "203.0.113.6", "port": 5061, "transport": "TLS", "sources": ["203.0.113.9/28"]}
     added = await post(api, "/engine/routes/+44/backup", {**second, "password": "hush"})
     assert (added.status, added.json["registration"]) == (201, None)
@@ -173,7 +173,7 @@ async def test_numbers_are_added_changed_and_removed(api: RestApi) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "body", "told"),
+    ("path", "body", "expected"),
     [
         ("lines", {"name": "a b", "password": "x"}, "name has characters, or a form, that are not allowed"),
         ("lines", {"name": "bob\n", "password": "x"}, "name has characters, or a form, that are not allowed"),
@@ -203,10 +203,10 @@ async def test_numbers_are_added_changed_and_removed(api: RestApi) -> None:
         ("numbers", {"phone_number": OURS, "voice_method": "PUT"}, "voice_method must be 'GET' or 'POST'"),
     ],
 )
-async def test_invalid_fields_are_refused_and_named(api: RestApi, path: str, body: Any, told: str) -> None:
+async def test_invalid_fields_are_refused_and_named(api: RestApi, path: str, body: Any, expected: str) -> None:
     reply = await post(api, f"/engine/{path}", body)
     assert (reply.status, reply.json["code"]) == (400, 20422)
-    assert told in reply.json["message"]
+    assert expected in reply.json["message"]
     assert api.store.kept == {}
 
 
@@ -254,14 +254,14 @@ async def test_a_call_is_explained_as_sentences_and_as_text() -> None:
     api.quality.record(figures(call.sid))
     diary.lines.append(
         JournalEntry(
-            at=NOON, call=call.sid, kind="LogNotification", data='{"code": 11200, "log": 1, "message": "gone"}'
+            at=NOON, call=call.sid, kind="LogNotification", data='{"code": 11200, "log": 1, "message": "removed"}'
         )
     )
     body = (await api.request("GET", f"/engine/explain/{call.sid}")).json
     assert body["call"] == call.sid
     assert "It is alone in conference 'room'." in body["says"]
     assert any("Not one RTP packet" in sentence for sentence in body["says"])
-    assert body["says"][-1] == "It was noted: warning 11200: gone"
+    assert body["says"][-1] == "It was noted: warning 11200: removed"
     headers = [(b"accept", b"text/plain"), (b"authorization", BASIC.encode())]
     path = f"/engine/explain/{call.sid}"
     text = await asgi_request(api.app, "GET", path, query="", headers=headers, chunks=[b""])

@@ -15,7 +15,7 @@ from tests.conformance.rest_client import BASE, BASIC, FORM, Reply, RestApi, asg
 CALL: Final = {"To": "client:bob", "From": OURS, "Url": VOICE_URL}
 
 
-def told(reply: Reply) -> tuple[int, int]:
+def status_and_code(reply: Reply) -> tuple[int, int]:
     """Return status and code of an error in Twilio's format."""
     assert facts.faults(reply.json, facts.ERROR) == []
     assert reply.json["status"] == reply.status
@@ -63,7 +63,7 @@ async def test_the_scheme_of_the_credentials_is_read_in_any_case(api: RestApi) -
     assert (await api.request("GET", f"{BASE}/Calls.json", authorization=BASIC.replace("Basic", "bAsIc"))).status == 200
 
 
-# --- what is asked for -----------------------------------------------------------------------------------
+# --- requested resources -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -96,14 +96,14 @@ async def test_the_scheme_of_the_credentials_is_read_in_any_case(api: RestApi) -
 )
 async def test_a_missing_resource_is_404_and_named(api: RestApi, path: str) -> None:
     reply = await api.get(path)
-    assert told(reply) == (404, 20404)
+    assert status_and_code(reply) == (404, 20404)
     assert reply.json["message"] == f"The requested resource {BASE}{path} was not found"
 
 
 @pytest.mark.parametrize("path", ["/Calls.csv", "/Calls.xml", f"/Calls/CA{'0' * 32}.XML", "/Recordings.html"])
 async def test_formats_other_than_json_are_404_with_the_reason(api: RestApi, path: str) -> None:
     reply = await api.get(path)
-    assert told(reply) == (404, 20404)
+    assert status_and_code(reply) == (404, 20404)
     assert reply.json["message"].endswith("; resources exist in JSON only, with .json or no suffix")
 
 
@@ -112,13 +112,13 @@ async def test_formats_other_than_json_are_404_with_the_reason(api: RestApi, pat
     [("DELETE", "/Calls.json"), ("PUT", "/Calls.json"), ("POST", "/Notifications.json"), ("POST", "/Recordings.json")],
 )
 async def test_an_unsupported_method_is_405(api: RestApi, method: str, path: str) -> None:
-    assert told(await api.request(method, BASE + path)) == (405, 20004)
+    assert status_and_code(await api.request(method, BASE + path)) == (405, 20004)
 
 
 async def test_an_unimplemented_resource_is_404(api: RestApi) -> None:
     call = api.engine.call()
     for path in (f"/Calls/{call.sid}/Siprec.json", f"/Calls/{call.sid}/Streams.json"):
-        assert told(await api.post(path)) == (404, 20404)
+        assert status_and_code(await api.post(path)) == (404, 20404)
 
 
 async def test_head_is_get_without_its_body(api: RestApi) -> None:
@@ -185,14 +185,14 @@ async def test_a_call_is_refused_with_the_code_of_its_parameter(
     api: RestApi, change: dict[str, str | None], code: int
 ) -> None:
     form = {name: value for name, value in (CALL | change).items() if value is not None}
-    assert told(await api.post("/Calls.json", form)) == (400, code)
+    assert status_and_code(await api.post("/Calls.json", form)) == (400, code)
     assert api.engine.commands == []
 
 
 async def test_an_application_without_a_voice_url_cannot_answer(api: RestApi) -> None:
     application = (await api.post("/Applications.json")).json["sid"]
     form = {"To": "client:bob", "From": OURS, "ApplicationSid": application}
-    assert told(await api.post("/Calls.json", form)) == (400, 21218)
+    assert status_and_code(await api.post("/Calls.json", form)) == (400, 21218)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ async def test_an_application_without_a_voice_url_cannot_answer(api: RestApi) ->
 )
 async def test_a_call_that_is_over_takes_no_change(api: RestApi, form: dict[str, str]) -> None:
     call = api.engine.call(status=CallStatus.COMPLETED)
-    assert told(await api.post(f"/Calls/{call.sid}.json", form)) == (400, 21220)
+    assert status_and_code(await api.post(f"/Calls/{call.sid}.json", form)) == (400, 21220)
     assert api.engine.commands == []
 
 
@@ -222,13 +222,13 @@ async def test_a_call_that_is_over_takes_no_change(api: RestApi, form: dict[str,
 async def test_an_invalid_change_of_a_call_changes_nothing(api: RestApi, form: dict[str, str], code: int) -> None:
     call = api.engine.call()
     form = {"StatusCallback": "http://127.0.0.1/cb"} | form
-    assert told(await api.post(f"/Calls/{call.sid}.json", form)) == (400, code)
+    assert status_and_code(await api.post(f"/Calls/{call.sid}.json", form)) == (400, code)
     assert api.engine.commands == []
 
 
 async def test_a_record_of_a_live_call_cannot_be_deleted(api: RestApi) -> None:
     call = api.engine.call()
-    assert told(await api.delete(f"/Calls/{call.sid}.json")) == (400, 20009)
+    assert status_and_code(await api.delete(f"/Calls/{call.sid}.json")) == (400, 20009)
 
 
 # --- conferences ---------------------------------------------------------------------------------------
@@ -248,18 +248,18 @@ async def test_a_change_of_a_participant_is_refused_with_the_code_of_its_paramet
 ) -> None:
     call = api.engine.call()
     room = api.engine.room(call)
-    assert told(await api.post(f"/Conferences/{room.sid}/Participants/{call.sid}.json", form)) == (400, code)
+    assert status_and_code(await api.post(f"/Conferences/{room.sid}/Participants/{call.sid}.json", form)) == (400, code)
     assert api.engine.commands == []
 
 
 async def test_a_party_that_left_or_never_joined_is_no_participant(api: RestApi) -> None:
-    call, stranger = api.engine.call(), api.engine.call()
+    call, other = api.engine.call(), api.engine.call()
     over = api.engine.room(call, status=RoomStatus.COMPLETED)
     running = api.engine.room(call)
-    for room, sid in ((over, call.sid), (running, stranger.sid)):
+    for room, sid in ((over, call.sid), (running, other.sid)):
         for method in ("GET", "POST", "DELETE"):
             reply = await api.request(method, f"{BASE}/Conferences/{room.sid}/Participants/{sid}.json")
-            assert told(reply) == (404, 20404)
+            assert status_and_code(reply) == (404, 20404)
 
 
 @pytest.mark.parametrize(
@@ -284,28 +284,28 @@ async def test_a_participant_is_refused_with_the_code_of_its_parameter(
 ) -> None:
     merged = {"To": "client:bob", "From": OURS} | form
     sent = {name: value for name, value in merged.items() if value is not None}
-    assert told(await api.post("/Conferences/lobby/Participants.json", sent)) == (400, code)
+    assert status_and_code(await api.post("/Conferences/lobby/Participants.json", sent)) == (400, code)
     assert api.engine.commands == []
 
 
 async def test_only_one_participant_has_a_label(api: RestApi) -> None:
     form = {"To": "client:bob", "From": OURS, "Label": "customer"}
     assert (await api.post("/Conferences/lobby/Participants.json", form)).status == 201
-    assert told(await api.post("/Conferences/lobby/Participants.json", form)) == (400, 16025)
+    assert status_and_code(await api.post("/Conferences/lobby/Participants.json", form)) == (400, 16025)
 
 
 async def test_no_party_is_called_into_an_ended_conference(api: RestApi) -> None:
     room = api.engine.room(api.engine.call(), status=RoomStatus.COMPLETED)
     for sid in (room.sid, f"CF{'0' * 32}"):
         reply = await api.post(f"/Conferences/{sid}/Participants.json", {"To": "client:bob", "From": OURS})
-        assert told(reply) == (400, 16022)
+        assert status_and_code(reply) == (400, 16022)
     reply = await api.post("/Conferences/" + "x" * 129 + "/Participants.json", {"To": "client:bob", "From": OURS})
-    assert told(reply) == (400, 20422)
+    assert status_and_code(reply) == (400, 20422)
 
 
 async def test_no_announcement_is_made_to_an_ended_conference(api: RestApi) -> None:
     room = api.engine.room(api.engine.call(), status=RoomStatus.COMPLETED)
-    assert told(await api.post(f"/Conferences/{room.sid}.json", {"AnnounceUrl": VOICE_URL})) == (400, 16022)
+    assert status_and_code(await api.post(f"/Conferences/{room.sid}.json", {"AnnounceUrl": VOICE_URL})) == (400, 16022)
     assert (await api.post(f"/Conferences/{room.sid}.json", {"Status": "completed"})).status == 200
     assert api.engine.commands == []
 
@@ -326,7 +326,7 @@ async def test_no_announcement_is_made_to_an_ended_conference(api: RestApi) -> N
 )
 async def test_a_queue_is_refused_with_the_code_of_its_parameter(api: RestApi, form: dict[str, str], code: int) -> None:
     api.engine.queue(name="support")
-    assert told(await api.post("/Queues.json", form)) == (400, code)
+    assert status_and_code(await api.post("/Queues.json", form)) == (400, code)
 
 
 async def test_a_queue_with_members_is_not_deleted(api: RestApi) -> None:
@@ -338,12 +338,15 @@ async def test_a_queue_with_members_is_not_deleted(api: RestApi) -> None:
 async def test_no_member_is_dequeued_from_an_empty_queue(api: RestApi) -> None:
     queue = api.engine.queue()
     for name in ("Front", "front", f"CA{'0' * 32}"):
-        assert told(await api.post(f"/Queues/{queue.sid}/Members/{name}.json", {"Url": VOICE_URL})) == (404, 20404)
+        assert status_and_code(await api.post(f"/Queues/{queue.sid}/Members/{name}.json", {"Url": VOICE_URL})) == (
+            404,
+            20404,
+        )
 
 
 async def test_dequeuing_needs_a_document(api: RestApi) -> None:
     queue = api.engine.queue(api.engine.call())
-    assert told(await api.post(f"/Queues/{queue.sid}/Members/Front.json")) == (400, 21205)
+    assert status_and_code(await api.post(f"/Queues/{queue.sid}/Members/Front.json")) == (400, 21205)
 
 
 @pytest.mark.parametrize(
@@ -362,7 +365,7 @@ async def test_dequeuing_needs_a_document(api: RestApi) -> None:
 async def test_a_number_is_refused_with_the_code_of_its_parameter(
     api: RestApi, form: dict[str, str], code: int
 ) -> None:
-    assert told(await api.post("/IncomingPhoneNumbers.json", form)) == (400, code)
+    assert status_and_code(await api.post("/IncomingPhoneNumbers.json", form)) == (400, code)
 
 
 @pytest.mark.parametrize(
@@ -380,7 +383,7 @@ async def test_a_number_is_refused_with_the_code_of_its_parameter(
     ],
 )
 async def test_a_list_is_refused_with_the_code_of_its_parameter(api: RestApi, query: str, code: int) -> None:
-    assert told(await api.get("/Calls.json", query)) == (400, code)
+    assert status_and_code(await api.get("/Calls.json", query)) == (400, code)
 
 
 # --- hostile bodies --------------------------------------------------------------------------------------
@@ -410,22 +413,22 @@ async def test_a_list_is_refused_with_the_code_of_its_parameter(api: RestApi, qu
 )
 async def test_a_body_that_is_no_form_is_400(api: RestApi, body: bytes, content_type: str) -> None:
     reply = await api.request("POST", f"{BASE}/Calls.json", body=body, content_type=content_type)
-    status, _ = told(reply)
+    status, _ = status_and_code(reply)
     assert status == 400
     assert api.engine.commands == []
 
 
 async def test_a_body_of_another_type_has_no_parameters(api: RestApi) -> None:
     reply = await api.request("POST", f"{BASE}/Calls.json", body=b'{"To":1}', content_type="application/json")
-    assert told(reply) == (400, 21201)
+    assert status_and_code(reply) == (400, 21201)
 
 
 async def test_an_endless_body_is_refused(api: RestApi) -> None:
     headers = [(b"authorization", BASIC.encode()), (b"content-type", FORM.encode())]
     chunks = [b"a" * 65536] * 64
     reply = await asgi_request(api.app, "POST", f"{BASE}/Calls.json", query="", headers=headers, chunks=chunks)
-    assert told(reply) == (413, 20422)
+    assert status_and_code(reply) == (413, 20422)
 
 
 async def test_a_query_that_is_no_form_is_400(api: RestApi) -> None:
-    assert told(await api.get("/Calls.json", "To=%ff")) == (400, 20422)
+    assert status_and_code(await api.get("/Calls.json", "To=%ff")) == (400, 20422)

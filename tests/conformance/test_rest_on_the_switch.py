@@ -179,8 +179,8 @@ async def test_coaching_is_refused_when_the_coached_party_is_held_or_has_left(li
     path = f"/Conferences/{room}/Participants/"
     await live.api.post(f"{path}{customer}.json", {"Hold": "true"})
     assert (await live.api.post(f"{path}{coach}.json", {"CallSidToCoach": customer})).code == 16027
-    stranger = f"CA{'f' * 32}"
-    assert (await live.api.post(f"{path}{coach}.json", {"CallSidToCoach": stranger})).code == 16028
+    other = f"CA{'f' * 32}"
+    assert (await live.api.post(f"{path}{coach}.json", {"CallSidToCoach": other})).code == 16028
     coached = (await live.api.post(f"{path}{coach}.json", {"CallSidToCoach": agent})).json
     assert (coached["coaching"], coached["call_sid_to_coach"]) == (True, agent)
 

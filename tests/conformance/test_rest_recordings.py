@@ -104,8 +104,8 @@ async def test_a_recording_is_paused_resumed_and_stopped_by_sid_or_as_the_curren
     assert (await api.post(by_sid, {"Status": "stopped"})).json["status"] == "stopped"
     again = await api.post(by_sid, {"Status": "stopped"})
     assert (again.status, again.code) == (400, 21220)
-    gone = await api.post(path, {"Status": "paused"})
-    assert (gone.status, gone.code) == (404, 20404)
+    removed = await api.post(path, {"Status": "paused"})
+    assert (removed.status, removed.code) == (404, 20404)
 
 
 @pytest.mark.parametrize("form", [{}, {"Status": "deleted"}, {"Status": "paused", "PauseBehavior": "loud"}])

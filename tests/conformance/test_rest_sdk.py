@@ -34,7 +34,7 @@ class Served:
 
 
 @pytest.fixture
-def door() -> Iterator[Served]:
+def rest() -> Iterator[Served]:
     """A REST API for each test."""
     api = asyncio.run(new_rest_api())
     with served(api.app) as url:
@@ -53,8 +53,8 @@ def refused(ask: Callable[[], Any]) -> tuple[int, int | None]:
     return caught.value.status, caught.value.code
 
 
-def test_a_call_is_made_read_changed_listed_and_deleted(door: Served) -> None:
-    client = door.client
+def test_a_call_is_made_read_changed_listed_and_deleted(rest: Served) -> None:
+    client = rest.client
     made = client.calls.create(
         to="client:bob",
         from_=OURS,
@@ -77,9 +77,9 @@ def test_a_call_is_made_read_changed_listed_and_deleted(door: Served) -> None:
     assert refused(lambda: client.calls(str(made.sid)).fetch()) == (404, 20404)
 
 
-def test_lists_are_paged_as_the_sdk_pages(door: Served) -> None:
-    made = [door.api.engine.call().sid for _ in range(7)][::-1]
-    calls = door.client.calls
+def test_lists_are_paged_as_the_sdk_pages(rest: Served) -> None:
+    made = [rest.api.engine.call().sid for _ in range(7)][::-1]
+    calls = rest.client.calls
     assert [each.sid for each in calls.list(page_size=3)] == made
     assert [each.sid for each in calls.list(limit=4, page_size=3)] == made[:4]
     assert [each.sid for each in calls.stream(page_size=2, status="in-progress")] == made
@@ -92,69 +92,69 @@ def test_lists_are_paged_as_the_sdk_pages(door: Served) -> None:
     assert [each.sid for each in back] == made[:3]
 
 
-def test_dates_as_the_sdk_writes_them_filter_lists(door: Served) -> None:
-    call = door.api.engine.call()
+def test_dates_as_the_sdk_writes_them_filter_lists(rest: Served) -> None:
+    call = rest.api.engine.call()
     noon = datetime.fromtimestamp(NOON, UTC)
-    calls = door.client.calls
+    calls = rest.client.calls
     assert [each.sid for each in calls.list(start_time=noon)] == [call.sid]
     assert [each.sid for each in calls.list(start_time_after=noon - timedelta(hours=1))] == [call.sid]
     assert calls.list(start_time_before=noon - timedelta(hours=1)) == []
-    room = door.api.engine.room(call)
-    assert [each.sid for each in door.client.conferences.list(date_created=noon.date())] == [room.sid]
+    room = rest.api.engine.room(call)
+    assert [each.sid for each in rest.client.conferences.list(date_created=noon.date())] == [room.sid]
 
 
-def test_a_participant_is_held_and_resumed_by_the_sdk(door: Served) -> None:
-    call = door.api.engine.call()
-    room = door.api.engine.room(call, name="desk")
-    (conference,) = door.client.conferences.list(friendly_name="desk", status="in-progress")
+def test_a_participant_is_held_and_resumed_by_the_sdk(rest: Served) -> None:
+    call = rest.api.engine.call()
+    room = rest.api.engine.room(call, name="desk")
+    (conference,) = rest.client.conferences.list(friendly_name="desk", status="in-progress")
     (participant,) = conference.participants.list()
     held = participant.update(hold=True, hold_url=MUSIC, hold_method="GET")
     assert (held.hold, held.muted, held.call_sid) == (True, False, call.sid)
     assert [each.call_sid for each in conference.participants.list(hold=True)] == [call.sid]
     assert participant.update(hold=False).hold is False
     assert participant.delete() is True
-    gone = door.client.conferences(room.sid).participants(call.sid)
-    assert refused(lambda: gone.update(hold=False)) == (404, 20404)
+    removed = rest.client.conferences(room.sid).participants(call.sid)
+    assert refused(lambda: removed.update(hold=False)) == (404, 20404)
     assert conference.update(status="completed").status == "completed"
 
 
-def test_a_participant_is_called_in_and_found_by_its_label(door: Served) -> None:
-    made = door.client.conferences("the lobby").participants.create(to="client:bob", from_=OURS, label="a b.c")
+def test_a_participant_is_called_in_and_found_by_its_label(rest: Served) -> None:
+    made = rest.client.conferences("the lobby").participants.create(to="client:bob", from_=OURS, label="a b.c")
     assert (made.status, made.label) == ("queued", "a b.c")
-    found = door.client.conferences(str(made.conference_sid)).participants("a b.c").fetch()
+    found = rest.client.conferences(str(made.conference_sid)).participants("a b.c").fetch()
     assert found.call_sid == made.call_sid
 
 
 @pytest.mark.parametrize("value", [True, False])
-def test_a_boolean_given_for_a_word_is_that_word(door: Served, value: bool) -> None:
+def test_a_boolean_given_for_a_word_is_that_word(rest: Served, value: bool) -> None:
     """The SDK writes booleans as Python does, `True`, for parameters that are words."""
-    room = door.client.conferences("lobby")
+    room = rest.client.conferences("lobby")
     made = room.participants.create(to="client:bob", from_=OURS, beep=value, conference_record=value)
     assert made.status == "queued"
-    placed = door.api.engine.commands[-1]
+    placed = rest.api.engine.commands[-1]
     assert isinstance(placed, CreateCall)
     assert placed.reserve is not None
     assert (placed.reserve.admission.beep, placed.reserve.admission.record is not None) == (str(value).lower(), value)
 
 
-def test_a_queue_and_its_members(door: Served) -> None:
-    queue = door.client.queues.create(friendly_name="sales", max_size=7)
+def test_a_queue_and_its_members(rest: Served) -> None:
+    queue = rest.client.queues.create(friendly_name="sales", max_size=7)
     assert (queue.max_size, queue.current_size) == (7, 0)
     assert queue.update(max_size=8).max_size == 8
-    assert refused(lambda: door.client.queues.create(friendly_name="sales")) == (400, 22003)
+    assert refused(lambda: rest.client.queues.create(friendly_name="sales")) == (400, 22003)
     assert queue.delete() is True
-    call = door.api.engine.call()
-    other = door.api.engine.queue(call)
-    members = door.client.queues(other.sid).members
+    call = rest.api.engine.call()
+    other = rest.api.engine.queue(call)
+    members = rest.client.queues(other.sid).members
     assert [each.call_sid for each in members.list()] == [call.sid]
     assert members("Front").fetch().wait_time == 10
-    assert refused(lambda: door.client.queues(other.sid).delete()) == (400, 20409)
+    assert refused(lambda: rest.client.queues(other.sid).delete()) == (400, 20409)
     assert members("Front").update(url=VOICE_URL).call_sid == call.sid
     assert refused(lambda: members("Front").fetch()) == (404, 20404)
 
 
-def test_numbers_and_applications(door: Served) -> None:
-    client = door.client
+def test_numbers_and_applications(rest: Served) -> None:
+    client = rest.client
     application = client.applications.create(friendly_name="desk", voice_url=VOICE_URL)
     number = client.incoming_phone_numbers.create(phone_number="+15550100007", voice_application_sid=application.sid)
     assert (number.phone_number, number.voice_application_sid) == ("+15550100007", application.sid)
@@ -167,29 +167,29 @@ def test_numbers_and_applications(door: Served) -> None:
     assert len(client.applications.list()) == 0
 
 
-def test_notifications_recordings_and_the_account(door: Served) -> None:
-    call = door.api.engine.call()
-    door.client.calls.create(to="client:bob", from_=OURS, url=VOICE_URL, byoc="BY" + "0" * 32)
-    (notice,) = door.client.api.account.notifications.list()
+def test_notifications_recordings_and_the_account(rest: Served) -> None:
+    call = rest.api.engine.call()
+    rest.client.calls.create(to="client:bob", from_=OURS, url=VOICE_URL, byoc="BY" + "0" * 32)
+    (notice,) = rest.client.api.account.notifications.list()
     assert (notice.error_code, notice.log) == ("20001", "1")
     assert notice.fetch().message_text == "Parameters without effect here: Byoc"
-    assert door.client.calls(call.sid).notifications.list() == []
-    assert door.client.recordings.list() == []
-    assert door.client.calls(call.sid).recordings.list() == []
-    account = door.client.api.accounts(ACCOUNT).fetch()
+    assert rest.client.calls(call.sid).notifications.list() == []
+    assert rest.client.recordings.list() == []
+    assert rest.client.calls(call.sid).recordings.list() == []
+    account = rest.client.api.accounts(ACCOUNT).fetch()
     assert (account.sid, account.status) == (ACCOUNT, "active")
-    assert [each.sid for each in door.client.api.accounts.list()] == [ACCOUNT]
+    assert [each.sid for each in rest.client.api.accounts.list()] == [ACCOUNT]
 
 
-def test_errors_come_out_of_the_sdk_with_status_and_code(door: Served) -> None:
-    client = door.client
-    over = door.api.engine.call(status=CallStatus.COMPLETED)
+def test_errors_come_out_of_the_sdk_with_status_and_code(rest: Served) -> None:
+    client = rest.client
+    over = rest.api.engine.call(status=CallStatus.COMPLETED)
     assert refused(lambda: client.calls(over.sid).update(status="completed")) == (400, 21220)
     assert refused(lambda: client.calls.create(to="nobody", from_=OURS, url=VOICE_URL)) == (400, 21211)
     assert refused(lambda: client.calls.create(to="client:bob", from_=OURS)) == (400, 21205)
-    stranger = Client(ACCOUNT, "wrong", http_client=TwilioHttpClient(pool_connections=False))
-    stranger.api.base_url = door.url
-    assert refused(lambda: stranger.calls(over.sid).fetch()) == (401, 20003)
+    unauthenticated = Client(ACCOUNT, "wrong", http_client=TwilioHttpClient(pool_connections=False))
+    unauthenticated.api.base_url = rest.url
+    assert refused(lambda: unauthenticated.calls(over.sid).fetch()) == (401, 20003)
 
 
 @pytest.mark.filterwarnings("ignore:BasicAuth is deprecated", "ignore:The 'auth' parameter")  # the SDK's own way
@@ -214,14 +214,14 @@ async def test_the_async_client_does_the_same() -> None:
             assert (caught.value.status, caught.value.code) == (404, 20404)
 
 
-def test_an_internal_error_is_500_and_the_next_request_works(door: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_internal_error_is_500_and_the_next_request_works(rest: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     async def broken(command: object) -> None:
         raise ZeroDivisionError
 
     with monkeypatch.context() as patch:
-        patch.setattr(door.api.engine, "execute", broken)
-        assert refused(lambda: door.client.queues.create(friendly_name="sales")) == (500, 20500)
-    assert door.client.queues.create(friendly_name="sales").friendly_name == "sales"
+        patch.setattr(rest.api.engine, "execute", broken)
+        assert refused(lambda: rest.client.queues.create(friendly_name="sales")) == (500, 20500)
+    assert rest.client.queues.create(friendly_name="sales").friendly_name == "sales"
 
 
 # --- hostile peers ---------------------------------------------------------------------------------------
@@ -239,8 +239,8 @@ def test_an_internal_error_is_500_and_the_next_request_works(door: Served, monke
         b"GET / HTTP/1.1\r\n" + b"".join(b"x-%d: y\r\n" % each for each in range(2000)) + b"\r\n",
     ],
 )
-def test_incomplete_and_invalid_requests_affect_no_other_client(door: Served, raw: bytes) -> None:
-    host, _, port = door.url.removeprefix("http://").partition(":")
+def test_incomplete_and_invalid_requests_affect_no_other_client(rest: Served, raw: bytes) -> None:
+    host, _, port = rest.url.removeprefix("http://").partition(":")
     with socket.create_connection((host, int(port)), timeout=10) as peer:
         peer.sendall(raw)
         peer.shutdown(socket.SHUT_WR)
@@ -252,4 +252,4 @@ def test_incomplete_and_invalid_requests_affect_no_other_client(door: Served, ra
             pass
     assert not answer.startswith(b"HTTP/1.1 2")
     assert not answer.startswith(b"HTTP/1.1 5")
-    assert door.client.calls.list() == []
+    assert rest.client.calls.list() == []

@@ -80,7 +80,7 @@ async def test_number_and_application_have_the_fields_of_the_reference(api: Rest
 
 async def test_notifications_have_the_fields_of_the_reference(api: RestApi) -> None:
     call = api.engine.call()
-    api.notifications.add(LogNotification(call=call.sid, code=11200, log=0, message="gone", url=VOICE_URL))
+    api.notifications.add(LogNotification(call=call.sid, code=11200, log=0, message="removed", url=VOICE_URL))
     rows = (await api.get("/Notifications.json")).json["notifications"]
     assert [facts.faults(row, facts.NOTIFICATION) for row in rows] == [[]]
     whole = await api.get(f"/Notifications/{rows[0]['sid']}.json")

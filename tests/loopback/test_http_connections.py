@@ -49,9 +49,9 @@ async def without_end() -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def serving(door: ConnectionLimits | None = None) -> AsyncIterator[Address]:
+async def serving(limits: ConnectionLimits | None = None) -> AsyncIterator[Address]:
     with socket.create_server((HOST, 0)) as listener:
-        server = http_server(inside, door)
+        server = http_server(inside, limits)
         running = asyncio.create_task(server.serve(sockets=[listener]))
         await server.ready.wait()
         yield listener.getsockname()
@@ -158,9 +158,9 @@ async def test_slow_hosts_are_evicted_for_a_host_that_is_not_slow() -> None:
 
 
 async def test_a_host_that_does_not_read_responses_keeps_to_its_share_and_is_cut_off() -> None:
-    door = ConnectionLimits(max_connections=16, timeout_s=0.5)
-    crowd = door.limiter_of(SLOW_HOST, from_own_address=False)
-    async with serving(door) as address:
+    limits = ConnectionLimits(max_connections=16, timeout_s=0.5)
+    crowd = limits.limiter_of(SLOW_HOST, from_own_address=False)
+    async with serving(limits) as address:
         slow = await opened(address, 4, MUCH)
         assert (await said(address, HEALTH)).endswith(b"inside")
         async with asyncio.timeout(10):

@@ -94,9 +94,9 @@ async def test_everything_is_served_on_one_port_and_nothing_is_left_after_the_st
         assert "holdfast_" in ask.text("/metrics")
         for path in ("/console/page.css", "/console/page.js", "/docs"):
             assert "http" not in {line.strip() for line in ask.text(path).splitlines()}
-        stranger = Client(url=server.url, credentials=StoredAccount(sid="AC" + "0" * 32, token="x"))
+        unauthenticated = Client(url=server.url, credentials=StoredAccount(sid="AC" + "0" * 32, token="x"))
         with pytest.raises(ServerRefused, match=r"."):
-            stranger.get("/engine/lines")
+            unauthenticated.get("/engine/lines")
         async with Phone("alice", server=server.sip, user="alice", password="correct-horse") as phone:
             await phone.register()
         processes = [server.pid, *children(server.pid).values()]
@@ -112,11 +112,17 @@ async def test_no_http_path_is_open_by_address_alone(server: Server) -> None:
     """Request as a bare `proxy_pass` does: from loopback, by its name, without a header field for the client."""
     ask = client(server)
     described = await asyncio.to_thread(ask.get, "/openapi.json")
-    asked = [(method.upper(), path) for path, told in described["paths"].items() for method in told]
-    asked = [each for each in asked if each[1] not in OPEN]
-    assert {("POST", "/holds"), ("GET", "/calls"), ("GET", "/events"), ("GET", "/metrics")} <= set(asked)
-    asked += [("GET", "/docs"), ("GET", "/openapi.json"), ("POST", "/console/keys"), ("GET", "/x"), ("GET", "//calls")]
-    asked += [("GET", f"/2010-04-01/Accounts/{server.account_sid}/Calls.json"), ("POST", "/twiml/dial")]
+    operations = [(method.upper(), path) for path, item in described["paths"].items() for method in item]
+    operations = [each for each in operations if each[1] not in OPEN]
+    assert {("POST", "/holds"), ("GET", "/calls"), ("GET", "/events"), ("GET", "/metrics")} <= set(operations)
+    operations += [
+        ("GET", "/docs"),
+        ("GET", "/openapi.json"),
+        ("POST", "/console/keys"),
+        ("GET", "/x"),
+        ("GET", "//calls"),
+    ]
+    operations += [("GET", f"/2010-04-01/Accounts/{server.account_sid}/Calls.json"), ("POST", "/twiml/dial")]
 
     def answered(method: str, path: str) -> int:
         request = HttpRequest(server.url + path, method=method, data=b"{}" if method == "POST" else None)
@@ -127,7 +133,7 @@ async def test_no_http_path_is_open_by_address_alone(server: Server) -> None:
             with error:
                 return error.code
 
-    answers = {each: await asyncio.to_thread(answered, *each) for each in asked}
+    answers = {each: await asyncio.to_thread(answered, *each) for each in operations}
     assert {each: status for each, status in answers.items() if status not in (401, 403)} == {}
     assert [await asyncio.to_thread(answered, "GET", path) for path in OPEN] == [200] * len(OPEN)
 
@@ -142,13 +148,13 @@ async def test_the_link_signs_in_once_and_no_log_has_its_key(server: Server) -> 
     store = f"sqlite:///{server.store}"
     account = {"HOLDFAST_ACCOUNT_SID": server.account_sid, "HOLDFAST_AUTH_TOKEN": server.auth_token}
     printed = await asyncio.to_thread(holdfast, "console", "--store", store, **account)
-    assert (printed.returncode, printed.stderr.strip()) == (0, "good once, for ten minutes")
+    assert (printed.returncode, printed.stderr.strip()) == (0, "it can be used once, within ten minutes")
     address, _, key = printed.stdout.strip().partition("/#key=")
     assert address == server.url
 
     def trade() -> Any:
-        asked = HttpRequest(f"{server.url}/console/session", json.dumps({"key": key}).encode())
-        with urlopen(asked, timeout=10) as answer:
+        request = HttpRequest(f"{server.url}/console/session", json.dumps({"key": key}).encode())
+        with urlopen(request, timeout=10) as answer:
             return json.load(answer)
 
     session = (await asyncio.to_thread(trade))["session"]
@@ -286,12 +292,12 @@ async def test_it_is_not_ready_while_no_media_row_is_free() -> None:
 def deaf_phone(sock: socket.socket) -> None:
     """Answer one call, and no BYE."""
     data, source = sock.recvfrom(65_536)
-    asked = decode(data)
-    assert isinstance(asked, Request)
+    request = decode(data)
+    assert isinstance(request, Request)
     headers = (("Contact", f"<sip:deaf@127.0.0.1:{sock.getsockname()[1]}>"), ("Content-Type", "application/sdp"))
     media = "m=audio 40000 RTP/AVP 0\r\n"
     body = f"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n{media}".encode()
-    sock.sendto(respond(asked, 200, tag="deaf", headers=headers, body=body).encode(), source)
+    sock.sendto(respond(request, 200, tag="deaf", headers=headers, body=body).encode(), source)
 
 
 async def test_a_stopping_server_refuses_calls_with_retry_after() -> None:
@@ -351,18 +357,18 @@ OPTIONS = (
 
 
 async def test_hostile_datagrams_are_answered_or_logged_and_the_server_continues(server: Server) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
-        stranger.bind(("127.0.0.1", 0))
-        stranger.settimeout(10)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as unauthenticated:
+        unauthenticated.bind(("127.0.0.1", 0))
+        unauthenticated.settimeout(10)
 
         def answered(message: str) -> str:
-            stranger.sendto(message.encode(), server.sip)
-            return stranger.recv(65_536).decode().partition("\r\n")[0]
+            unauthenticated.sendto(message.encode(), server.sip)
+            return unauthenticated.recv(65_536).decode().partition("\r\n")[0]
 
-        ours = OPTIONS.replace("5999", str(stranger.getsockname()[1]))
+        ours = OPTIONS.replace("5999", str(unauthenticated.getsockname()[1]))
         for garbage in ("\0" * 1400, "SIP/2.0 200 OK\r\n\r\n"):
-            stranger.sendto(garbage.encode(), server.sip)
-        impossible = ours.replace(str(stranger.getsockname()[1]), "65536")
+            unauthenticated.sendto(garbage.encode(), server.sip)
+        impossible = ours.replace(str(unauthenticated.getsockname()[1]), "65536")
         many = ours.replace("Max-Forwards", "X-Padding: x\r\n" * 1500 + "Max-Forwards")
         for message, status in ((impossible, "400 "), (ours[:40], "400 "), (many, "400 "), (ours, "200 OK")):
             assert (await asyncio.to_thread(answered, message)).startswith(f"SIP/2.0 {status}")
@@ -387,7 +393,7 @@ async def test_the_children_end_when_the_supervisor_is_killed() -> None:
 
 HANGS = """
 import asyncio
-from holdfast.cli.control import stop_requested
+from holdfast.cli.server.control import stop_requested
 async def hang():
     await stop_requested(goodbye_s=0.2).wait()
     await asyncio.sleep(600)

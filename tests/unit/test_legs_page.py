@@ -17,19 +17,22 @@ def named() -> Iterator[tuple[str, str]]:
     yield from re.findall(r"`(tests/stories/\w+\.py)::(test_\w+)`", PAGE)
 
 
-def told(file: str) -> set[str]:
+def defined_in(file: str) -> set[str]:
     """Return the stories of a file."""
     return set(re.findall(r"^def (test_\w+)", (ROOT / file).read_text("utf-8"), re.MULTILINE))
 
 
 def test_every_story_it_names_exists() -> None:
-    assert [(file, story) for file, story in named() if story not in told(file)] == []
+    assert [(file, story) for file, story in named() if story not in defined_in(file)] == []
 
 
 def test_every_numbered_row_and_every_recipe_is_on_it() -> None:
     files = {file for file, _ in named()}
     rows = {
-        story for file in files for story in told(file) if story.startswith(("test_row_", "test_recipe_", "test_in_"))
+        story
+        for file in files
+        for story in defined_in(file)
+        if story.startswith(("test_row_", "test_recipe_", "test_in_"))
     }
     assert rows - {story for _, story in named()} == set()
 

@@ -50,13 +50,13 @@ def document() -> dict[str, Any]:
     }
 
 
-def told(*, queue: dict[str, str] = QUEUE, parameters: dict[tuple[str, str], str] = PARAMETERS) -> list[str]:
+def found(*, queue: dict[str, str] = QUEUE, parameters: dict[tuple[str, str], str] = PARAMETERS) -> list[str]:
     """Return the differences from that file."""
     return list(differences(document(), parameters=parameters, shapes={"queue": queue}))
 
 
 def test_a_table_that_says_the_same_has_no_differences() -> None:
-    assert told() == []
+    assert found() == []
 
 
 @pytest.mark.parametrize(
@@ -73,21 +73,21 @@ def test_a_table_that_says_the_same_has_no_differences() -> None:
     ],
 )
 def test_a_field_of_another_type_is_reported(field: str, kind: str, file: str) -> None:
-    assert told(queue=QUEUE | {field: kind}) == [f"queue.{field}: {kind} in our table, {file} in the file"]
+    assert found(queue=QUEUE | {field: kind}) == [f"queue.{field}: {kind} in our table, {file} in the file"]
 
 
 def test_fields_on_one_side_only_are_reported() -> None:
-    assert told(queue={**QUEUE, "more": "text"}) == ["queue: more is in our table alone"]
+    assert found(queue={**QUEUE, "more": "text"}) == ["queue: more is in our table alone"]
     less = {name: kind for name, kind in QUEUE.items() if name != "size"}
-    assert told(queue=less) == ["queue: size is not in our table"]
+    assert found(queue=less) == ["queue: size is not in our table"]
 
 
 def test_parameters_on_one_side_only_are_reported() -> None:
-    assert told(parameters={**PARAMETERS, ("GET", "/Queues"): "Page"}) == [
+    assert found(parameters={**PARAMETERS, ("GET", "/Queues"): "Page"}) == [
         "GET /Queues: PageSize is not in our table",
         "GET /Queues: Page is in our table alone",
     ]
-    assert told(parameters={("GET", "/Queues"): "PageSize"}) == ["POST /Queues: FriendlyName is not in our table"]
+    assert found(parameters={("GET", "/Queues"): "PageSize"}) == ["POST /Queues: FriendlyName is not in our table"]
 
 
 def test_a_resource_without_a_table_is_reported() -> None:

@@ -164,8 +164,8 @@ def test_the_manual_says_which_settings_are_options() -> None:
 
 
 def test_a_wrong_secret_is_refused_without_showing_it() -> None:
-    told = problems({"account_sid": "AC" + "0" * 32, "auth_token": "hush"})
-    assert told == [
+    found = problems({"account_sid": "AC" + "0" * 32, "auth_token": "hush"})
+    assert found == [
         "--auth-token: its value is not allowed; allowed: at least 16 characters, together with account_sid"
     ]
 
@@ -177,9 +177,9 @@ def test_all_problems_are_reported_at_once() -> None:
 def test_the_origin_of_a_wrong_value_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "holdfast.toml").write_text("sip_port = 70000\n")
     monkeypatch.setenv("HOLDFAST_HTTP_PORT", "many")
-    told = "\n".join(problems())
-    assert "sip_port in holdfast.toml: 70000 is not allowed" in told
-    assert "HOLDFAST_HTTP_PORT: 'many' is not allowed" in told
+    found = "\n".join(problems())
+    assert "sip_port in holdfast.toml: 70000 is not allowed" in found
+    assert "HOLDFAST_HTTP_PORT: 'many' is not allowed" in found
 
 
 @pytest.mark.parametrize("variable", ["HOLDFAST_LINES", "HOLDFAST_NUMBERS"])
@@ -214,8 +214,8 @@ def test_a_named_file_must_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_misspelt_variable_is_reported() -> None:
-    told = unknown_variables({"HOLDFAST_HTTP_PROT": "1", "HOLDFAST_STORE": "x", "HOLDFAST_API": "x", "PATH": "x"})
-    assert told == ["HOLDFAST_HTTP_PROT sets nothing; did you mean HOLDFAST_HTTP_PORT?"]
+    found = unknown_variables({"HOLDFAST_HTTP_PROT": "1", "HOLDFAST_STORE": "x", "HOLDFAST_API": "x", "PATH": "x"})
+    assert found == ["HOLDFAST_HTTP_PROT sets nothing; did you mean HOLDFAST_HTTP_PORT?"]
     assert unknown_variables({"HOLDFAST_12345678": ""}) == ["HOLDFAST_12345678 sets nothing"]
 
 

@@ -56,25 +56,25 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_a_command_the_commands_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     run([])
-    told = capsys.readouterr()
-    assert all(command in told.out + told.err for command in COMMANDS)
+    printed = capsys.readouterr()
+    assert all(command in printed.out + printed.err for command in COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_teaches_by_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([command, "--help"]) == 0
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     if command in ("line", "number", "route"):
         assert run([command, "add", "--help"]) == 0
-        told = capsys.readouterr().out
-    assert f"holdfast {command}" in told.partition("Usage:")[2].partition("\n")[2]
+        printed = capsys.readouterr().out
+    assert f"holdfast {command}" in printed.partition("Usage:")[2].partition("\n")[2]
 
 
 def test_help_says_every_default(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["serve", "--help"]) == 0
-    told = " ".join(capsys.readouterr().out.replace("│", " ").split())
-    assert "The address to which phones send audio [as --sip-host]." in told
-    assert "The account [made on first start]." in told
+    printed = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "The address to which phones send audio [as --sip-host]." in printed
+    assert "The account [made on first start]." in printed
 
 
 def _texts(command: Any, path: str) -> Iterator[tuple[str, str]]:
@@ -143,10 +143,10 @@ def test_an_error_says_what_to_do(
     arguments: list[str], status: int, says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(arguments) == status
-    told = capsys.readouterr()
-    assert says in told.err
-    assert "Traceback" not in told.err
-    assert told.out == ""
+    printed = capsys.readouterr()
+    assert says in printed.err
+    assert "Traceback" not in printed.err
+    assert printed.out == ""
 
 
 def test_a_program_that_cannot_be_run_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -342,6 +342,6 @@ def test_a_backup_trunk_is_listed_with_its_route(capsys: pytest.CaptureFixture[s
     assert run(["route", "add", "+", "--host", "203.0.113.5", *user, "--register", "--domain", "carrier.example"]) == 0
     assert run(["route", "add", "+", "--host", "203.0.113.6", "--backup"]) == 0
     assert run(["route", "list"]) == 0
-    told = capsys.readouterr().out
-    assert "203.0.113.5:5060 by UDP, then 203.0.113.6:5060 by UDP" in told
-    assert "hush" not in told
+    printed = capsys.readouterr().out
+    assert "203.0.113.5:5060 by UDP, then 203.0.113.6:5060 by UDP" in printed
+    assert "hush" not in printed

@@ -51,13 +51,13 @@ async def test_a_key_is_exchanged_once_and_signing_out_ends_the_session() -> Non
     status, fields, made = await browser.ask("POST", KEYS)
     assert (status, fields["cache-control"]) == (201, "no-store")
     key = json.loads(made)["key"]
-    status, told = await browser.sign_in(key)
-    assert (status, told["lasts_s"]) == (201, 43_200)
-    authorization = f"Bearer {told['session']}"
+    status, answer = await browser.sign_in(key)
+    assert (status, answer["lasts_s"]) == (201, 43_200)
+    authorization = f"Bearer {answer['session']}"
     assert browser.sessions.find(authorization) is not None
-    status, told = await browser.sign_in(key)
-    assert (status, told["code"]) == (403, "key_not_good")
-    assert told["fix"] == "`holdfast console` prints a new one."
+    status, answer = await browser.sign_in(key)
+    assert (status, answer["code"]) == (403, "key_not_good")
+    assert answer["fix"] == "`holdfast console` prints a new one."
     assert (await browser.ask("DELETE", SESSION, authorization=authorization))[0] == 204
     assert browser.sessions.find(authorization) is None
     assert (await browser.ask("DELETE", SESSION, authorization=authorization))[0] == 204

@@ -19,8 +19,8 @@ def test_neither_a_message_nor_a_traceback_shows_a_password_or_the_token() -> No
         raise ValueError("the-token at https://user:hush@h/y")
     except ValueError:
         log.exception("it failed")
-    told = out.getvalue()
-    assert "hush" not in told
-    assert "the-token" not in told.replace('"the-token at', "")  # the line of this file, which the traceback quotes
-    assert "WARNING asked http://h/x with ***" in told
-    assert "ValueError: *** at https://h/y" in told
+    output = out.getvalue()
+    assert "hush" not in output
+    assert "the-token" not in output.replace('"the-token at', "")  # the line of this file, which the traceback quotes
+    assert "WARNING asked http://h/x with ***" in output
+    assert "ValueError: *** at https://h/y" in output
