@@ -239,7 +239,7 @@ def test_as_much_is_computed_for_a_line_that_does_not_exist(monkeypatch: pytest.
     scene = Scene()
     for user in ("alice", "nobody"):
         assert status(scene.authenticate("REGISTER", user, "wrong")) == 401
-    assert computed == ["alice", "alice", "nobody", "nobody"]  # once by whoever knocks, once by us
+    assert computed == ["alice", "alice", "nobody", "nobody"]  # once by the client, once by us
 
 
 def test_as_much_is_computed_for_a_locked_out_user(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -200,11 +200,11 @@ def test_a_call_that_rings_outlives_its_connection() -> None:
     (said,) = carrier.received()
     carrier.send(reply(said, 180))
     scene.disconnect(CARRIER)
-    anew = Address("10.0.0.9", 50_000, "TLS")
+    new_address = Address("10.0.0.9", 50_000, "TLS")
     answered = reply(said, 200, "Contact: <sip:x@10.0.0.9:5061;transport=tls>", "Content-Type: application/sdp")
-    carrier.send(encode(answered).replace(b"Content-Length: 0\r\n\r\n", sdp()), source=anew)
+    carrier.send(encode(answered).replace(b"Content-Length: 0\r\n\r\n", sdp()), source=new_address)
     assert len(scene.bob.emitted(Accepted)) == 1
-    (ack,) = [data for data, _, to in scene.wire.lost if to == anew]
+    (ack,) = [data for data, _, to in scene.wire.lost if to == new_address]
     assert ack.startswith(b"ACK ")
 
 
@@ -253,7 +253,7 @@ def test_a_contact_lives_no_longer_than_its_connection() -> None:
     assert scene.bob.agent.needs_connection(PHONE, scene.wire.now)
     scene.disconnect(CARRIER)
     assert len(scene.bob.agent.contacts("peer", scene.wire.now)) == 1
-    assert len(scene.bob.emitted(ContactsChanged)) == 1, "nobody hears of connections that carried no contact"
+    assert len(scene.bob.emitted(ContactsChanged)) == 1, "connections without a contact emit no event"
     scene.disconnect()
     assert scene.bob.agent.contacts("peer", scene.wire.now) == ()
     assert scene.bob.emitted(ContactsChanged)[-1] == ContactsChanged(user="peer", contacts=())

@@ -112,7 +112,7 @@ def test_a_wrong_password_and_an_unknown_user_get_the_same_answer(user: str, pas
     bob, alice = server(wire), phone(wire)
     register(wire, alice, user, password)
     assert alice.events == [RegistrationFailed(registration="r", status=401, reason="Unauthorized")]
-    assert bob.events == [PasswordWrong(source=ALICE, user=user)], "our owner is told the same of both, too"
+    assert bob.events == [PasswordWrong(source=ALICE, user=user)], "the owner gets the same event for both"
     assert bob.agent.transactions() == 0
 
 
@@ -456,7 +456,7 @@ def test_a_registration_that_keeps_trying_waits_longer_each_time() -> None:
     wire.run(80.1)
     (text,) = peer.received()
     peer.send(reply(text, 403))
-    assert waits(alice)[-1] == 22.5, "counted anew after each success"
+    assert waits(alice)[-1] == 22.5, "counted from the start after each success"
 
 
 @pytest.mark.parametrize(("said", "wait_s"), [("120", 120), ("5 (soon)", 22.5), ("999999", 1800), ("x", 22.5)])
@@ -567,11 +567,11 @@ def test_a_registration_outlives_the_registrar_whatever_its_clock_does() -> None
     bob, alice = server(wire), phone(wire)
     register(wire, alice, expires_s=600)
     contacts, known = bob.agent.contacts("alice", wire.now), bob.agent.restorable_contacts("alice")
-    anew = server(Wire())
-    anew.agent.restore_contacts("alice", known, wire.now + 10)
-    assert anew.agent.contacts("alice", wire.now + 10) == contacts
-    anew.agent.restore_contacts("bob", known, wire.now + 700)
-    assert anew.agent.contacts("bob", wire.now + 700) == (), "it has expired meanwhile"
+    restarted = server(Wire())
+    restarted.agent.restore_contacts("alice", known, wire.now + 10)
+    assert restarted.agent.contacts("alice", wire.now + 10) == contacts
+    restarted.agent.restore_contacts("bob", known, wire.now + 700)
+    assert restarted.agent.contacts("bob", wire.now + 700) == (), "it has expired meanwhile"
     set_back = server(Wire())
     set_back.agent.restore_contacts("alice", known, wire.now - 10_000_000)
     assert set_back.agent.contacts("alice", wire.now - 10_000_000 + 3599) == contacts

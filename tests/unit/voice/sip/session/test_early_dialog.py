@@ -284,7 +284,7 @@ def test_other_requests_before_the_answer() -> None:
     ):
         peer.send(request_from_callee(sent, method, cseq=cseq, body=HELD if method == "INVITE" else b""))
         assert peer.statuses() == [status], method
-    peer.send(request_from_callee(sent, "UPDATE", tag="stranger"))
+    peer.send(request_from_callee(sent, "UPDATE", tag="unknown"))
     assert peer.statuses() == [481]
     assert alice.events == []
 
