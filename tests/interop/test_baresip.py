@@ -154,7 +154,7 @@ async def answered_by(office: Office, url: str) -> str:
     return number
 
 
-async def test_a_softphone_is_sent_elsewhere_and_tells_how_it_went(office: Office) -> None:
+async def test_a_softphone_follows_a_refer_and_reports_the_outcome(office: Office) -> None:
     async with WebServer() as web, Phone("carol") as carol:
         web.on("/after", document('<Pause length="60"/>'))
         refer = f'<Refer action="/after"><Sip>{carol.uri}</Sip></Refer>'
@@ -167,7 +167,7 @@ async def test_a_softphone_is_sent_elsewhere_and_tells_how_it_went(office: Offic
         assert told == {"ReferCallStatus": "in-progress", "ReferSipResponseCode": "202", "NotifySipResponseCode": "200"}
 
 
-async def test_a_softphone_puts_its_caller_through(office: Office) -> None:
+async def test_a_softphone_refers_its_caller(office: Office) -> None:
     """From a hold, as most phones do; the caller hears music until it is through."""
     async with WebServer() as web, Phone("carol") as carol:
         web.on("/refer", document(f"<Dial><Sip>{carol.uri}</Sip></Dial>"))

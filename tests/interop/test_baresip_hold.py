@@ -41,7 +41,7 @@ def server() -> Iterator[Server]:
     [("udp", "PCMU/8000"), ("tcp", "PCMA/8000"), ("tls", "G722/16000")],
     ids=["UDP, PCMU", "TCP, PCMA", "TLS, SRTP, G.722"],
 )
-async def test_a_softphone_holds_comes_back_and_presses_a_key(
+async def test_a_softphone_holds_resumes_and_sends_a_digit(
     server: Server,
     tmp_path: Path,
     transport: Literal["udp", "tcp", "tls"],

@@ -74,7 +74,7 @@ async def test_a_person_holds_and_resumes_by_mouse_and_by_keys(tmp_path: Path) -
         await asyncio.gather(alice.hears("bob", within_s=15), bob.hears("alice", within_s=15))
 
 
-async def test_the_page_follows_what_others_do_and_runs_nothing_it_is_told(tmp_path: Path) -> None:
+async def test_the_page_shows_changes_of_others_and_runs_no_text_as_code(tmp_path: Path) -> None:
     async with console(tmp_path) as (server, page, alice, bob):
         assert await page.value("document.querySelector('.conversation h2').textContent") == f"Conference {ROOM}"
         assert await page.value("typeof window.robbed") == "undefined"

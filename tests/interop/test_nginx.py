@@ -118,7 +118,7 @@ async def printed_link(server: Server) -> str:
     return out.decode().strip()
 
 
-async def test_behind_nginx_no_door_is_open_that_was_not(tmp_path: Path) -> None:
+async def test_nginx_opens_no_endpoint(tmp_path: Path) -> None:
     port = tls_port()
     async with behind(port) as server, documented(tmp_path / "nginx", inner=server.url, port=port) as nginx:
         await nothing_is_open(nginx, server)
@@ -126,7 +126,7 @@ async def test_behind_nginx_no_door_is_open_that_was_not(tmp_path: Path) -> None
         assert (sent.status, sent.headers["Location"].startswith("https://")) == (301, True)
 
 
-async def test_behind_a_bare_proxy_pass_no_door_is_open(tmp_path: Path) -> None:
+async def test_behind_a_bare_proxy_pass_every_endpoint_asks_for_credentials(tmp_path: Path) -> None:
     async with Server() as server, bare(tmp_path / "nginx", inner=server.url) as nginx:
         await nothing_is_open(nginx, server)
 

@@ -27,7 +27,7 @@ def files() -> Iterator[FileServer]:
         yield files
 
 
-async def test_a_service_that_is_away_for_75_s_loses_neither_the_held_nor_the_waiting(
+async def test_a_service_that_is_away_for_75_s_loses_no_held_and_no_parked_call(
     files: FileServer, tmp_path: Path
 ) -> None:
     port = free_port(socket.SOCK_STREAM)

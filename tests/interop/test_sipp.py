@@ -199,9 +199,7 @@ def proofs(folder: Path, *, user: str, password: str) -> list[str]:
     return ends
 
 
-async def test_calls_of_a_trunk_come_in_without_a_password_and_a_strangers_do_not(
-    trunks: Server, tmp_path: Path
-) -> None:
+async def test_only_calls_of_a_trunk_need_no_password(trunks: Server, tmp_path: Path) -> None:
     called = (f"{trunks.sip[0]}:{trunks.sip[1]}", "-s", "+15550123", "-m", "5")
     trunk = await sipp(tmp_path, "uac.xml", *called, "-p", str(free_port(socket.SOCK_DGRAM)), host="127.0.0.9")
     await finished(trunk, tmp_path)

@@ -112,7 +112,7 @@ async def test_a_phone_is_heard_before_it_answers(server: Server, files: FileSer
 
 
 @pytest.mark.parametrize("scene", [calling.HEARS_RINGING, calling.HEARS_RINGING_UNRELIABLY])
-async def test_a_caller_is_described_sound_before_the_answer(
+async def test_a_caller_receives_a_description_before_the_answer(
     server: Server, files: FileServer, tmp_path: Path, scene: Scene
 ) -> None:
     phone = await play(calling.RINGS_A_WHILE, tmp_path)
@@ -128,7 +128,7 @@ async def test_codecs_are_agreed_or_refused(server: Server, tmp_path: Path) -> N
     await plays(calling.SPEAKS_OTHERWISE, tmp_path, to=server)
 
 
-async def test_who_is_called_changes_its_sound_before_it_answers(server: Server, tmp_path: Path) -> None:
+async def test_a_called_phone_changes_its_description_before_it_answers(server: Server, tmp_path: Path) -> None:
     await called(
         server, tmp_path, calling.CHANGES_BEFORE_IT_ANSWERS, '<Response><Play digits="w"/><Hangup/></Response>'
     )
@@ -139,7 +139,7 @@ async def test_a_cancel_that_comes_too_late_changes_nothing(server: Server, tmp_
 
 
 @pytest.mark.parametrize("scene", [calling.PRESSES_KEYS, calling.PRESSES_KEYS_BY_INFO])
-async def test_telephone_events_and_info_are_keys(
+async def test_telephone_events_and_info_are_digits(
     server: Server, files: FileServer, tmp_path: Path, scene: Scene
 ) -> None:
     """sipp needs a raw socket for telephone events, which root has."""
@@ -204,7 +204,7 @@ async def test_a_hold_by_phone_and_one_by_rest_must_both_be_lifted(server: Serve
         await listens.hang_up()
 
 
-async def test_tones_are_keys_where_there_are_no_events(server: Server, files: FileServer, tmp_path: Path) -> None:
+async def test_tones_are_digits_where_there_are_no_events(server: Server, files: FileServer, tmp_path: Path) -> None:
     """Each for 80 ms. Source: ITU-T Q.23 for the frequencies."""
     files.requested.clear()
     sound = [SILENCE] * 50
@@ -224,7 +224,7 @@ SILENCE = b"\xff" * 160
 
 
 @pytest.mark.parametrize("where", ["a call of two", "a queue"])
-async def test_whom_a_phone_holds_hears_music(server: Server, tmp_path: Path, where: str) -> None:
+async def test_a_party_held_by_a_phone_hears_music(server: Server, tmp_path: Path, where: str) -> None:
     client = server.sdk()
     phone = await play(holds.holds_until_told(humming(tmp_path)), tmp_path)
     async with Phone("alice", server=server.sip) as alice:

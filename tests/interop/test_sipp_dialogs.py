@@ -82,13 +82,11 @@ async def test_an_answer_that_crosses_the_cancel_is_ended(server: Server, tmp_pa
 
 
 @pytest.mark.parametrize("scene", [alive.IS_THERE, alive.FORGETS])
-async def test_callers_that_say_nothing_are_asked_whether_they_are_there(
-    server: Server, tmp_path: Path, scene: Scene
-) -> None:
+async def test_silent_callers_receive_options(server: Server, tmp_path: Path, scene: Scene) -> None:
     await plays(scene, tmp_path, to=server, called=AT_ONCE)
 
 
-async def test_callers_without_sound_are_hung_up_on_unless_they_hold(server: Server, tmp_path: Path) -> None:
+async def test_callers_without_rtp_are_hung_up_unless_they_hold(server: Server, tmp_path: Path) -> None:
     """Both answer whoever asks them by OPTIONS whether they are there."""
     scenes = (alive.SILENT, alive.SILENT_WHILE_IT_HOLDS)
     await asyncio.gather(*(plays(scene, tmp_path, "-aa", to=server, called=AT_ONCE) for scene in scenes))

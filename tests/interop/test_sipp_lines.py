@@ -58,7 +58,7 @@ async def test_all_phones_of_a_line_ring_and_the_first_to_answer_wins(server: Se
     await plays(lines.LET_IN, tmp_path, to=server)
 
 
-async def test_nobody_registers_for_another_and_nobody_learns_who_is_a_line(server: Server, tmp_path: Path) -> None:
+async def test_a_line_registers_only_itself_and_unknown_users_get_equal_answers(server: Server, tmp_path: Path) -> None:
     await plays(lines.HIJACKED, tmp_path, to=server, host="127.0.0.41")
     await plays(lines.UNKNOWN, tmp_path, to=server, host="127.0.0.42")
 
@@ -73,7 +73,7 @@ async def test_a_proof_is_good_once_and_for_one_method(server: Server, tmp_path:
         await plays(scene, tmp_path, to=server, keys={"proof": proof(server, nonce[1], algorithm)})
 
 
-async def test_who_guesses_is_locked_out_and_others_are_not(server: Server, tmp_path: Path) -> None:
+async def test_a_host_that_guesses_passwords_is_banned_and_others_are_not(server: Server, tmp_path: Path) -> None:
     await plays(lines.GUESSES, tmp_path, to=server, host="127.0.0.31", calls=10)
     await plays(lines.LOCKED_OUT, tmp_path, to=server, host="127.0.0.31")
     await plays(lines.ANOTHER_LET_IN, tmp_path, to=server, host="127.0.0.31")
@@ -82,7 +82,7 @@ async def test_who_guesses_is_locked_out_and_others_are_not(server: Server, tmp_
     assert re.search(r"sip source=127\.0\.0\.31 user='alice' seconds=\d+ fact=LockedOut", server.log())
 
 
-async def test_who_asks_too_often_is_left_alone_and_others_are_not(server: Server, tmp_path: Path) -> None:
+async def test_a_host_that_asks_too_often_is_ignored_and_others_are_not(server: Server, tmp_path: Path) -> None:
     flood = await plays(lines.FLOODS, tmp_path, "-r", "600", "-l", "600", to=server, host="127.0.0.33", calls=600)
     answered = flood.logged().count("answered")
     assert 200 <= answered < 500
@@ -90,7 +90,7 @@ async def test_who_asks_too_often_is_left_alone_and_others_are_not(server: Serve
     await plays(lines.ASKS, tmp_path, to=server, host="127.0.0.34")
 
 
-async def test_lines_call_what_they_may_and_nobody_relays(server: Server, tmp_path: Path) -> None:
+async def test_lines_call_only_what_they_may_and_calls_are_not_relayed(server: Server, tmp_path: Path) -> None:
     here = f"{HOST}:{server.sip[1]}"
 
     async def calls(scene: Scene, called: str) -> None:
@@ -110,7 +110,7 @@ async def test_lines_call_what_they_may_and_nobody_relays(server: Server, tmp_pa
             victim.recv(65536)
 
 
-async def test_trunks_get_a_proof_by_sha_256_and_nobody_else_gets_any(server: Server, tmp_path: Path) -> None:
+async def test_only_trunks_receive_a_digest_response_by_sha_256(server: Server, tmp_path: Path) -> None:
     trunk = await play(lines.TRUNK_BY_SHA, tmp_path, port=TRUNK)
     await call(server, "+33123456789")
     await trunk.ends_well()
@@ -126,7 +126,7 @@ async def test_trunks_get_a_proof_by_sha_256_and_nobody_else_gets_any(server: Se
     await stranger.ends_well()
 
 
-async def test_scanners_and_strangers_hear_nothing_where_that_is_set(quiet: Server, tmp_path: Path) -> None:
+async def test_scanners_and_unauthenticated_peers_get_no_response_by_setting(quiet: Server, tmp_path: Path) -> None:
     await plays(lines.SCANS, tmp_path, to=quiet, host="127.0.0.61")
     await plays(lines.UNKNOWN_HERE, tmp_path, to=quiet, host="127.0.0.62")
     # What one host has proved, another has not.

@@ -75,7 +75,7 @@ def test_the_table_says_which_figure_keeps_its_bar() -> None:
     ]
 
 
-async def test_a_measurement_that_fails_keeps_no_other_from_being_made() -> None:
+async def test_a_failed_measurement_does_not_stop_the_others() -> None:
     async def fails() -> list[Figure]:
         async with asyncio.TaskGroup():
             raise NotMeasured("no such program")
@@ -90,7 +90,7 @@ async def test_a_measurement_that_fails_keeps_no_other_from_being_made() -> None
     assert second.within
 
 
-def test_how_busy_others_kept_the_machine_is_told() -> None:
+def test_the_load_by_other_programs_is_reported() -> None:
     machine = Machine()
     assert 0.0 <= machine.others() <= 1.0
     assert f"{machine.cores} cores that sleep" in machine.summary()

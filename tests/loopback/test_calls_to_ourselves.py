@@ -24,7 +24,7 @@ def came(bench: Bench) -> list[ReceiveCall]:
 
 @pytest.mark.parametrize("to", [OFFICE, "app:APshop"])
 @pytest.mark.parametrize("where", ["here", "everywhere", "behind a router"])
-async def test_we_reach_ourselves_wherever_we_listen_and_whatever_phones_are_told(to: str, where: str) -> None:
+async def test_a_loopback_call_arrives_at_every_listening_and_advertised_address(to: str, where: str) -> None:
     settings = SipSettings(
         address=("127.0.0.1" if where == "here" else "0.0.0.0", 0),
         advertised_ip={"here": None, "everywhere": "127.0.0.1", "behind a router": "203.0.113.7"}[where],

@@ -57,7 +57,7 @@ async def in_the_room(server: Server, phone: Phone) -> PhoneCall:
     return call
 
 
-async def test_a_phone_that_sends_no_sound_any_more_is_hung_up_on() -> None:
+async def test_a_phone_that_stops_sending_rtp_is_hung_up() -> None:
     async with (
         WebServer() as web,
         serving(rtp_timeout_s="2", rtp_timeout_held_s="8") as (server, client, files),

@@ -81,7 +81,7 @@ async def test_a_caller_that_is_not_answered_hears_the_phone_that_rings(
         await called.over()
 
 
-async def test_a_caller_that_gives_up_while_it_hears_ringing_is_heard_no_more(
+async def test_a_caller_that_cancels_during_early_media_is_not_heard_any_more(
     server: Server, files: FileServer
 ) -> None:
     async with Phone("alice", server=server.sip) as alice, Phone("bob", manner=Rings()) as bob:

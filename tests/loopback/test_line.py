@@ -53,7 +53,7 @@ def test_each_hears_the_other_in_one_unbroken_stream() -> None:
     assert len({packet.payload for packet in bobs_ear.packets()}) == 1
 
 
-def test_a_line_may_only_speak_as_agreed() -> None:
+def test_a_stream_sends_only_as_agreed() -> None:
     with open_stream(ALICE) as (alice, _), open_stream(BOB) as (bob, bobs_ear):
         assert alice.sent == 0
         alice.agree(agreed_with(bob))
@@ -69,7 +69,7 @@ def test_a_line_may_only_speak_as_agreed() -> None:
         assert alice.address[1] % 2 == 0
 
 
-def test_a_key_is_one_event_of_100_ms_that_ends_three_times() -> None:
+def test_a_digit_is_one_event_of_100_ms_that_ends_three_times() -> None:
     receiver, control = bind_pair("127.0.0.1")
     receiver.settimeout(5.0)
     with receiver, control, open_stream(ALICE) as (alice, _):
@@ -94,7 +94,7 @@ def test_a_key_is_one_event_of_100_ms_that_ends_three_times() -> None:
     assert all((packet.timestamp - voice[0].timestamp) % FRAME_SAMPLES == 0 for packet in voice)
 
 
-def test_a_key_stays_one_event_though_slots_are_skipped_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_digit_stays_one_event_when_slots_are_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     receiver, control = bind_pair("127.0.0.1")
     receiver.settimeout(5.0)
     with receiver, control, open_stream(None) as (alice, _):
@@ -110,7 +110,7 @@ def test_a_key_stays_one_event_though_slots_are_skipped_meanwhile(monkeypatch: p
     assert len({packet.timestamp for packet in events}) == 1
 
 
-def test_keys_need_an_agreement_and_must_exist() -> None:
+def test_digits_need_an_agreement_and_must_exist() -> None:
     with open_stream(ALICE) as (alice, _):
         with pytest.raises(ValueError, match="nothing is agreed"):
             alice.press("1")
@@ -119,7 +119,7 @@ def test_keys_need_an_agreement_and_must_exist() -> None:
             alice.press("x")
 
 
-def test_what_is_no_rtp_is_not_heard() -> None:
+def test_other_datagrams_are_not_parsed_as_rtp() -> None:
     header = bytes.fromhex("8000000100000002000000ff")
 
     packet = parse_packet(header + b"\x01\x02", 3.0)

@@ -74,7 +74,7 @@ def channels_of(wav: bytes) -> list[set[str]]:
     ]
 
 
-async def test_in_a_conference_nobody_hears_it_and_the_recording_has_nothing_of_it(
+async def test_in_a_conference_an_open_microphone_on_hold_is_not_heard_or_recorded(
     server: Server, web: WebServer
 ) -> None:
     room = (
@@ -104,7 +104,7 @@ async def test_in_a_conference_nobody_hears_it_and_the_recording_has_nothing_of_
         assert SECRET.name not in said_to(bob)
 
 
-async def test_in_a_call_of_two_the_peer_does_not_hear_it_and_only_its_own_recording_has_it(
+async def test_in_a_call_of_two_an_open_microphone_on_hold_is_only_in_its_own_recording_channel(
     server: Server, web: WebServer
 ) -> None:
     """Either side holds: the recording is the caller's, with what it says and what it hears in a channel each."""
@@ -126,7 +126,7 @@ async def test_in_a_call_of_two_the_peer_does_not_hear_it_and_only_its_own_recor
         assert SECRET.name not in said_to(alice) | said_to(bob)
 
 
-async def test_who_is_taken_out_of_a_queue_while_it_holds_is_not_heard(server: Server, web: WebServer) -> None:
+async def test_a_phone_that_holds_while_it_is_dequeued_is_not_heard(server: Server, web: WebServer) -> None:
     waits = web.on("/wait", reply(twiml('<Play digits="w"/><Enqueue>open microphones</Enqueue>')))
     await answers(server, FRONT, waits)
     await answers(server, OTHER, web.on("/take", reply(twiml("<Dial><Queue>open microphones</Queue></Dial>"))))

@@ -64,15 +64,13 @@ def ours(*, listening: str, rtp_ip: str | None = None, rows: range = range(16384
 
 @pytest.mark.parametrize("host", ["192.0.2.2", PUBLIC, "::ffff:192.0.2.2"])
 @pytest.mark.parametrize("port", [5060, 5059, 8080, 8079, 16385, 16386, 16387])
-def test_each_port_of_ours_is_ours_at_the_address_we_listen_at_and_at_the_one_phones_are_told(
-    host: str, port: int
-) -> None:
+def test_own_ports_are_refused_at_the_listening_and_the_advertised_address(host: str, port: int) -> None:
     assert "of this server" in str(ours(listening="192.0.2.2").refusal(host, port))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "192.0.2.2", "192.0.2.3", "10.1.2.3", PUBLIC])
 @pytest.mark.parametrize("port", [5060, 8080, 16386])
-def test_who_listens_everywhere_is_reached_at_every_address_of_the_machine(host: str, port: int) -> None:
+def test_an_engine_that_listens_everywhere_is_reached_at_every_address(host: str, port: int) -> None:
     assert "of this server" in str(ours(listening="0.0.0.0").refusal(host, port))
 
 
@@ -86,18 +84,18 @@ def test_who_listens_everywhere_is_reached_at_every_address_of_the_machine(host:
         ("2001:db8::1", 5060),
     ],
 )
-def test_other_ports_and_other_hosts_are_others(host: str, port: int) -> None:
+def test_other_ports_and_other_hosts_are_accepted(host: str, port: int) -> None:
     assert ours(listening="192.0.2.2").refusal(host, port) is None
 
 
 @pytest.mark.parametrize(
     "host", ["255.255.255.255", "192.0.2.255", "192.0.2.0", "127.255.255.255", "224.0.0.1", "239.255.255.250"]
 )
-def test_many_hosts_are_no_destination(host: str) -> None:
+def test_broadcast_and_multicast_are_refused(host: str) -> None:
     assert "is many hosts" in str(ours(listening="127.0.0.1").refusal(host, 4000))
 
 
-def test_a_port_of_a_row_that_is_not_in_use_is_ours_unless_a_program_here_has_it() -> None:
+def test_the_port_of_a_closed_row_is_refused_unless_a_local_program_has_it() -> None:
     base = free_ports(ROWS)
     made = ours(listening="127.0.0.1", rows=range(base, base + 2 * ROWS))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as softphone:
@@ -130,7 +128,7 @@ def test_a_program_just_below_a_closed_row_is_reached_once_the_port_of_the_row_h
         assert made.refusal("127.0.0.1", base + 1) is None
 
 
-def test_the_kernel_tells_the_addresses_of_this_machine() -> None:
+def test_the_kernel_lists_the_addresses_of_this_machine() -> None:
     told = interface_addresses()
     assert IPv4Interface("127.0.0.1/8") in told
     for address in told:

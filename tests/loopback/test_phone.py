@@ -65,7 +65,7 @@ async def test_a_phone_that_holds_by_itself_sends_and_does_not_listen(alice: Pho
     assert call.progress == []
 
 
-async def test_a_phone_rings_as_long_as_it_is_told(alice: Phone, bob: Phone) -> None:
+async def test_a_phone_rings_as_long_as_its_manner_says(alice: Phone, bob: Phone) -> None:
     bob.manner = Answers(after_s=0.1)
 
     call = await alice.call(bob.uri)
@@ -111,7 +111,7 @@ async def test_a_caller_may_give_up(alice: Phone, bob: Phone) -> None:
     assert await ringing.over() is EndCause.CANCELLED
 
 
-async def test_a_phone_is_one_person(alice: Phone, bob: Phone) -> None:
+async def test_a_phone_has_one_call_at_a_time(alice: Phone, bob: Phone) -> None:
     await (await alice.call(bob.uri)).answered()
 
     async with Phone("carol") as carol:
@@ -119,7 +119,7 @@ async def test_a_phone_is_one_person(alice: Phone, bob: Phone) -> None:
             await (await carol.call(bob.uri)).answered()
 
 
-async def test_what_a_phone_says_can_be_changed(alice: Phone, bob: Phone) -> None:
+async def test_a_phone_can_change_its_hum(alice: Phone, bob: Phone) -> None:
     await (await alice.call(bob.uri)).answered()
     await bob.hears("alice")
 
@@ -129,7 +129,7 @@ async def test_what_a_phone_says_can_be_changed(alice: Phone, bob: Phone) -> Non
     await bob.hears("silence")
 
 
-async def test_a_sound_that_does_not_come_is_told_with_what_came(alice: Phone, bob: Phone) -> None:
+async def test_a_missing_sound_is_reported_with_what_was_heard(alice: Phone, bob: Phone) -> None:
     await (await alice.call(bob.uri)).answered()
     await alice.hears("bob")
 
@@ -137,13 +137,13 @@ async def test_a_sound_that_does_not_come_is_told_with_what_came(alice: Phone, b
         await alice.hears("hold music", within_s=0.1)
 
 
-async def test_waits_end(alice: Phone, bob: Phone) -> None:
+async def test_every_wait_is_bounded(alice: Phone, bob: Phone) -> None:
     bob.manner = Rings()
     call = await alice.call(bob.uri)
 
     with pytest.raises(TimeoutError, match="no answer within"):
         await call.answered(within_s=0.1)
-    with pytest.raises(TimeoutError, match="nobody called alice"):
+    with pytest.raises(TimeoutError, match="no call for alice"):
         await alice.called(within_s=0.1)
 
 

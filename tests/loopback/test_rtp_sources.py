@@ -86,7 +86,7 @@ async def flooding(stranger: Phone, port: int, *, packets: int) -> AsyncIterator
 @pytest.mark.parametrize("packets", [1, 6, 100], ids=["50 in a second", "300", "5000"])
 @pytest.mark.parametrize("late_ticks", [3, 15], ids=["60 ms late", "300 ms late"])
 @pytest.mark.parametrize("behind_router", [False, True], ids=["where it says", "behind a router"])
-async def test_a_stranger_who_floods_a_call_that_begins_is_neither_heard_nor_answered(
+async def test_rtp_from_an_unknown_host_at_the_begin_of_a_call_is_dropped(
     tmp_path: Path, packets: int, late_ticks: int, behind_router: bool
 ) -> None:
     async with running(tmp_path) as media, at(ROUTER, STRANGER) as (alice, stranger), phones(0x61) as (bob,):
@@ -110,7 +110,7 @@ async def test_a_stranger_who_floods_a_call_that_begins_is_neither_heard_nor_ans
         assert sources == [alice.address]
 
 
-async def test_a_router_that_gives_a_phone_another_port_in_mid_call_is_followed(tmp_path: Path) -> None:
+async def test_a_nat_that_changes_the_port_in_mid_call_is_followed(tmp_path: Path) -> None:
     async with running(tmp_path) as media, at(ROUTER, ROUTER, STRANGER, "127.0.0.1") as four:
         before, after, stranger, bob = four
         port, to_bob = await described(media, remote=INSIDE), await media.leg("bob", bob)
@@ -145,7 +145,7 @@ async def test_the_address_in_the_description_wins_at_any_time_in_the_call(tmp_p
 
 
 @pytest.mark.parametrize("rtp_source", ["named", "any"])
-async def test_who_else_is_believed_is_a_setting(tmp_path: Path, rtp_source: RtpSource) -> None:
+async def test_other_rtp_sources_are_accepted_by_setting(tmp_path: Path, rtp_source: RtpSource) -> None:
     async with running(tmp_path) as media, at(ROUTER, STRANGER) as (router, elsewhere), phones(0x61) as (bob,):
         port = await described(media, remote=INSIDE, rtp_source=rtp_source)
         await media.leg("bob", bob)
@@ -160,7 +160,7 @@ async def test_who_else_is_believed_is_a_setting(tmp_path: Path, rtp_source: Rtp
                 assert (router.read(), {each.payload for each in bob.received}) == (0, {SILENT})
 
 
-async def test_reports_of_a_stranger_are_nobodys(tmp_path: Path) -> None:
+async def test_rtcp_from_an_unknown_host_is_dropped(tmp_path: Path) -> None:
     """Neither before anything came, nor while the party sends from elsewhere than it says."""
     report = struct.pack("!BBHII", 0x81, RECEIVER_REPORT, 7, 7, 0) + struct.pack("!IIIIII", 0, 99, 0, 0, 0, 0)
     async with running(tmp_path) as media, at(ROUTER, STRANGER) as (alice, stranger):
@@ -274,7 +274,7 @@ async def said_of(server: Server, call: str, what: str) -> str:
             await asyncio.sleep(0.1)
 
 
-async def test_a_router_that_translates_sip_and_sound_alike_is_believed_and_a_stranger_is_not(engine: Server) -> None:
+async def test_rtp_through_the_nat_of_the_signalling_is_accepted_and_other_rtp_is_not(engine: Server) -> None:
     with closing(RawPhone(ROUTER)) as phone:
         async with at(ROUTER, STRANGER) as (sound, stranger):
             port, call = await phone.call(engine)
@@ -286,7 +286,7 @@ async def test_a_router_that_translates_sip_and_sound_alike_is_believed_and_a_st
             await ended(engine, call)
 
 
-async def test_a_phone_behind_a_proxy_is_at_the_host_the_proxy_says(engine: Server) -> None:
+async def test_rtp_of_a_phone_behind_a_proxy_is_accepted_from_the_host_the_proxy_names(engine: Server) -> None:
     """The Via below that of the proxy, with what the proxy saw; and who is not trusted says what he likes."""
     with closing(RawPhone(PROXY)) as proxy, closing(RawPhone(STRANGER)) as liar:
         async with at(ROUTER, PROXY) as (sound, beside):

@@ -49,7 +49,9 @@ async def answered(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("name", "password", "rule"), [("alice", "secret-a", "signalling"), ("bob", "secret-b", "any")]
 )
-async def test_a_phone_that_calls_is_where_its_invite_comes_from(name: str, password: str, rule: str) -> None:
+async def test_rtp_of_a_caller_is_accepted_from_where_its_invite_comes_from(
+    name: str, password: str, rule: str
+) -> None:
     async with (
         opened(SipSettings(address=(OURS, 0), trust_loopback=False), Lines()) as bench,
         Phone(name, server=bench.legs.address, host=PHONE, password=password) as phone,
@@ -65,7 +67,9 @@ async def test_a_phone_that_calls_is_where_its_invite_comes_from(name: str, pass
 
 
 @pytest.mark.parametrize("rule", [None, "named"])
-async def test_a_call_by_a_trunk_is_where_the_answer_comes_from(bench: Bench, rule: str | None) -> None:
+async def test_rtp_of_a_call_by_a_trunk_is_accepted_from_where_its_answer_comes_from(
+    bench: Bench, rule: str | None
+) -> None:
     async with Phone("trunk", host=TRUNK) as far:
         bench.book.routes = (
             RouteRecord(prefix="+44", host=TRUNK, port=far.address.port, rtp_source="named" if rule else None),
@@ -76,7 +80,7 @@ async def test_a_call_by_a_trunk_is_where_the_answer_comes_from(bench: Bench, ru
         bench.legs.carry_out(HangUpLeg(call=CALL))
 
 
-async def test_a_call_from_a_trunk_is_believed_as_its_route_says(bench: Bench) -> None:
+async def test_rtp_of_a_trunks_call_is_accepted_as_its_route_says(bench: Bench) -> None:
     bench.book.routes = (RouteRecord(prefix="+44", host=TRUNK, port=5060, sources=(f"{TRUNK}/32",), rtp_source="any"),)
     async with Phone("trunk", server=bench.legs.address, host=TRUNK) as far:
         call = await far.call("+15550100")
@@ -86,7 +90,7 @@ async def test_a_call_from_a_trunk_is_believed_as_its_route_says(bench: Bench) -
         await call.hang_up()
 
 
-async def test_a_line_that_is_called_is_where_its_answer_comes_from(bench: Bench) -> None:
+async def test_rtp_of_a_called_line_is_accepted_from_where_its_answer_comes_from(bench: Bench) -> None:
     async with Phone("bob", server=bench.legs.address, host=PHONE, password="secret-b") as bob:
         await bob.register()
         bench.place("client:bob")
@@ -95,7 +99,7 @@ async def test_a_line_that_is_called_is_where_its_answer_comes_from(bench: Bench
         bench.legs.carry_out(HangUpLeg(call=CALL))
 
 
-async def test_a_line_behind_a_proxy_that_is_called_is_where_it_registered_from(bench: Bench) -> None:
+async def test_rtp_of_a_called_line_behind_a_proxy_is_accepted_from_where_it_registered(bench: Bench) -> None:
     """All that comes from the proxy's host, the answer too; of the phone the REGISTER alone said where it is."""
     async with Phone("alice", server=bench.legs.address, host=PROXY) as alice:
         now = time.time()
@@ -117,7 +121,7 @@ async def test_a_line_behind_a_proxy_that_is_called_is_where_it_registered_from(
         bench.legs.carry_out(HangUpLeg(call=CALL))
 
 
-async def test_a_call_to_ourselves_is_believed_from_its_own_row_alone(bench: Bench) -> None:
+async def test_a_loopback_call_accepts_rtp_from_its_own_row_alone(bench: Bench) -> None:
     bench.place("+15560100")
     await answered(bench)
     await bench.fact(LegAnswered)
@@ -127,9 +131,7 @@ async def test_a_call_to_ourselves_is_believed_from_its_own_row_alone(bench: Ben
 
 
 @pytest.mark.parametrize(("host", "expected"), [(PROXY, PHONE), (TRUNK, TRUNK)], ids=["trusted", "not trusted"])
-async def test_what_a_request_by_a_proxy_says_is_believed_of_a_trusted_one_alone(
-    bench: Bench, host: str, expected: str
-) -> None:
+async def test_only_a_trusted_proxy_may_name_the_host_it_forwards_for(bench: Bench, host: str, expected: str) -> None:
     """Of several Via that of who sent to the last trusted proxy counts."""
     below = f"Via: SIP/2.0/UDP 10.0.0.9;received={PHONE};branch=z9hG4bKb\r\nVia: SIP/2.0/UDP 127.0.0.7;branch=z9hG4bKc"
     with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as sock:

@@ -66,7 +66,7 @@ async def answers(reader: asyncio.StreamReader, count: int) -> list[str]:
     return numbers
 
 
-async def test_what_was_pipelined_and_split_is_answered_message_by_message(bench: Bench) -> None:
+async def test_pipelined_and_split_messages_are_answered_one_by_one(bench: Bench) -> None:
     reader, writer = await asyncio.open_connection(*bench.legs.address[:2])
     writer.write(options(1) + options(2) + b"\r\n\r\n" + options(3)[:50])
     async with asyncio.timeout(5):
@@ -183,7 +183,7 @@ async def test_a_certificate_of_another_name_is_not_believed(bench: Bench) -> No
     assert dave.calls == []
 
 
-async def test_who_speaks_no_tls_at_its_port_is_let_go(bench: Bench) -> None:
+async def test_a_peer_without_tls_at_the_tls_port_is_disconnected(bench: Bench) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", bench.legs.addresses[2].port)
     with suppress(ConnectionError):
         writer.write(options(1))
@@ -196,7 +196,7 @@ async def test_who_speaks_no_tls_at_its_port_is_let_go(bench: Bench) -> None:
         await call.hang_up()
 
 
-async def test_nobody_there_is_known_at_once(bench: Bench) -> None:
+async def test_a_refused_connection_is_noticed_at_once(bench: Bench) -> None:
     bench.place("sip:dave@127.0.0.1:1;transport=tcp")
     refused = await bench.fact(LegRefused)
     assert isinstance(refused, LegRefused)
@@ -253,7 +253,7 @@ async def until(true: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
-async def test_half_a_message_is_shown_out_and_so_is_a_silent_stranger() -> None:
+async def test_an_incomplete_message_and_a_silent_peer_are_disconnected() -> None:
     owner = Recorder()
     async with asyncio.TaskGroup() as tasks:
         streams = Streams(owner, now=time.time, tasks=tasks, idle_s=0.05, message_s=0.05)
@@ -277,7 +277,7 @@ async def test_half_a_message_is_shown_out_and_so_is_a_silent_stranger() -> None
         streams.close()
 
 
-async def test_a_peer_that_never_reads_is_cut_off() -> None:
+async def test_a_peer_that_never_reads_is_disconnected() -> None:
     owner = Recorder()
     async with asyncio.TaskGroup() as tasks:
         streams = Streams(owner, now=time.time, tasks=tasks)
@@ -293,7 +293,7 @@ async def test_a_peer_that_never_reads_is_cut_off() -> None:
         streams.close()
 
 
-async def test_a_connection_that_nobody_answers_is_told_with_its_reason(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_connection_without_an_answer_is_logged_with_its_reason(caplog: pytest.LogCaptureFixture) -> None:
     owner = Recorder()
     async with asyncio.TaskGroup() as tasks:
         with socket.create_server(("127.0.0.1", 0)) as mute:
@@ -315,7 +315,7 @@ def trusting() -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(LOCALHOST))
 
 
-async def test_handshakes_that_nobody_ends_are_counted_and_given_up() -> None:
+async def test_unfinished_handshakes_are_counted_and_aborted() -> None:
     """Two connections a host may have, two newcomers too: while two only shake hands, there is no room for a third."""
     owner, tls = Recorder(), load_tls(TlsFiles(certificate=LOCALHOST, authorities=LOCALHOST))
     async with asyncio.TaskGroup() as tasks:
@@ -377,7 +377,7 @@ async def test_slow_hosts_that_take_all_connections_make_room_for_one_that_speak
     assert 0 < caplog.text.count("fact=TurnedAway") <= 2, "one line for each host"
 
 
-async def test_a_crowd_at_the_door_does_not_keep_us_from_calling_out() -> None:
+async def test_many_inbound_connections_do_not_stop_outbound_ones() -> None:
     owner = Recorder()
     async with asyncio.TaskGroup() as tasks:
         streams = Streams(owner, now=time.time, tasks=tasks, most=2, most_of_one_host=1)
@@ -417,7 +417,7 @@ async def shaken(where: Address) -> tuple[socket.socket, ssl.SSLObject, ssl.Memo
                 inward.write(await loop.sock_recv(raw, 65536))
 
 
-async def test_what_comes_with_the_end_of_a_handshake_is_heard_and_so_is_a_goodbye() -> None:
+async def test_bytes_that_follow_a_handshake_and_a_closing_alert_are_handled() -> None:
     owner, tls = Recorder(), load_tls(TlsFiles(certificate=LOCALHOST, authorities=LOCALHOST))
     async with asyncio.TaskGroup() as tasks:
         streams = Streams(owner, now=time.time, tasks=tasks)
@@ -432,7 +432,7 @@ async def test_what_comes_with_the_end_of_a_handshake_is_heard_and_so_is_a_goodb
         streams.close()
 
 
-async def test_the_end_waits_for_no_goodbye_of_a_peer() -> None:
+async def test_closing_does_not_wait_for_a_closing_alert() -> None:
     """It says its own; a peer that says none, and does not even close, holds up nothing and leaves nothing open."""
     owner, tls = Recorder(), load_tls(TlsFiles(certificate=LOCALHOST, authorities=LOCALHOST))
     async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
@@ -454,7 +454,7 @@ async def test_the_end_waits_for_no_goodbye_of_a_peer() -> None:
             assert events > len(said), "all that was due, and a goodbye"
 
 
-async def test_the_end_waits_for_no_handshake() -> None:
+async def test_closing_does_not_wait_for_a_handshake() -> None:
     owner, tls = Recorder(), load_tls(TlsFiles(certificate=LOCALHOST, authorities=LOCALHOST))
     async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
         streams = Streams(owner, now=time.time, tasks=tasks, handshake_s=60)
@@ -474,7 +474,7 @@ class Meanwhile(Streams):
         return taken
 
 
-async def test_what_waited_for_a_connection_goes_before_what_came_meanwhile() -> None:
+async def test_queued_messages_are_sent_before_later_ones() -> None:
     async with asyncio.TaskGroup() as tasks:
         told: asyncio.Queue[bytes] = asyncio.Queue()
 
@@ -490,7 +490,7 @@ async def test_what_waited_for_a_connection_goes_before_what_came_meanwhile() ->
             streams.close()
 
 
-async def test_a_connection_there_is_no_room_for_is_told_as_none() -> None:
+async def test_a_connection_beyond_the_limit_is_reported_as_ended() -> None:
     owner = Recorder()
     async with asyncio.TaskGroup() as tasks:
         streams = Streams(owner, now=time.time, tasks=tasks, most=0)

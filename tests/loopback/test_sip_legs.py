@@ -276,7 +276,7 @@ async def test_a_phone_calls_in_is_answered_and_hangs_up(bench: Bench) -> None:
     assert {trace.call for trace in bench.traces} == {came.call}
 
 
-async def test_a_phone_is_heard_when_more_packets_have_come(bench: Bench) -> None:
+async def test_more_packets_show_that_a_phone_is_alive(bench: Bench) -> None:
     async with Phone("carol", server=bench.legs.address) as carol:
         call = await carol.call("+15550123")
         came = await bench.received()
@@ -318,7 +318,7 @@ async def test_a_call_in_is_refused_as_the_engine_says(bench: Bench) -> None:
     assert bench.said == [came]
 
 
-async def test_what_the_engine_never_hears_of_is_refused_all_the_same(
+async def test_calls_that_are_not_reported_to_the_engine_are_refused(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -371,7 +371,7 @@ async def test_a_line_that_registered_before_a_restart_is_called(tmp_path: Path)
             await after.fact(LegEnded)
 
 
-async def test_a_wrong_password_registers_nobody(bench: Bench) -> None:
+async def test_a_wrong_password_is_not_registered(bench: Bench) -> None:
     async with Phone("bob", server=bench.legs.address, password="wrong") as bob:
         with pytest.raises(CallFailed, match="not registered"):
             await bob.register()
@@ -429,7 +429,7 @@ async def test_a_trunk_that_is_ourselves_makes_no_call_of_a_number_of_ours(bench
     assert not any(isinstance(message, ReceiveCall) for message in bench.said)
 
 
-async def test_a_busy_phone_is_told_as_busy(bench: Bench) -> None:
+async def test_a_busy_phone_is_reported_as_busy(bench: Bench) -> None:
     async with Phone("dave", manner=Refuses(status=486)) as dave:
         bench.place(dave.uri)
         refused = await bench.fact(LegRefused)
@@ -480,7 +480,7 @@ async def test_a_phone_holds_by_itself_and_comes_back(bench: Bench) -> None:
     ]
 
 
-async def test_a_phone_whose_sound_moves_is_sent_it_there(bench: Bench) -> None:
+async def test_rtp_follows_a_phone_that_changes_its_address(bench: Bench) -> None:
     """By re-INVITE, by UPDATE and in the ACK of a re-INVITE without an offer, as music on hold is put in (RFC 7088)."""
     async with FarEnd() as far:
         session = far.call(bench.legs.address, FAR_SDP)
@@ -508,7 +508,7 @@ async def test_a_phone_whose_sound_moves_is_sent_it_there(bench: Bench) -> None:
         await bench.fact(LegEnded)
 
 
-async def test_phones_are_told_the_address_that_a_router_in_front_of_us_has() -> None:
+async def test_phones_receive_the_advertised_address() -> None:
     phone = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     phone.bind(("127.0.0.1", 0))
     phone.setblocking(False)
@@ -603,7 +603,7 @@ async def test_a_call_without_an_offer_gets_ours_and_answers_in_the_ack(bench: B
 
 
 @pytest.mark.parametrize("sdp", [FAR_SDP, FAR_SDP.replace(b" 96\r\n", b"\r\n", 1)])
-async def test_a_key_heard_in_the_sound_is_not_counted_again_when_info_tells_of_it(bench: Bench, sdp: bytes) -> None:
+async def test_a_digit_detected_in_rtp_does_not_count_again_by_info(bench: Bench, sdp: bytes) -> None:
     async with FarEnd() as far:
         session = far.call(bench.legs.address, sdp)
         came = await bench.received()
@@ -732,7 +732,7 @@ async def test_a_refresh_that_is_answered_with_nonsense_costs_no_call(bench: Ben
 
 
 @pytest.mark.parametrize(("sdp", "status"), [(b"nonsense", 400), (FAR_SDP.replace(b"AVP 8", b"AVP 18"), 488)])
-async def test_an_offer_that_cannot_be_answered_is_refused_before_anybody_is_told(
+async def test_an_unacceptable_offer_is_refused_before_the_engine_is_notified(
     bench: Bench, sdp: bytes, status: int
 ) -> None:
     async with FarEnd() as far:
@@ -792,7 +792,7 @@ async def test_two_phones_that_answer_at_once_are_one_call(bench: Bench) -> None
     assert bench.said == [LegAnswered(call=CALL)]
 
 
-async def test_strangers_bytes_do_not_stop_the_listener(bench: Bench) -> None:
+async def test_hostile_datagrams_do_not_stop_the_listener(bench: Bench) -> None:
     bad = [
         b"",
         b"\r\n\r\n",

@@ -50,7 +50,7 @@ def sealed_phone(office: Office) -> Phone:
     )
 
 
-async def test_a_sealed_phone_and_a_plain_one_hear_each_other_through_a_hold(office: Office) -> None:
+async def test_an_srtp_phone_and_an_rtp_phone_hear_each_other_through_a_hold(office: Office) -> None:
     server = office.server
     client = server.sdk()
     async with (
@@ -70,7 +70,7 @@ async def test_a_sealed_phone_and_a_plain_one_hear_each_other_through_a_hold(off
         await bob.hears("alice")
 
 
-async def test_keys_over_udp_are_refused_and_the_phone_is_told_why(office: Office) -> None:
+async def test_srtp_keys_over_udp_are_refused_with_a_reason(office: Office) -> None:
     async with Phone("bob", server=office.server.sip, password="builder", srtp="offered") as bob:
         call = await bob.call("+15550123")
         with pytest.raises(CallFailed, match="488"):

@@ -163,7 +163,7 @@ async def test_no_route_no_call(carrier: Carrier, bench: Bench) -> None:
     assert carrier.invited.empty()
 
 
-async def test_calls_come_in_from_a_trunks_own_addresses_alone(carrier: Carrier, bench: Bench) -> None:
+async def test_only_a_trunks_own_addresses_may_call_without_a_password(carrier: Carrier, bench: Bench) -> None:
     bench.book.routes = (trunk(carrier),)
     async with Phone("carrier", server=bench.legs.address, host=THEIRS) as inside:
         call = await inside.call("+15550123")
@@ -177,14 +177,14 @@ async def test_calls_come_in_from_a_trunks_own_addresses_alone(carrier: Carrier,
             await (await outside.call("+15550123")).answered()
 
 
-async def test_a_trunk_registers_nobody(carrier: Carrier, bench: Bench) -> None:
+async def test_a_trunk_cannot_register(carrier: Carrier, bench: Bench) -> None:
     bench.book.routes = (trunk(carrier),)
     async with Phone("bob", server=bench.legs.address, host=THEIRS, password="guess") as inside:
         with pytest.raises(CallFailed, match="401"):
             await inside.register()
 
 
-async def test_a_quiet_server_answers_lines_and_nobody_else() -> None:
+async def test_a_quiet_server_answers_lines_alone() -> None:
     async with (
         opened(SipSettings(address=(OURS, 0), quiet=True)) as made,
         Phone("stranger", server=made.legs.address, host="127.0.0.8") as stranger,
@@ -200,7 +200,7 @@ async def test_a_quiet_server_answers_lines_and_nobody_else() -> None:
         stranger.call_now = None  # nobody will ever answer its goodbye
 
 
-async def test_nobody_relays_through_us(carrier: Carrier, bench: Bench) -> None:
+async def test_an_unknown_peer_cannot_relay_calls(carrier: Carrier, bench: Bench) -> None:
     """Numbers of the route's prefix, and SIP URIs elsewhere, asked for by strangers, lines and the trunk itself."""
     bench.book.routes = (trunk(carrier),)
     elsewhere = f"sip:+442079460000@{THEIRS}:{carrier.sip.address.port}"
@@ -248,7 +248,7 @@ async def test_we_register_with_a_trunk_and_its_calls_come_in(
     assert bench.standing(wanted) is None
 
 
-async def test_we_are_taken_off_the_trunk_at_our_end(carrier: Carrier) -> None:
+async def test_the_engine_unregisters_from_the_trunk_when_it_stops(carrier: Carrier) -> None:
     book = Book()
     book.routes = (replace(trunk(carrier), register=True),)
     async with opened(SipSettings(address=(OURS, 0)), book):
@@ -288,7 +288,7 @@ async def test_a_server_registers_with_a_trunk_that_is_added_and_shows_it(server
     await until(lambda: not carrier.contacts())
 
 
-async def test_a_trunk_that_wants_it_is_told_whom_we_vouch_for(carrier: Carrier, bench: Bench) -> None:
+async def test_a_trunk_that_asks_for_it_receives_an_asserted_identity(carrier: Carrier, bench: Bench) -> None:
     bench.book.routes = (replace(trunk(carrier), identity="caller", domain="carrier.example"),)
     bench.place("+442079460000")
     await bench.fact(LegAnswered)
@@ -312,7 +312,7 @@ async def test_a_trunk_sends_a_call_on_to_another_of_its_addresses(carrier: Carr
 
 
 @pytest.mark.parametrize("number", ["+442079460000", "+449001234567"])
-async def test_nobody_is_called_where_a_trunk_has_no_business_to_send_us(
+async def test_a_redirection_of_a_trunk_to_a_foreign_address_is_not_followed(
     carrier: Carrier, bench: Bench, number: str
 ) -> None:
     """A stranger's address, and a number that nobody dialled: toll fraud by forwarding."""
@@ -360,7 +360,7 @@ async def test_another_trunk_is_tried_when_the_first_has_no_service(carrier: Car
 
 
 @pytest.mark.parametrize("status", [486, 404, 603, 500])
-async def test_what_the_called_party_says_is_said_by_no_other_trunk(
+async def test_a_refusal_of_the_callee_is_not_tried_again_by_another_trunk(
     carrier: Carrier, bench: Bench, status: int
 ) -> None:
     async with Phone("first", manner=Refuses(status=status), host="127.0.0.2") as first:

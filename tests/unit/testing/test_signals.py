@@ -33,7 +33,7 @@ def test_a_renamed_chord_keeps_its_tones() -> None:
     assert (customer.name, customer.tones_hz) == ("customer", ALICE.tones_hz)
 
 
-def test_what_is_too_loud_is_clipped_not_wrapped() -> None:
+def test_a_wave_that_is_too_loud_is_clipped_not_wrapped() -> None:
     loud = as_samples(np.array([1.5, -1.5, 0.0]))
 
     assert loud.tolist() == [32767, -32768, 0]

@@ -89,7 +89,7 @@ def test_an_ear_without_a_packet_has_heard_nothing() -> None:
     assert Ear().now(5.0) == NO_PACKETS
 
 
-def test_what_is_heard_now_follows_the_last_windows() -> None:
+def test_the_sound_heard_now_follows_the_last_windows() -> None:
     ear = ear_of(spoken(*[HUM["alice"]] * 5, *[HUM["bob"]] * 2))
 
     assert ear.now(100.13) == ONLY_BOB

@@ -61,7 +61,7 @@ def test_a_mix_of_hums_names_each_of_them(hums: set[Chord], levels: list[float])
     assert RECOGNISER.recognise(mixed.astype(np.int16)[None]) == [frozenset(hum.name for hum in hums)]
 
 
-def test_nothing_is_silence_and_noise_is_unknown() -> None:
+def test_no_signal_is_silence_and_noise_is_unknown() -> None:
     noise = np.random.default_rng(1).normal(0, 2000, (200, FRAME_SAMPLES)).astype(np.int16)
 
     assert RECOGNISER.recognise(np.zeros((2, FRAME_SAMPLES), dtype=np.int16)) == [SILENCE, SILENCE]
@@ -69,7 +69,7 @@ def test_nothing_is_silence_and_noise_is_unknown() -> None:
     assert RECOGNISER.recognise(np.zeros((0, FRAME_SAMPLES), dtype=np.int16)) == []
 
 
-def test_a_stranger_beside_a_known_party_is_noticed() -> None:
+def test_an_unknown_sound_beside_a_known_party_is_noticed() -> None:
     stranger = as_samples(sum_of_tones((2500.0,), FRAME_SAMPLES))
 
     (heard,) = RECOGNISER.recognise((HUMS[0].frame() // 2 + stranger // 2)[None])
@@ -82,5 +82,5 @@ def test_tones_that_a_frame_cannot_separate_are_refused() -> None:
         Recogniser([Chord(name="one", tones_hz=(500.0,)), Chord(name="two", tones_hz=(510.0,))])
 
 
-def test_what_is_heard_reads_the_same_each_time() -> None:
+def test_heard_sounds_are_described_in_a_fixed_order() -> None:
     assert describe(frozenset({"bob", "alice"})) == "alice + bob"

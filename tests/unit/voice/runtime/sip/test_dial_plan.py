@@ -81,7 +81,7 @@ def test_a_number_without_a_trunk_is_unreachable_for_the_reason_the_directory_gi
         ("sip:bob@example.com", "sip:bob@example.com", "+15550199"),
     ],
 )
-def test_who_calls_as_the_trunk_knows_us(caller: str, first: str, second: str) -> None:
+def test_from_shows_the_caller_id_and_domain_that_the_trunk_knows(caller: str, first: str, second: str) -> None:
     (destination,) = leads("+442079460000")
     assert destination.fallback is not None
     assert (destination.from_uri(caller), destination.fallback.from_uri(caller)) == (first, second)
@@ -123,7 +123,9 @@ def sent_on(
         (f"<sip:x@example.com>, <sip:{TO}@198.51.100.7>", None, "198.51.100.7", 5060),
     ],
 )
-def test_a_trunk_may_send_us_on_within_itself(contact: str, uri: str | None, host: str, port: int, status: int) -> None:
+def test_a_trunk_may_redirect_to_its_own_addresses(
+    contact: str, uri: str | None, host: str, port: int, status: int
+) -> None:
     redirected = sent_on(contact, status=status)
     assert redirected is not None
     assert redirected.next_hop is not None
@@ -150,11 +152,11 @@ def test_a_trunk_may_send_us_on_within_itself(contact: str, uri: str | None, hos
         *(f"<sips:{TO}@198.51.100.7>", f"<sip:{TO}@198.51.100.7;transport=ws>", f"<sip:{TO}@198.51.100.7:0>"),
     ],
 )
-def test_nowhere_else(contact: str) -> None:
+def test_a_redirection_elsewhere_is_not_followed(contact: str) -> None:
     assert sent_on(contact) is None
 
 
-def test_what_is_no_redirection_of_a_trunk_leads_nowhere() -> None:
+def test_other_refusals_of_a_trunk_are_not_followed() -> None:
     there = f"<sip:{TO}@198.51.100.7>"
     assert [sent_on(there, status=status) for status in (305, 380, 404)] == [None] * 3
     assert sent_on() is None
@@ -164,7 +166,7 @@ def test_what_is_no_redirection_of_a_trunk_leads_nowhere() -> None:
     assert redirect_destination(phone, 302, (("Contact", there),)) is None, "phones send nobody on"
 
 
-def test_a_sealed_trunk_stays_sealed() -> None:
+def test_a_trunk_on_tls_is_not_redirected_to_another_transport() -> None:
     encrypted = RouteRecord(prefix="+", host="203.0.113.5", port=5061, transport="TLS", sources=("198.51.100.7",))
     redirected = sent_on(f"<sips:{TO}@198.51.100.7>", route=encrypted)
     assert redirected is not None
@@ -187,7 +189,7 @@ def test_a_sealed_trunk_stays_sealed() -> None:
         ),
     ],
 )
-def test_whom_a_trunk_is_told_we_vouch_for(identity: str | None, caller: str, headers: dict[str, str]) -> None:
+def test_a_trunk_receives_the_identity_we_assert(identity: str | None, caller: str, headers: dict[str, str]) -> None:
     trunk = replace(FIRST, identity=identity)
     destination = DialDestination(
         uri="sip:+44@carrier.example", next_hop=None, headers=(), domain=trunk.domain, trunk=trunk
@@ -202,7 +204,7 @@ def test_a_trunk_without_a_name_is_told_by_its_address() -> None:
     assert destination.identity_headers("+15550100") == (("P-Asserted-Identity", "<sip:+15550100@203.0.113.6:5061>"),)
 
 
-def test_no_header_field_of_a_target_stands_for_one_that_we_set() -> None:
+def test_a_target_cannot_replace_a_header_field_of_the_engine() -> None:
     fields = (("X-Twilio-CallSid", "CA0"), ("x-holdfast-word", "w"), ("Via", "v"), ("X-Order", "17"))
     target = Target(to="sip:bob@192.0.2.1?X-Twilio-CallSid=CA0", headers=fields, parameters=(("order", "18"),))
     (destination,) = destinations_of(target, lines=Book(), contacts=lambda _: (), is_ours=lambda _: False)

@@ -53,7 +53,7 @@ def invited(*headers: tuple[str, str]) -> Invited:
         ("require", True, "required", "accepted"),
     ],
 )
-def test_sound_is_sealed_as_the_settings_say(
+def test_audio_is_encrypted_as_the_settings_say(
     wish: SrtpSetting, without_tls: bool, on_tls: SrtpPolicy, elsewhere: SrtpPolicy
 ) -> None:
     settings = SipSettings(address=("127.0.0.1", 0), srtp=wish, srtp_without_tls=without_tls)
@@ -78,7 +78,7 @@ def test_phones_are_asked_for_sha_256_where_that_is_set(sha256: bool, offered: t
         ((("Diversion", "<sip:a@"),), None),
     ],
 )
-def test_a_forwarded_call_says_whom_it_was_for(headers: Headers, expected: str | None) -> None:
+def test_a_forwarded_call_reports_the_number_first_called(headers: Headers, expected: str | None) -> None:
     assert forwarded_from(headers) == expected
 
 
@@ -113,7 +113,7 @@ class Lines:
 @pytest.mark.parametrize(
     ("called", "why"), [("anybody", "a line is called by a document"), ("+15550199", "no voice URL answers it")]
 )
-def test_a_call_that_nothing_answers_is_told_to_the_log(called: str, why: str) -> None:
+def test_an_unanswered_call_is_logged_with_its_reason(called: str, why: str) -> None:
     reason = no_answer_reason(replace(invited(), called=called), Lines())
     assert reason.startswith(f"404 for {called!r}, dialled by 'alice' at 127.0.0.1: {why}")
 

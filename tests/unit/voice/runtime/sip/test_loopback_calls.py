@@ -99,7 +99,7 @@ def invited(headers: Headers) -> Invited:
     )
 
 
-def test_a_call_comes_back_with_what_is_told_of_it() -> None:
+def test_a_loopback_call_arrives_with_its_parameters() -> None:
     made = loopback_calls()
     sent = destination(made, ("To", "+15550100"), ("customerId", "acme"), ("Ticket", "9"))
     assert (sent.uri, sent.next_hop) == (f"sip:{SHOP}@192.0.2.1:5060", OURS)
@@ -126,11 +126,11 @@ def test_a_number_of_ours_is_answered_by_its_document(to: str) -> None:
 
 
 @pytest.mark.parametrize("to", ["+15550999", RUNG, "15550107", "client:+15550100", "sip:+15550100@192.0.2.9", "alice"])
-def test_what_is_no_number_of_ours_or_the_name_of_a_line_is_called_elsewhere(to: str) -> None:
+def test_other_numbers_and_names_of_lines_are_no_loopback_calls(to: str) -> None:
     assert to_number(loopback_calls(), to) is None
 
 
-def test_a_call_that_came_back_too_often_goes_no_further() -> None:
+def test_a_call_with_too_many_hops_is_refused() -> None:
     made = loopback_calls()
     last = to_number(made, OFFICE, hops=MAX_HOPS - 1)
     assert last is not None
@@ -144,14 +144,14 @@ def test_a_call_that_came_back_too_often_goes_no_further() -> None:
         made.destination(PlaceLeg(call=OUT, target=Target(to=f"app:{SHOP}"), from_="x"), OURS, hops=MAX_HOPS)
 
 
-def test_by_default_it_is_told_its_own_sid_and_our_account() -> None:
+def test_call_headers_carry_the_sid_and_the_account() -> None:
     made = loopback_calls()
     command = made.claim(IN, invited(destination(made).headers))
     assert command is not None
     assert (command.command.to, command.command.extra_params) == (SHOP, (("customerId", ACCOUNT),))
 
 
-def test_a_word_is_good_once_and_another_never() -> None:
+def test_a_token_is_valid_once_and_a_guessed_one_never() -> None:
     made = loopback_calls()
     sent = destination(made)
     assert made.claim(IN, invited(((HEADER, "guessed"),))) is None
@@ -160,7 +160,7 @@ def test_a_word_is_good_once_and_another_never() -> None:
     assert made.claim(IN, invited(sent.headers)) is None
 
 
-def test_those_that_never_come_back_are_forgotten() -> None:
+def test_loopback_calls_that_never_arrive_are_discarded() -> None:
     made = loopback_calls()
     first = destination(made)
     for _ in range(MAX_PENDING):
@@ -169,7 +169,7 @@ def test_those_that_never_come_back_are_forgotten() -> None:
     assert made.claim(IN, invited(last.headers)) is not None
 
 
-def test_an_application_there_is_none() -> None:
+def test_an_unknown_application_is_unreachable() -> None:
     with pytest.raises(Unreachable) as unreachable:
         destination(loopback_calls(), sid="AP" + "2" * 32)
     assert (unreachable.value.sip_code, unreachable.value.twilio_code) == (404, 21218)
@@ -185,7 +185,7 @@ def test_an_application_there_is_none() -> None:
         (Address("198.51.100.7", 5060), True),
     ],
 )
-def test_without_a_password_come_trunks_and_we_ourselves(source: Address, *, may: bool) -> None:
+def test_trunks_and_the_engine_itself_call_without_a_password(source: Address, *, may: bool) -> None:
     assert InboundAdmission(Book(), OURS, trust_loopback=True).may_call_unauthenticated(source) is may
 
 
@@ -193,7 +193,7 @@ def test_without_a_password_come_trunks_and_we_ourselves(source: Address, *, may
     ("listening", "source"),
     [(Address("0.0.0.0", 5060), Address("127.0.0.1", 5060)), (Address("::", 5060), Address("::1", 5060))],
 )
-def test_who_listens_everywhere_calls_himself_by_loopback(listening: Address, source: Address) -> None:
+def test_an_engine_that_listens_everywhere_calls_itself_by_loopback(listening: Address, source: Address) -> None:
     door = InboundAdmission(Book(), listening, trust_loopback=True)
     assert door.may_call_unauthenticated(source)
     assert not door.may_call_unauthenticated(source._replace(port=5062))

@@ -52,7 +52,7 @@ class Shelf:
 
 
 @pytest.mark.parametrize("known", [bindings(), bindings(instance=None)])
-async def test_what_is_written_is_read_again(known: Bindings) -> None:
+async def test_stored_contacts_are_read_again(known: Bindings) -> None:
     shelf = Shelf()
     first = StoredRegistrations(shelf)
     running = asyncio.ensure_future(first.run())
@@ -88,9 +88,7 @@ async def test_a_store_that_fails_takes_the_next_registration(caplog: pytest.Log
     assert await registrations.load() == {"alice": bindings(cseq=4)}
 
 
-async def test_what_a_store_failed_to_take_is_given_to_it_again(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_failed_write_is_tried_again(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr("holdfast.voice.runtime.sip.registrations.RETRY_S", 0.0)
     shelf = Shelf()
     shelf.full = True
@@ -120,7 +118,7 @@ async def test_what_a_store_failed_to_take_is_given_to_it_again(
         ("behind", "a name"),
     ],
 )
-async def test_what_cannot_be_read_is_left_out(field: str, value: object, caplog: pytest.LogCaptureFixture) -> None:
+async def test_unreadable_contacts_are_left_out(field: str, value: object, caplog: pytest.LogCaptureFixture) -> None:
     shelf = Shelf()
     registrations = StoredRegistrations(shelf)
     registrations.update("alice", bindings())

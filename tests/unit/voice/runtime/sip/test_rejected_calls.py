@@ -12,7 +12,7 @@ from holdfast.voice.runtime.sip.rejected_calls import LOG_INTERVAL_S, MAX_LINES,
 CALL = CallSid("CA" + "0" * 32)
 
 
-def test_many_calls_at_once_are_told_by_their_number(caplog: pytest.LogCaptureFixture) -> None:
+def test_many_rejected_calls_at_once_are_logged_by_their_number(caplog: pytest.LogCaptureFixture) -> None:
     now = 0.0
     rejected_calls = RejectedCalls(lambda: now)
     with caplog.at_level(logging.INFO):

@@ -31,12 +31,12 @@ def test_a_leg_is_lost_when_it_should_have_been_heard_for_its_whole_time(
 
 
 @pytest.mark.parametrize(("held", "lost"), [(False, False), (True, True)])
-def test_who_may_not_speak_is_lost_only_if_it_holds(held: bool, lost: bool) -> None:
+def test_a_leg_that_may_not_send_is_lost_only_if_it_holds(held: bool, lost: bool) -> None:
     """A phone that holds by `inactive` sends nothing either, and has as long; one that only listens has no end."""
     assert DEFAULT_LIVENESS.is_lost(silent_s=3600.0, agreed_s=9000.0, held=held, may_send=False) is lost
 
 
-def test_only_another_direction_begins_the_time_anew() -> None:
+def test_only_another_direction_restarts_the_time() -> None:
     agreed = Agreed(
         remote=("127.0.0.1", 4000), codec="PCMU", dtmf_payload_type=None, send=True, receive=True, peer_holds=False
     )
@@ -56,7 +56,7 @@ def test_only_another_direction_begins_the_time_anew() -> None:
         assert (leg.held, leg.may_send, leg.agreed_at) == (news.peer_holds, news.receive, since)
 
 
-def test_a_watch_that_is_turned_off_loses_nobody() -> None:
+def test_a_check_that_is_turned_off_loses_no_leg() -> None:
     off = Liveness(rtp_s=0, rtp_held_s=0)
     assert not off.is_lost(silent_s=1e9, agreed_s=1e9, held=False)
     assert not off.is_lost(silent_s=1e9, agreed_s=1e9, held=True)

@@ -21,7 +21,7 @@ def told_alone(keys: DtmfDedup, digit: str, now: float, *, lasted_s: float = 0.1
     return told is not None and keys.stop_waiting(told) == (digit,)
 
 
-def test_a_key_told_by_info_alone_counts() -> None:
+def test_a_digit_reported_by_info_alone_counts() -> None:
     keys = DtmfDedup()
     assert told_alone(keys, "1", 1.0)
     assert told_alone(keys, "1", 1.0)
@@ -30,7 +30,7 @@ def test_a_key_told_by_info_alone_counts() -> None:
 @pytest.mark.parametrize(
     ("after_s", "lasted_s"), [(0.0, 0.0), (PAIRING_WINDOW_S, 0.0), (2.0, 1.6), (LONGEST_PRESS_S, 99.0)]
 )
-def test_an_info_after_the_event_is_the_same_key(after_s: float, lasted_s: float) -> None:
+def test_an_info_after_the_event_is_the_same_digit(after_s: float, lasted_s: float) -> None:
     keys = DtmfDedup()
     keys.handle_audio_digit("1", 10.0)
     assert keys.handle_info_digit("1", 10.0 + after_s, lasted_s=lasted_s) is None
@@ -38,13 +38,13 @@ def test_an_info_after_the_event_is_the_same_key(after_s: float, lasted_s: float
 
 
 @pytest.mark.parametrize(("digit", "after_s", "lasted_s"), [("2", 0.0, 0.1), ("1", 0.7, 0.1), ("1", 6.0, 99.0)])
-def test_another_key_and_a_later_one_are_keys_of_their_own(digit: str, after_s: float, lasted_s: float) -> None:
+def test_another_digit_and_a_later_one_are_digits_of_their_own(digit: str, after_s: float, lasted_s: float) -> None:
     keys = DtmfDedup()
     keys.handle_audio_digit("1", 10.0)
     assert told_alone(keys, digit, 10.0 + after_s, lasted_s=lasted_s)
 
 
-def test_an_info_before_the_event_is_the_same_key() -> None:
+def test_an_info_before_the_event_is_the_same_digit() -> None:
     keys = DtmfDedup()
     first = keys.handle_info_digit("1", 10.0, lasted_s=0.1)
     second = keys.handle_info_digit("1", 10.1, lasted_s=0.1)
@@ -60,7 +60,9 @@ def test_an_info_before_the_event_is_the_same_key() -> None:
     st.lists(st.tuples(st.sampled_from("12"), st.booleans(), st.floats(0.0, 0.3)), max_size=12),
     st.floats(0.0, PAIRING_WINDOW_S - 0.01),
 )
-def test_keys_told_both_ways_count_once_in_every_order(keyed: list[tuple[str, bool, float]], apart_s: float) -> None:
+def test_digits_reported_both_ways_count_once_in_every_order(
+    keyed: list[tuple[str, bool, float]], apart_s: float
+) -> None:
     keys, now, counted = DtmfDedup(), 0.0, 0
     due: list[tuple[float, str, bool]] = []
     for digit, event_first, pause_s in keyed:
@@ -77,14 +79,14 @@ def test_keys_told_both_ways_count_once_in_every_order(keyed: list[tuple[str, bo
     assert not any(keys.stop_waiting(told) for told in waiting)
 
 
-def test_presses_that_nobody_tells_of_are_forgotten() -> None:
+def test_digits_without_an_info_are_discarded() -> None:
     keys = DtmfDedup()
     for number in range(10_000):
         keys.handle_audio_digit("1", number / 1000)
     assert len(keys._audio_digits) <= MAX_REMEMBERED + 1
 
 
-def test_a_phone_known_to_tell_by_info_alone_is_not_waited_for_until_it_is_heard_to_press() -> None:
+def test_digits_of_an_info_only_phone_are_not_delayed_until_one_is_detected_in_rtp() -> None:
     keys = DtmfDedup()
     first, second = keys.handle_info_digit("1", 10.0, lasted_s=0.1), keys.handle_info_digit("2", 10.4, lasted_s=0.1)
     known = [keys.info_only]
@@ -101,7 +103,7 @@ def test_a_phone_known_to_tell_by_info_alone_is_not_waited_for_until_it_is_heard
 @pytest.mark.parametrize(
     ("after_s", "counts"), [(0.0, False), (PAIRING_WINDOW_S, False), (PAIRING_WINDOW_S + 0.1, True)]
 )
-def test_a_press_heard_after_its_info_counted_is_the_same_key(after_s: float, counts: bool) -> None:
+def test_a_digit_detected_after_its_info_counted_is_the_same_digit(after_s: float, counts: bool) -> None:
     keys = DtmfDedup()
     assert told_alone(keys, "1", 10.0)
     assert keys.handle_audio_digit("2", 10.0), "another key"
@@ -113,7 +115,7 @@ DIGIT_ROLES = st.tuples(st.sampled_from("12"), st.booleans(), st.floats(0.02, 0.
 
 
 @given(st.lists(DIGIT_ROLES, max_size=8), st.lists(DIGIT_ROLES, max_size=8), st.floats(0.0, 0.4), st.booleans())
-def test_whatever_a_phone_does_each_key_counts_once_and_in_order(
+def test_each_digit_counts_once_and_in_order_in_any_sequence_of_reports(
     by_info: list[tuple[str, bool, float]], both: list[tuple[str, bool, float]], apart_s: float, events_agreed: bool
 ) -> None:
     """A phone that tells its keys by INFO alone begins to send them as sound too."""

@@ -31,7 +31,7 @@ def shown(*lines: str) -> str:
     return told.text
 
 
-def test_keys_of_srtp_are_not_kept() -> None:
+def test_srtp_keys_are_not_kept() -> None:
     lines = (
         "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:c2VjcmV0|2^20|1:32 UNENCRYPTED_SRTCP",
         "A=CRYPTO:2 AES_CM_128_HMAC_SHA1_32 INLINE:c2VjcmV0;inline: c2VjcmV0",
@@ -41,7 +41,7 @@ def test_keys_of_srtp_are_not_kept() -> None:
     assert "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:***|2^20|1:32 UNENCRYPTED_SRTCP" in text
 
 
-def test_what_proves_a_password_is_not_kept() -> None:
+def test_digest_responses_are_not_kept() -> None:
     text = shown(
         "INVITE sip:a SIP/2.0",
         'Authorization: Digest username="alice", realm="holdfast", nonce="n", response="0f00"',
