@@ -10,8 +10,8 @@ import pytest
 from holdfast.testing.world import World
 from holdfast.voice.model.commands import AnnounceToRoom, ChangeParticipant, EndRoom, WebRequest
 from holdfast.voice.model.errors import ConferenceNotActive
-from tests.stories.conference_telling import PLAIN, room_of, room_page, two
-from tests.stories.telling import Told, pages
+from tests.stories.conference_events import PLAIN, room_of, room_page, two
+from tests.stories.leg_events import Told, pages
 
 HEARS = "ConferenceSid=CF FriendlyName=room Hold={} Muted=false Coaching=false"
 NEWS = WebRequest(url="https://app.example/news")
@@ -33,7 +33,7 @@ def test_an_announcement_to_one_is_heard_by_it_alone_and_then_the_room_again(wor
     ]
 
 
-def test_an_announcement_to_one_on_hold_is_heard_before_its_hold_goes_on(world: World) -> None:
+def test_a_held_participant_hears_its_announcement_before_its_hold_continues(world: World) -> None:
     told = two(world)
     room = room_of(world, told["A"]).sid
     pages(world, news="<Play>/news.mp3</Play>")
@@ -87,7 +87,7 @@ def test_an_announcement_to_all_is_one_request_and_passes_by_those_on_hold(world
     assert told.hears() == {"A": "B", "B": "A", "C": "builtin:hold"}
 
 
-def test_a_sound_file_is_announced_to_all(world: World) -> None:
+def test_an_audio_file_is_announced_to_all(world: World) -> None:
     told = two(world)
     world.pages[NEWS.url] = "audio"
     world.post(AnnounceToRoom(room=room_of(world, told["A"]).sid, request=NEWS))
@@ -95,7 +95,7 @@ def test_a_sound_file_is_announced_to_all(world: World) -> None:
     assert world.playing[told["B"]][2] == 1
 
 
-def test_who_asks_for_the_announcement_leaves_and_another_asks(world: World) -> None:
+def test_the_next_listener_fetches_the_announcement_when_the_first_leaves(world: World) -> None:
     told = two(world)
     pages(world, news="<Play>/news.mp3</Play>")
     world.withheld_urls.add(NEWS.url)
@@ -108,7 +108,7 @@ def test_who_asks_for_the_announcement_leaves_and_another_asks(world: World) -> 
     assert world.events()[-2:] == ["announcement-end", "conference-end"]
 
 
-def test_one_who_hears_it_leaves_and_the_others_hear_on(world: World) -> None:
+def test_an_announcement_continues_when_one_listener_leaves(world: World) -> None:
     told = two(world)
     pages(world, news="<Play>/news.mp3</Play>")
     world.post(AnnounceToRoom(room=room_of(world, told["A"]).sid, request=NEWS))
@@ -119,7 +119,7 @@ def test_one_who_hears_it_leaves_and_the_others_hear_on(world: World) -> None:
     assert world.events()[-1] == "announcement-end"
 
 
-def test_an_announcement_nobody_can_hear_is_over_at_once(world: World) -> None:
+def test_an_announcement_without_listeners_ends_at_once(world: World) -> None:
     told = two(world)
     room = room_of(world, told["A"]).sid
     for call in (told["A"], told["B"]):

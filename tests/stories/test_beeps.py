@@ -9,11 +9,11 @@ import pytest
 
 from holdfast.testing.world import World
 from holdfast.voice.model.commands import ChangeParticipant, EndRoom, RemoveParticipant
-from tests.stories.conference_telling import called_in, room_of, room_page, two
-from tests.stories.telling import Told, end, pages, redirect
+from tests.stories.conference_events import called_in, room_of, room_page, two
+from tests.stories.leg_events import Told, end, pages, redirect
 
 
-def test_all_in_the_room_hear_that_somebody_comes_and_goes(world: World) -> None:
+def test_all_in_the_room_hear_a_beep_at_each_entry_and_exit(world: World) -> None:
     told = Told(world, A=world.calls_in("a", room_page(world, "first")))
     assert told.beeps() == [], "who waits alone hears its music and nothing over it"
     told.name(B=world.calls_in("b", room_page(world, "second")))
@@ -38,7 +38,7 @@ def test_all_in_the_room_hear_that_somebody_comes_and_goes(world: World) -> None
         ("onExit", ["exit A B"]),
     ],
 )
-def test_each_one_says_when_its_own_beep_sounds(world: World, beep: str, heard: list[str]) -> None:
+def test_each_participant_chooses_its_own_beeps(world: World, beep: str, heard: list[str]) -> None:
     told = two(world)
     told.beeps()
     told.name(C=world.calls_in("c", room_page(world, "third", f'beep="{beep}"')))
@@ -46,7 +46,7 @@ def test_each_one_says_when_its_own_beep_sounds(world: World, beep: str, heard: 
     assert told.beeps() == heard
 
 
-def test_who_is_on_hold_hears_none_and_makes_one_by_going(world: World) -> None:
+def test_a_held_participant_hears_no_beep_and_makes_one_at_its_exit(world: World) -> None:
     told = two(world)
     room = room_of(world, told["A"]).sid
     told.beeps()
@@ -61,7 +61,7 @@ def test_who_is_on_hold_hears_none_and_makes_one_by_going(world: World) -> None:
     assert told.beeps() == ["exit A C"]
 
 
-def test_when_all_others_are_on_hold_nobody_hears_it(world: World) -> None:
+def test_no_beep_is_played_when_all_others_are_on_hold(world: World) -> None:
     told = two(world)
     room = room_of(world, told["A"]).sid
     world.post(ChangeParticipant(room=room, call=told["A"], hold=True))
@@ -82,7 +82,7 @@ def test_the_muted_and_coaches_hear_it_and_are_announced(world: World) -> None:
     assert told.beeps() == ["exit A B D"]
 
 
-def test_nobody_hears_those_who_wait_for_the_start(world: World) -> None:
+def test_no_beep_is_played_before_the_start(world: World) -> None:
     told = Told(world, A=world.calls_in("a", room_page(world, "first", 'startConferenceOnEnter="false"')))
     told.name(B=world.calls_in("b", room_page(world, "second", 'startConferenceOnEnter="false"')))
     world.hangs_up(told["B"])
@@ -107,7 +107,7 @@ def test_an_end_by_rest_is_not_announced(world: World) -> None:
     assert told.beeps() == []
 
 
-def test_who_is_called_in_beeps_when_it_answers_and_when_it_is_removed(world: World) -> None:
+def test_an_invited_participant_beeps_when_it_answers_and_when_it_is_removed(world: World) -> None:
     told = two(world)
     room = room_of(world, told["A"]).sid
     told.beeps()
@@ -132,7 +132,7 @@ def test_rest_turns_the_beep_at_leaving_off(world: World) -> None:
     assert told.beeps() == []
 
 
-def test_two_who_are_bridged_by_a_dial_hear_no_beeps(world: World) -> None:
+def test_a_bridge_has_no_beeps(world: World) -> None:
     pages(world, start='<Dial action="/after"><Client>b</Client></Dial>', after="")
     caller = world.calls_in("a", "https://app.example/start")
     told = Told(world, A=caller, B=world.children(caller)[0])

@@ -9,8 +9,8 @@ import pytest
 
 from holdfast.testing.world import World
 from holdfast.voice.model.commands import ChangeParticipant, EndRoom, WebRequest
-from tests.stories.conference_telling import EVERY, PLAIN, room_of, room_page, two
-from tests.stories.telling import APP, Told, pages
+from tests.stories.conference_events import EVERY, PLAIN, room_of, room_page, two
+from tests.stories.leg_events import APP, Told, pages
 
 
 def test_from_the_first_entrant_to_the_end_by_rest(world: World) -> None:
@@ -61,7 +61,7 @@ def test_the_last_one_hears_silence_and_ends_it_by_leaving(world: World) -> None
     assert world.state.rooms[room.sid].call_ending == told["B"]
 
 
-def test_a_name_whose_conference_is_over_makes_another_one(world: World) -> None:
+def test_the_name_of_a_completed_conference_opens_a_new_one(world: World) -> None:
     told = two(world)
     first = room_of(world, told["A"]).sid
     world.post(EndRoom(room=first))
@@ -97,7 +97,7 @@ def test_muted_enters_without_being_heard_and_without_an_event(world: World) -> 
     assert "participant-mute" not in world.events()
 
 
-def test_start_on_enter_false_waits_until_somebody_starts_it(world: World) -> None:
+def test_start_on_enter_false_waits_until_a_participant_starts_it(world: World) -> None:
     waits = room_page(world, "waits", f'startConferenceOnEnter="false" waitUrl="/music" {EVERY}')
     told = Told(world, A=world.calls_in("a", waits), B=world.calls_in("b", waits))
     assert told.hears() == {"A": "/music.mp3", "B": "/music.mp3"}
@@ -185,7 +185,7 @@ def test_max_participants_of_the_first_one_counts(world: World) -> None:
     assert told.hears() == {"A": "B", "B": "A", "C": "/after.mp3"}
 
 
-def test_two_hundred_and_fifty_hear_each_other_and_no_more_come_in() -> None:
+def test_two_hundred_and_fifty_hear_each_other_and_no_more_enter() -> None:
     world = World()
     page = room_page(world, "first", 'waitUrl=""')
     calls = [world.calls_in(f"caller{number}", page) for number in range(251)]
@@ -242,7 +242,7 @@ WAITS = "ConferenceSid=CF FriendlyName=room Hold=false Muted=false Coaching=fals
         ('waitUrl="http://s3.amazonaws.com/com.twilio.sounds.music/index.xml"', "builtin:hold", []),
     ],
 )
-def test_what_the_first_one_hears_while_it_waits(world: World, attributes: str, heard: str, asked: list[str]) -> None:
+def test_the_first_participant_hears_the_wait_url(world: World, attributes: str, heard: str, asked: list[str]) -> None:
     world.pages[f"{APP}/song"] = "audio"
     told = Told(world, A=world.calls_in("a", room_page(world, "first", attributes)))
     assert told.news() == ["A POST /first ringing", *asked]

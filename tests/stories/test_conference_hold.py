@@ -134,7 +134,7 @@ def test_a_hold_url_that_breaks_the_rules_is_13238_and_becomes_music(world: Worl
     assert not world.children(alice)
 
 
-def test_a_slow_hold_url_is_bridged_by_music_and_then_heard(world: World) -> None:
+def test_music_plays_until_a_slow_hold_url_begins(world: World) -> None:
     alice, _, _ = meet(world)
     world.pages[f"{APP}/slow"] = twiml("<Play>/song.mp3</Play>")
     world.withheld_urls.add(f"{APP}/slow")
@@ -155,7 +155,7 @@ def hold_with_sound_on_its_way(world: World) -> CallSid:
     return alice
 
 
-def test_a_slow_sound_is_bridged_by_music_and_then_heard(world: World) -> None:
+def test_music_plays_until_a_slow_hold_sound_begins(world: World) -> None:
     alice = hold_with_sound_on_its_way(world)
     world.passes(2.1)
     assert world.heard_by(alice) == "builtin:hold"
@@ -167,7 +167,7 @@ def test_a_slow_sound_is_bridged_by_music_and_then_heard(world: World) -> None:
 
 
 @pytest.mark.parametrize("when_s", [0.0, 10.0])
-def test_a_sound_that_fails_becomes_the_built_in_music(world: World, when_s: float) -> None:
+def test_a_failed_hold_sound_becomes_the_built_in_music(world: World, when_s: float) -> None:
     alice = hold_with_sound_on_its_way(world)
     world.passes(when_s)
     world.sound_fails(alice)
@@ -179,7 +179,7 @@ def test_a_sound_that_fails_becomes_the_built_in_music(world: World, when_s: flo
     world.check()
 
 
-def test_a_sound_that_came_in_time_is_not_talked_over(world: World) -> None:
+def test_a_hold_sound_in_time_is_not_replaced_by_music(world: World) -> None:
     alice = hold_with_sound_on_its_way(world)
     world.release(f"{APP}/song.mp3")
     world.passes(10.0)
@@ -195,7 +195,7 @@ def test_hold_again_with_another_url_switches_without_an_event(world: World) -> 
     assert world.events().count("participant-hold") == 1
 
 
-def test_resume_of_one_who_is_not_held_changes_nothing(world: World) -> None:
+def test_resume_of_a_participant_not_on_hold_changes_nothing(world: World) -> None:
     alice, bob, _ = meet(world)
     resume(world, alice)
     assert "participant-unhold" not in world.events()
@@ -216,7 +216,7 @@ def test_a_mute_survives_a_hold_in_every_order(world: World) -> None:
     assert world.heard_by(bob) == {alice}
 
 
-def test_both_held_hear_their_own_sound(world: World) -> None:
+def test_two_held_participants_hear_their_own_music(world: World) -> None:
     alice, bob, _ = meet(world)
     world.pages[f"{APP}/song.mp3"] = "audio"
     hold(world, alice)
@@ -236,7 +236,7 @@ def test_the_held_one_stays_held_when_the_other_leaves(world: World) -> None:
     world.check()
 
 
-def test_the_held_one_hangs_up_and_nobody_else_is_touched(world: World) -> None:
+def test_a_held_participant_hangs_up_and_no_other_is_affected(world: World) -> None:
     alice, bob, room = meet(world)
     hold(world, alice)
     world.hangs_up(alice)
@@ -290,7 +290,7 @@ def test_one_held_by_rest_and_one_by_phone_leave_the_third_with_music(world: Wor
     world.check()
 
 
-def test_who_listens_in_muted_or_as_a_coach_does_not_take_the_music_of_a_hold_by_phone_away(world: World) -> None:
+def test_a_muted_participant_or_a_coach_leaves_the_music_of_a_phone_hold_playing(world: World) -> None:
     alice, bob, room = meet(world)
     world.pages[f"{APP}/coach"] = twiml(f'<Dial><Conference coach="{bob}">room</Conference></Dial>')
     coach = world.calls_in("coach", f"{APP}/coach")
@@ -317,7 +317,7 @@ def test_who_listens_in_muted_or_as_a_coach_does_not_take_the_music_of_a_hold_by
 
 @pytest.mark.parametrize("first", ["phone", "rest"])
 @pytest.mark.parametrize("lets_go", ["phone", "rest"])
-def test_held_by_its_phone_and_by_rest_a_party_is_back_when_both_let_go(world: World, first: str, lets_go: str) -> None:
+def test_a_party_held_by_phone_and_by_rest_is_back_after_both_resume(world: World, first: str, lets_go: str) -> None:
     alice, bob, _ = meet(world)
 
     def take(who: str) -> None:

@@ -63,7 +63,7 @@ def test_one_after_the_other_until_one_answers(world: World) -> None:
     world.check()
 
 
-def test_one_after_the_other_and_nobody_answers(world: World) -> None:
+def test_a_sequential_dial_without_an_answer(world: World) -> None:
     caller = dial(world, "<Client>a</Client><Client>b</Client>", 'sequential="true"')
     world.refuses(world.children(caller)[0], 404)
     world.refuses(world.children(caller)[1], 486)
@@ -98,7 +98,7 @@ def test_a_conference_or_queue_stands_alone(world: World) -> None:
 
 
 @pytest.mark.parametrize("inside", ["", "<Dial>+15550111</Dial>", "<Client/>", "<Number> </Number>", "<Sip>bob</Sip>"])
-def test_with_nobody_to_dial_the_next_verb_follows(world: World, inside: str) -> None:
+def test_a_dial_without_a_noun_continues_with_the_next_verb(world: World, inside: str) -> None:
     world.pages[f"{APP}/start"] = twiml(f"<Dial>{inside}</Dial><Play>/next.mp3</Play>")
     caller = world.calls_in("customer", f"{APP}/start")
     assert world.heard_by(caller) == f"{APP}/next.mp3"
@@ -138,7 +138,7 @@ def test_a_clients_parameters_may_stand_in_its_text(world: World) -> None:
         "<Client>anna<Say>hello</Say></Client>",
     ],
 )
-def test_what_a_client_cannot_be_told_is_left_out(world: World, inside: str) -> None:
+def test_invalid_parameters_of_a_client_are_left_out(world: World, inside: str) -> None:
     dial(world, inside)
     assert target(world) == Target(to="client:anna")
     assert codes(world) in ([12200], [])
@@ -192,7 +192,7 @@ APPLICATION = "AP" + "1" * 32
         ),
     ],
 )
-def test_an_application_is_dialled_and_told_of_the_call(
+def test_an_application_is_dialled_with_parameters_of_the_call(
     world: World, attributes: str, inside: str, told: tuple[tuple[str, str], ...]
 ) -> None:
     sid = f"<ApplicationSid>{APPLICATION}</ApplicationSid>"
@@ -224,7 +224,7 @@ def test_an_applications_sid_may_be_its_text(world: World) -> None:
         (f"<Application>{APPLICATION}</Application><Client>anna</Client>", [13215], 1),
     ],
 )
-def test_what_is_wrong_in_an_application(world: World, noun: str, codes: list[int], dialled: int) -> None:
+def test_faults_of_an_application_noun(world: World, noun: str, codes: list[int], dialled: int) -> None:
     dial(world, noun)
     assert [notice.code for notice in world.notifications] == codes
     assert [leg.target for leg in placed(world)] == [Target(to=f"app:{APPLICATION}")] * dialled
@@ -290,7 +290,7 @@ def test_header_elements_that_are_ours_to_set_are_left_out(world: World) -> None
         ('<Client statusCallbackEvent="ringing vanished" statusCallback="/s">anna</Client>', 12200),
     ],
 )
-def test_what_is_wrong_in_a_noun_is_a_warning(world: World, noun: str, code: int) -> None:
+def test_a_fault_in_a_noun_is_a_warning(world: World, noun: str, code: int) -> None:
     caller = dial(world, f"{noun}<Client>other</Client>")
     assert codes(world) == [code]
     assert world.call(caller).live
@@ -312,13 +312,13 @@ def test_what_is_wrong_in_a_noun_is_a_warning(world: World, noun: str, code: int
         ('volume="11"', 12200),
     ],
 )
-def test_what_is_wrong_in_a_dial_is_a_warning(world: World, attributes: str, code: int) -> None:
+def test_a_fault_in_a_dial_is_a_warning(world: World, attributes: str, code: int) -> None:
     dial(world, "<Client>anna</Client>", attributes)
     assert codes(world) == [code]
     assert target(world).to == "client:anna"
 
 
-def test_what_is_known_and_has_no_effect_is_no_warning(world: World) -> None:
+def test_a_known_attribute_without_effect_is_no_warning(world: World) -> None:
     dial(world, "<Number byoc='x'>+15550111</Number>", 'callReason="x" referUrl="/refer" events="a" passports="p"')
     assert world.notifications == []
 
@@ -326,7 +326,7 @@ def test_what_is_known_and_has_no_effect_is_no_warning(world: World) -> None:
 # --- what both ends hear and are told ---------------------------------------------------------------------
 
 
-def test_the_called_phone_is_shown_the_caller_or_who_the_document_says(world: World) -> None:
+def test_the_callees_phone_shows_the_caller_or_the_caller_id_of_the_document(world: World) -> None:
     dial(world, "<Client>anna</Client>")
     dial(world, "<Client>anna</Client>", 'callerId="+15550199"')
     dial(world, "<Client>anna</Client>", 'callerId="client:sales"')
@@ -340,7 +340,7 @@ def test_another_countrys_ringing(world: World) -> None:
     assert caller not in world.playing
 
 
-def test_the_progress_of_a_dialled_leg_is_told(world: World) -> None:
+def test_the_progress_of_a_dialled_leg_is_posted(world: World) -> None:
     noun = '<Client statusCallback="/progress" statusCallbackMethod="GET" statusCallbackEvent="{}">anna</Client>'
     caller = dial(world, noun.format("initiated ringing answered completed"))
     (child,) = world.children(caller)
@@ -357,7 +357,7 @@ def test_the_progress_of_a_dialled_leg_is_told(world: World) -> None:
     assert last["Direction"] == "outbound-dial"
 
 
-def test_unless_asked_for_only_its_end_is_told(world: World) -> None:
+def test_by_default_only_the_end_of_a_dialled_leg_is_posted(world: World) -> None:
     caller = dial(world, '<Client statusCallback="/progress">anna</Client>')
     (child,) = world.children(caller)
     world.rings(child)
@@ -399,7 +399,7 @@ def rings_aloud(world: World, child: CallSid) -> None:
     world.post(LegRinging(call=child, early_media=True))
 
 
-def test_sound_before_the_answer_is_heard_in_place_of_ringing(world: World) -> None:
+def test_early_media_is_heard_in_place_of_ringback(world: World) -> None:
     caller = dial(world, "<Client>anna</Client>")
     (child,) = world.children(caller)
     world.rings(child)
@@ -412,7 +412,7 @@ def test_sound_before_the_answer_is_heard_in_place_of_ringing(world: World) -> N
     world.check()
 
 
-def test_sound_before_a_refusal_ends_with_it(world: World) -> None:
+def test_early_media_before_a_refusal_ends_with_it(world: World) -> None:
     caller = dial(world, "<Client>anna</Client>")
     (child,) = world.children(caller)
     rings_aloud(world, child)
@@ -431,7 +431,7 @@ def test_the_next_one_in_turn_rings_as_usual(world: World) -> None:
     world.check()
 
 
-def test_sound_before_the_answer_is_not_heard_under_a_ring_tone_of_the_documents(world: World) -> None:
+def test_early_media_is_not_heard_with_a_ring_tone_in_the_document(world: World) -> None:
     caller = dial(world, "<Client>anna</Client>", 'ringTone="de"')
     (child,) = world.children(caller)
     before = world.heard_by(caller)
@@ -458,7 +458,7 @@ def test_a_caller_that_is_not_answered_hears_ringing_and_then_the_phone_that_rin
     world.check()
 
 
-def test_two_dials_in_turn_begin_the_sound_before_the_answer_once(world: World) -> None:
+def test_two_dials_in_turn_begin_early_media_once(world: World) -> None:
     two = [f'<Dial answerOnBridge="true"><Client>{name}</Client></Dial>' for name in ("anna", "bert")]
     world.pages[f"{APP}/start"] = twiml("".join(two))
     caller = world.calls_in("customer", f"{APP}/start")
@@ -470,7 +470,7 @@ def test_two_dials_in_turn_begin_the_sound_before_the_answer_once(world: World) 
 
 
 @pytest.mark.parametrize("before", ["<Say>hello</Say>", "<Dial><Client>bert</Client></Dial>"])
-def test_a_caller_that_was_answered_has_no_sound_before_the_answer(world: World, before: str) -> None:
+def test_an_answered_caller_has_no_early_media(world: World, before: str) -> None:
     world.pages[f"{APP}/start"] = twiml(f'{before}<Dial answerOnBridge="true"><Client>anna</Client></Dial>')
     caller = world.calls_in("customer", f"{APP}/start")
     if caller in world.playing:
@@ -491,7 +491,7 @@ def test_of_several_that_ring_none_is_heard_before_it_answers(world: World) -> N
     world.check()
 
 
-def test_who_is_screened_is_not_heard_meanwhile(world: World) -> None:
+def test_a_leg_is_not_heard_during_its_screening(world: World) -> None:
     world.pages[f"{APP}/screen"] = twiml("<Say>a call for you</Say>")
     caller = dial(world, '<Client url="/screen" method="GET">anna</Client>')
     (child,) = world.children(caller)
@@ -509,7 +509,7 @@ def sip_told(world: World) -> dict[str, str]:
     return {name: value for name, value in after(world).items() if name.startswith("DialSip")}
 
 
-def test_the_action_is_told_of_the_sip_answer(world: World) -> None:
+def test_the_action_has_the_sip_answer(world: World) -> None:
     caller = dial(world, "<Sip>sip:bob@192.0.2.1</Sip>")
     (child,) = world.children(caller)
     world.answers(child, TOLD)
@@ -517,13 +517,13 @@ def test_the_action_is_told_of_the_sip_answer(world: World) -> None:
     assert sip_told(world) == {**dict(TOLD), "DialSipResponseCode": "200"}
 
 
-def test_the_action_is_told_of_the_sip_refusal(world: World) -> None:
+def test_the_action_has_the_sip_refusal(world: World) -> None:
     caller = dial(world, "<Sip>sip:bob@192.0.2.1</Sip>")
     world.refuses(world.children(caller)[0], 486)
     assert sip_told(world) == {"DialSipResponseCode": "486"}
 
 
-def test_of_several_it_is_told_of_the_one_that_answered(world: World) -> None:
+def test_the_action_of_several_legs_has_the_one_that_answered(world: World) -> None:
     caller = dial(world, "<Sip>sip:a@192.0.2.1</Sip><Sip>sip:b@192.0.2.1</Sip>")
     first, second = world.children(caller)
     world.refuses(first, 404)
@@ -532,7 +532,7 @@ def test_of_several_it_is_told_of_the_one_that_answered(world: World) -> None:
     assert sip_told(world) == {**dict(TOLD), "DialSipResponseCode": "200"}
 
 
-def test_of_a_phone_dialled_by_a_name_nothing_is_told(world: World) -> None:
+def test_the_action_of_a_client_has_no_sip_parameters(world: World) -> None:
     caller = dial(world, "<Client>anna</Client>")
     (child,) = world.children(caller)
     world.answers(child, TOLD)

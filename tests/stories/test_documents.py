@@ -51,7 +51,7 @@ OUTSIDE = '<!DOCTYPE r [<!ENTITY x SYSTEM "file:///etc/passwd">]><Response><Say>
         ("<Response><Say>" + "a" * 66_000 + "</Say></Response>", 11750),
     ],
 )
-def test_what_is_no_twiml_is_an_error_and_the_fallback_is_asked(world: World, page: str, code: int) -> None:
+def test_a_document_that_is_no_twiml_requests_the_fallback(world: World, page: str, code: int) -> None:
     call = call_in(world, page)
     assert world.urls() == [f"{APP}/start", f"{APP}/fallback"]
     assert world.document_requests[-1]["ErrorCode"] == str(code)
@@ -73,7 +73,7 @@ def test_what_is_no_twiml_is_an_error_and_the_fallback_is_asked(world: World, pa
         "<Response><Play>&#47;song.mp3</Play></Response>",
     ],
 )
-def test_what_is_twiml_however_it_is_written(world: World, page: str) -> None:
+def test_every_spelling_of_twiml_is_read(world: World, page: str) -> None:
     call = call_in(world, page)
     assert world.heard_by(call) == f"{APP}/song.mp3"
     assert world.notifications == []
@@ -98,7 +98,7 @@ def test_what_is_twiml_however_it_is_written(world: World, page: str) -> None:
         ("<Number>+15550111</Number>", 12200),
     ],
 )
-def test_what_is_wrong_with_one_verb_is_a_warning_and_the_call_goes_on(world: World, verbs: str, code: int) -> None:
+def test_a_fault_in_one_verb_is_a_warning_and_the_call_continues(world: World, verbs: str, code: int) -> None:
     call = call_in(world, twiml(f"{verbs}<Pause length='60'/>"))
     assert code in [notice.code for notice in world.notifications]
     assert all(notice.log == 1 for notice in world.notifications)
@@ -137,7 +137,7 @@ def test_a_call_that_was_answered_is_hung_up_by_the_same_verbs(world: World, ver
     assert world.legs[call] == "gone"
 
 
-def test_what_stands_behind_a_hang_up_is_never_reached(world: World) -> None:
+def test_a_verb_after_a_hang_up_is_never_reached(world: World) -> None:
     call_in(world, twiml(f"<Hangup/>{SONG}<Redirect>/more</Redirect>"))
     assert world.urls() == [f"{APP}/start"]
     assert world.playing == {}
@@ -184,7 +184,7 @@ def test_a_url_wins_over_touch_tones(world: World) -> None:
     assert world.heard_by(call) == f"{APP}/song.mp3"
 
 
-def test_a_document_of_a_thousand_faults_is_told_in_fifty_warnings_and_one(world: World) -> None:
+def test_a_document_of_a_thousand_faults_makes_fifty_one_warnings(world: World) -> None:
     faults = " ".join(f"a{number}='x'" for number in range(1000))
     call = call_in(world, twiml(f"<Pause length='5' {faults}/>"))
     assert len(world.notifications) == 51

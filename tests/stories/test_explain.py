@@ -99,7 +99,7 @@ def test_hold_music_that_cannot_be_loaded(world: World) -> None:
     assert "It hears the built-in hold music" in told(world, alice)
 
 
-def test_a_password_in_a_url_is_not_told_and_not_given_to_the_fallback(world: World) -> None:
+def test_a_password_in_a_url_is_masked_and_not_sent_to_the_fallback(world: World) -> None:
     url, told_url = "https://user:hush@web.example/voice", "https://web.example/voice"
     asked: list[dict[str, str]] = []
 
@@ -156,7 +156,7 @@ def test_alone_before_a_conference_begins_and_after_the_other_left(world: World)
     assert told(world, bob).startswith("The call is over: completed after 0 s")
 
 
-def test_two_who_wait_for_who_starts_it(world: World) -> None:
+def test_two_participants_wait_for_the_start_of_a_conference(world: World) -> None:
     world.pages[f"{APP}/quiet"] = twiml("<Dial><Conference startConferenceOnEnter='false'>room</Conference></Dial>")
     alice = world.calls_in("alice", f"{APP}/quiet")
     world.calls_in("bob", f"{APP}/quiet")
@@ -179,7 +179,7 @@ def test_dialling_an_empty_queue(world: World) -> None:
     assert "It dials queue 'sales', which is empty, and waits for a call to enter." in told(world, agent)
 
 
-def test_a_call_whose_turn_comes_later(world: World) -> None:
+def test_a_call_that_waits_for_its_turn(world: World) -> None:
     world.post(
         CreateCall(
             call=BOB,
@@ -206,7 +206,7 @@ def test_ringing(world: World) -> None:
     assert "It hears nothing from us yet: the call is not answered." in text
 
 
-def test_a_caller_whom_nobody_answers(world: World) -> None:
+def test_a_caller_without_an_answer(world: World) -> None:
     caller = world.calls_in(
         "alice", twiml="<Response><Dial answerOnBridge='true'><Client>bob</Client></Dial></Response>"
     )
@@ -252,7 +252,7 @@ def test_a_verb_that_failed_with_others_behind_it(world: World, verb: str) -> No
     assert "came to its end" not in text
 
 
-def test_a_dial_that_reached_nobody(world: World) -> None:
+def test_a_dial_that_reached_no_callee(world: World) -> None:
     caller, (child,) = dials(world, "", "bob")
     world.post(LegRefused(call=child, sip_code=404, reason="there is no line bob", code=32009))
     text = told(world, caller)
@@ -284,7 +284,7 @@ def test_no_packets_arrive(world: World) -> None:
     assert "RTP" not in told(world, alice, ReceivedPackets(received=50, silent=False))
 
 
-def test_packets_that_are_refused_are_told_with_the_setting_that_refuses_them(world: World) -> None:
+def test_rejected_packets_are_explained_with_the_setting_that_rejects_them(world: World) -> None:
     alice, _ = meet(world, "alice", "bob")
     arrivals = ReceivedPackets(received=0, silent=False, rejected=40, rejected_from=("203.0.113.9", 4000))
     said = told(world, alice, arrivals)
@@ -365,7 +365,7 @@ def test_why_the_calls_of_a_dial_are_over(world: World) -> None:
     assert text.endswith("Its <Dial> did not reach client:bob: busy.")
 
 
-def test_a_dial_that_nobody_answers_in_time(world: World) -> None:
+def test_a_dial_without_an_answer_in_time(world: World) -> None:
     _, (child,) = dials(world, "timeout='9'", "bob")
     world.passes(30)
     assert told(world, child).endswith("There was no answer within the timeout of the <Dial> that had called it.")

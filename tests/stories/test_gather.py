@@ -67,7 +67,7 @@ def test_with_no_finishing_key_only_time_or_number_end_it(world: World) -> None:
     assert chosen(world) == ("1#*", "")
 
 
-def test_time_counts_from_the_end_of_the_prompt_and_anew_from_each_key(world: World) -> None:
+def test_the_timeout_counts_from_the_end_of_the_prompt_and_from_each_digit(world: World) -> None:
     caller = menu(world, 'timeout="3"')
     world.passes(60)
     assert world.heard_by(caller) == f"{APP}/prompt.mp3"
@@ -80,7 +80,7 @@ def test_time_counts_from_the_end_of_the_prompt_and_anew_from_each_key(world: Wo
     assert chosen(world) == ("56", "")
 
 
-def test_without_a_key_the_next_verb_follows(world: World) -> None:
+def test_without_a_digit_the_next_verb_follows(world: World) -> None:
     caller = menu(world)
     world.sound_ends(caller)
     world.passes(5)
@@ -155,7 +155,7 @@ def test_a_prompt_that_cannot_be_had_is_an_error_with_its_fallback(world: World)
 
 
 @pytest.mark.parametrize("event", ["hangs up", "is redirected"])
-def test_a_caller_who_goes_is_not_asked_about(world: World, event: str) -> None:
+def test_a_caller_that_hangs_up_makes_no_request(world: World, event: str) -> None:
     caller = menu(world)
     world.presses(caller, "1")
     world.pages[f"{APP}/new"] = twiml("<Play>/new.mp3</Play>")
@@ -228,7 +228,7 @@ def test_a_called_party_may_be_asked_to_accept_before_the_bridge(world: World) -
     world.check()
 
 
-def test_a_called_party_who_presses_nothing_is_let_go(world: World) -> None:
+def test_a_screened_callee_without_a_digit_is_hung_up(world: World) -> None:
     world.pages |= {
         f"{APP}/start": twiml('<Dial action="/after"><Client url="/screen">agent</Client></Dial>'),
         f"{APP}/screen": twiml('<Gather action="/accept" numDigits="1"/><Hangup/>'),
@@ -259,7 +259,7 @@ def test_a_called_party_who_presses_nothing_is_let_go(world: World) -> None:
         ("", '<Say loop="x">hello</Say>', 13510),
     ],
 )
-def test_what_is_wrong_in_it_is_a_warning_and_the_call_goes_on(
+def test_a_fault_in_a_gather_is_a_warning_and_the_call_continues(
     world: World, attributes: str, inside: str, code: int
 ) -> None:
     caller = menu(world, attributes, inside + PROMPT)
@@ -268,14 +268,14 @@ def test_what_is_wrong_in_it_is_a_warning_and_the_call_goes_on(
     assert world.call(caller).live
 
 
-def test_what_only_speech_needs_is_known_and_changes_nothing(world: World) -> None:
+def test_speech_attributes_are_known_and_change_nothing(world: World) -> None:
     caller = menu(world, 'hints="a,b" speechTimeout="auto" partialResultCallback="/partial" numDigits="1"')
     assert world.notifications == []
     world.presses(caller, "1")
     assert chosen(world) == ("1", "")
 
 
-def test_where_only_speech_counts_keys_do_not(world: World) -> None:
+def test_digits_do_not_count_where_only_speech_does(world: World) -> None:
     caller = menu(world, 'input="speech"')
     world.presses(caller, "1#")
     assert world.heard_by(caller) == f"{APP}/prompt.mp3"
@@ -290,7 +290,7 @@ def test_a_prompt_that_is_none_is_passed_over(world: World) -> None:
     assert [notice.code for notice in world.notifications] == [12200]
 
 
-def test_what_is_told_of_something_else_changes_nothing(world: World) -> None:
+def test_facts_about_something_else_change_nothing(world: World) -> None:
     caller = menu(world, 'numDigits="2"', "")
     world.presses(caller, "1")
     world.post(QueueMissing(call=caller))

@@ -22,8 +22,8 @@ from holdfast.voice.model.commands import ChangeParticipant, EndCall, RecordCall
 from holdfast.voice.model.errors import AskedWrong
 from holdfast.voice.model.facts import LegRinging, PhoneHeld, PhoneResumed
 from holdfast.voice.model.ids import CallSid, RecordingSid, derive
+from tests.stories.leg_events import APP, redirect
 from tests.stories.studio import CODECS, HOLDS, ROWS, Studio
-from tests.stories.telling import APP, redirect
 from tests.stories.test_walk import act, live, prepare
 
 WALKS, STEPS = 40, 30

@@ -165,7 +165,7 @@ def test_a_document_that_redirects_to_itself_ends_with_a_notification(world: Wor
     assert len(world.document_requests) <= 110
 
 
-def test_the_fallback_is_asked_with_what_went_wrong(world: World) -> None:
+def test_the_fallback_is_requested_with_the_error(world: World) -> None:
     world.pages[f"{APP}/bad"] = "<Response><Play></Response>"
     world.pages[f"{APP}/fallback"] = twiml("<Pause length='5'/>")
     instruction = Instruction(request=WebRequest(url=f"{APP}/bad"), fallback=WebRequest(url=f"{APP}/fallback"))

@@ -13,7 +13,7 @@ from holdfast.testing.world import World
 from holdfast.voice.model.commands import ChangeCall, EndCall, RecordCall, RecordingOptions
 from holdfast.voice.model.errors import CallNotInProgress
 from holdfast.voice.model.ids import RecordingSid
-from tests.stories.telling import EVENTS, Told, end, pages, redirect
+from tests.stories.leg_events import EVENTS, Told, end, pages, redirect
 
 ALL = f'statusCallback="/leg" statusCallbackEvent="{" ".join(EVENTS)}"'
 BRIDGED = "DialCallSid=C DialCallDuration=7 DialBridged=true"
@@ -484,7 +484,7 @@ def test_row_16_the_parents_own_time_limit_while_the_child_rings(world: World) -
     assert told.stands() == {"P": "completed hears nothing", "C": "canceled hears nothing"}
 
 
-def test_row_17_nobody_answers_within_the_dials_timeout(world: World) -> None:
+def test_row_17_no_answer_within_the_dials_timeout(world: World) -> None:
     told = ringing(world, dial='timeout="12" action="/after"')
     world.passes(12.1)
     assert told.news() == [
@@ -531,7 +531,7 @@ def test_the_first_to_answer_wins_before_its_screening_runs(world: World) -> Non
     }
 
 
-def test_when_nobody_of_several_answers_no_child_is_named(world: World) -> None:
+def test_when_none_of_several_answers_no_child_is_named(world: World) -> None:
     pages(world, start='<Dial action="/after"><Client>a</Client><Client>b</Client></Dial>', after="<Pause/>")
     parent = world.calls_in("customer", "https://app.example/start")
     first, second = world.children(parent)
@@ -618,7 +618,7 @@ def test_in_turn_the_next_is_called_when_one_is_busy_silent_or_cannot_be_reached
     assert told.stands()["P"] == "in-progress hears /after.mp3"
 
 
-def test_in_turn_and_nobody_answers_the_last_one_tried_is_named(world: World) -> None:
+def test_a_sequential_dial_without_an_answer_names_the_last_leg(world: World) -> None:
     told = in_turn(world, *NOUNS[:2])
     world.refuses(told["A"], 404)
     following(told, "B")
@@ -637,7 +637,7 @@ def test_in_turn_and_nobody_answers_the_last_one_tried_is_named(world: World) ->
 
 
 @pytest.mark.parametrize("deed", ["hangs up", "is ended", "<Hangup/>", "<Reject/>"])
-def test_in_turn_one_who_does_not_pass_its_screening_is_followed_by_the_next(world: World, deed: str) -> None:
+def test_a_sequential_dial_tries_the_next_leg_after_a_failed_screening(world: World, deed: str) -> None:
     told = in_turn(world, f'<Client {ALL} url="/screen">a</Client>', NOUNS[1])
     if deed.startswith("<"):
         pages(world, screen=deed)
@@ -679,7 +679,7 @@ def test_in_turn_one_redirected_out_of_its_screening_ends_the_dial(world: World)
     assert world.children(told["P"]) == [told["A"]]
 
 
-def test_in_turn_a_parent_that_goes_leaves_nobody_to_be_called(world: World) -> None:
+def test_a_parent_that_hangs_up_ends_a_sequential_dial(world: World) -> None:
     told = in_turn(world, *NOUNS)
     world.hangs_up(told["P"])
     assert told.news() == [

@@ -11,7 +11,7 @@ from holdfast.testing.world import World
 from holdfast.voice.model.commands import DequeueMember, WebRequest
 from holdfast.voice.model.errors import NotFound
 from holdfast.voice.model.ids import CallSid
-from tests.stories.telling import APP, Told, end, pages, redirect
+from tests.stories.leg_events import APP, Told, end, pages, redirect
 
 TAKEN = "QueueSid=QU QueueTime=5"
 MET = f"DialCallSid=Q DialCallDuration=7 DialBridged=true {TAKEN}"
@@ -200,7 +200,7 @@ def test_an_unknown_queue_is_a_failed_dial_at_once(world: World) -> None:
     assert told.stands() == {"D": "in-progress hears /after.mp3"}
 
 
-def test_a_dialler_that_gives_up_leaves_the_queue_to_whoever_enters_later(world: World) -> None:
+def test_a_dialler_that_gives_up_takes_no_later_member(world: World) -> None:
     prepared(world, dial='timeout="5" action="/after"')
     world.hangs_up(world.calls_in("earlier", f"{APP}/wait"))
     told = Told(world, D=world.calls_in("agent", f"{APP}/take"))
@@ -221,7 +221,7 @@ def test_diallers_of_an_empty_queue_are_served_in_the_order_they_came(world: Wor
     assert told.hears() == {"D": "Q", "E": "R", "Q": "D", "R": "E"}
 
 
-def test_a_dialler_redirected_while_it_waits_takes_nobody_later(world: World) -> None:
+def test_a_dialler_redirected_while_it_waits_takes_no_later_member(world: World) -> None:
     prepared(world)
     world.hangs_up(world.calls_in("earlier", f"{APP}/wait"))
     told = Told(world, D=world.calls_in("agent", f"{APP}/take"))

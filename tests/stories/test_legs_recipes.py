@@ -9,7 +9,7 @@ import pytest
 
 from holdfast.testing.world import World
 from holdfast.voice.model.errors import CallNotInProgress
-from tests.stories.telling import APP, Told, pages, redirect
+from tests.stories.leg_events import APP, Told, pages, redirect
 
 PARK = '<Play>/parked.mp3</Play><Pause length="20"/><Redirect>/holding</Redirect>'
 MUSIC = "QueuePosition=1 QueueSid=QU QueueTime=0 AvgQueueTime=0 CurrentQueueSize=1 MaxQueueSize=1000"
@@ -204,7 +204,7 @@ def test_resume_before_the_other_is_queued_waits_for_it(world: World) -> None:
     }
 
 
-def test_a_shared_name_gives_whoever_came_first(world: World) -> None:
+def test_a_shared_queue_name_gives_the_first_member(world: World) -> None:
     pages(world, hold="<Enqueue>hold</Enqueue>", resume="<Dial><Queue>hold</Queue></Dial>")
     told = Told(world, first=world.calls_in("first", f"{APP}/hold"), second=world.calls_in("second", f"{APP}/hold"))
     told.name(agent=world.calls_in("agent", f"{APP}/resume"))
@@ -215,7 +215,7 @@ def test_a_shared_name_gives_whoever_came_first(world: World) -> None:
     }
 
 
-def test_the_held_one_hangs_up_and_only_its_action_hears_of_it(world: World) -> None:
+def test_a_held_leg_hangs_up_and_only_its_action_is_requested(world: World) -> None:
     pages(
         world,
         start='<Dial action="/holding"><Client>c</Client></Dial>',
@@ -279,7 +279,7 @@ def test_of_two_quick_redirects_the_last_wins(world: World) -> None:
     assert told.hears()["customer"] == "/one.mp3"
 
 
-def test_a_redirect_tells_no_status_callback(world: World) -> None:
+def test_a_redirect_sends_no_status_callback(world: World) -> None:
     pages(world, start='<Play loop="0">/a.mp3</Play>', new='<Play loop="0">/b.mp3</Play>')
     call = world.calls_in("caller", f"{APP}/start", events=("initiated", "ringing", "answered", "completed"))
     told = Told(world, X=call)

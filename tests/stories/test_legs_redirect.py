@@ -10,7 +10,7 @@ import pytest
 from holdfast.testing.world import World
 from holdfast.voice.model.commands import ChangeParticipant, Instruction, RedirectCall, WebRequest
 from holdfast.voice.model.errors import CallNotInProgress
-from tests.stories.telling import APP, Told, pages, redirect
+from tests.stories.leg_events import APP, Told, pages, redirect
 
 
 def running(world: World, verbs: str) -> Told:
@@ -35,7 +35,7 @@ def running(world: World, verbs: str) -> Told:
         ("<Pause length='60'/><Play>/never.mp3</Play>", "silence"),
     ],
 )
-def test_what_sounds_or_pauses_stops_at_once(world: World, verbs: str, heard: str) -> None:
+def test_a_verb_that_plays_or_pauses_stops_at_once(world: World, verbs: str, heard: str) -> None:
     told = running(world, verbs)
     assert told.hears() == {"X": heard}
     world.withheld_urls.add(f"{APP}/new")

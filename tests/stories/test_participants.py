@@ -11,11 +11,11 @@ from holdfast.testing.world import World
 from holdfast.voice.model.commands import ChangeParticipant, EndRoom, RemoveParticipant
 from holdfast.voice.model.errors import CoachTargetAbsent, CoachTargetHeld
 from holdfast.voice.model.ids import CallSid
-from tests.stories.conference_telling import EVERY, PLAIN, called_in, room_of, room_page, two
-from tests.stories.telling import Told, end, redirect
+from tests.stories.conference_events import EVERY, PLAIN, called_in, room_of, room_page, two
+from tests.stories.leg_events import Told, end, redirect
 
 
-def test_somebody_is_called_into_a_conference_nobody_has_joined(world: World) -> None:
+def test_a_party_is_called_into_an_empty_conference(world: World) -> None:
     told = Told(world, X=called_in(world, "x"))
     room = room_of(world, told["X"])
     assert (room.status, [one.status for one in room.participants]) == ("init", ["queued"])
@@ -39,7 +39,7 @@ def test_somebody_is_called_into_a_conference_nobody_has_joined(world: World) ->
 
 
 @pytest.mark.parametrize(("sip_code", "status"), [(486, "busy"), (404, "failed"), (480, "no-answer")])
-def test_somebody_who_does_not_come_leaves_as_never_joined(world: World, sip_code: int, status: str) -> None:
+def test_a_party_that_does_not_answer_leaves_as_never_joined(world: World, sip_code: int, status: str) -> None:
     told = Told(world, X=called_in(world, "x"))
     room = room_of(world, told["X"]).sid
     told.news()
@@ -71,7 +71,7 @@ def test_a_call_that_still_rings_is_given_up_when_the_conference_ends_or_it_is_r
     assert world.legs[told["Y"]] == "gone"
 
 
-def test_what_rest_changes_while_the_phone_rings_stays(world: World) -> None:
+def test_rest_changes_made_while_the_phone_rings_stay(world: World) -> None:
     told = two(world)
     room = room_of(world, told["A"]).sid
     told.name(X=called_in(world, "x"))
@@ -200,7 +200,7 @@ def test_a_muted_coach_listens(world: World) -> None:
     assert told.hears() == {"A": "B", "B": "A", "C": "A+B"}
 
 
-def test_the_coach_on_hold_hears_its_hold_and_the_coached_on_hold_hears_nobody(world: World) -> None:
+def test_a_held_coach_hears_its_hold_and_a_held_coached_party_hears_no_party(world: World) -> None:
     told = coached(world)
     room = room_of(world, told["A"]).sid
     world.post(ChangeParticipant(room=room, call=told["C"], hold=True))
@@ -219,7 +219,7 @@ def test_a_coach_whose_pupil_has_gone_stays_and_is_heard_by_nobody(world: World)
 @pytest.mark.parametrize(
     ("coach", "code"), [("somebody", 13240), ("CA" + "9" * 32, 16028), ("A", 16027)], ids=["no SID", "absent", "held"]
 )
-def test_a_coach_of_nobody_is_not_admitted(world: World, coach: str, code: int) -> None:
+def test_a_coach_of_an_absent_party_is_not_admitted(world: World, coach: str, code: int) -> None:
     told = two(world)
     world.post(ChangeParticipant(room=room_of(world, told["A"]).sid, call=told["A"], hold=True))
     coach = told["A"] if coach == "A" else coach

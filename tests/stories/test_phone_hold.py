@@ -68,7 +68,7 @@ def test_a_phone_that_holds_while_the_other_rings_is_met_with_music_at_the_answe
     world.check()
 
 
-def test_who_waits_in_a_queue_may_hold_and_is_taken_all_the_same(world: World) -> None:
+def test_a_member_that_holds_by_its_phone_is_taken_all_the_same(world: World) -> None:
     caller = queued(world)
     world.post(PhoneHeld(call=caller))
     agent = world.calls_in("agent", f"{APP}/take")

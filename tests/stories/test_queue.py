@@ -12,7 +12,7 @@ from holdfast.voice.control.entities import Queue
 from holdfast.voice.model.commands import ChangeQueue, CreateQueue, DeleteQueue, DequeueMember, WebRequest
 from holdfast.voice.model.errors import NotFound, QueueNameTaken, QueueNotEmpty
 from holdfast.voice.model.ids import QueueSid
-from tests.stories.telling import APP, Told, end, pages
+from tests.stories.leg_events import APP, Told, end, pages
 
 SID = QueueSid("QU" + "1" * 32)
 
@@ -78,7 +78,7 @@ def test_the_wait_document_is_asked_for_ever_with_fresh_numbers(world: World) ->
         ('waitUrl="/song" waitUrlMethod="GET"', "/song", "GET"),
     ],
 )
-def test_what_a_waiting_call_hears(world: World, attributes: str, heard: str, method: str | None) -> None:
+def test_a_member_hears_the_wait_document(world: World, attributes: str, heard: str, method: str | None) -> None:
     queueing(world, attributes)
     world.pages[f"{APP}/song"] = "audio"
     told = Told(world, A=world.calls_in("a", f"{APP}/wait"))
@@ -87,7 +87,7 @@ def test_what_a_waiting_call_hears(world: World, attributes: str, heard: str, me
     assert asked == ([] if method is None else [method])
 
 
-def test_a_sound_file_goes_on_by_being_asked_for_again(world: World) -> None:
+def test_an_audio_file_as_wait_url_is_requested_again(world: World) -> None:
     queueing(world, 'waitUrl="/song"')
     world.pages[f"{APP}/song"] = "audio"
     told = Told(world, A=world.calls_in("a", f"{APP}/wait"))
@@ -295,7 +295,7 @@ def test_only_an_empty_queue_is_deleted(world: World) -> None:
             world.post(command)
 
 
-def test_the_front_of_an_empty_queue_is_nobody(world: World) -> None:
+def test_an_empty_queue_has_no_front_member(world: World) -> None:
     world.post(CreateQueue(queue=SID, account=ACCOUNT, name="line"))
     with pytest.raises(NotFound):
         world.post(DequeueMember(queue=SID, call=None, request=WebRequest(url=f"{APP}/left")))

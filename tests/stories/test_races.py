@@ -18,7 +18,7 @@ from holdfast.voice.model.effects import AnswerReferral
 from holdfast.voice.model.errors import AskedWrong, CallNotInProgress
 from holdfast.voice.model.facts import PhoneRefers
 from holdfast.voice.model.ids import CallSid
-from tests.stories.telling import APP, EVENTS, pages, redirect
+from tests.stories.leg_events import APP, EVENTS, pages, redirect
 
 PAIR = ("redirect P", "redirect P again", "redirect C", "end P", "end C", "hang up P", "hang up C", "action answers")
 PUT_THROUGH = (

@@ -72,7 +72,7 @@ def statuses(world: World) -> list[str]:
 # --- <Record> ---------------------------------------------------------------------------------------------
 
 
-def test_a_message_ends_with_a_key(world: World) -> None:
+def test_a_message_ends_with_a_digit(world: World) -> None:
     caller = mailbox(world)
     assert world.call(caller).status == "in-progress"
     assert [tape.voices for tape in world.captures.values()] == [(((caller, "says"),),)]
@@ -99,7 +99,7 @@ def test_the_beep_comes_first_and_is_not_recorded(world: World) -> None:
     assert len(world.captures) == 1
 
 
-def test_a_beep_that_cannot_be_had_keeps_nobody_from_speaking(world: World) -> None:
+def test_a_failed_beep_does_not_stop_the_recording(world: World) -> None:
     world.pages[f"{APP}/voice"] = twiml("<Record/>")
     caller = world.calls_in("caller", f"{APP}/voice")
     world.sound_fails(caller)
@@ -135,7 +135,7 @@ def test_a_message_ends_at_its_longest(world: World) -> None:
     assert told(world)["RecordingDuration"] == "30"
 
 
-def test_other_keys_do_not_end_it(world: World) -> None:
+def test_other_digits_do_not_end_it(world: World) -> None:
     caller = mailbox(world, 'finishOnKey="#"')
     world.presses(caller, "123*")
     assert len(world.captures) == 1
@@ -187,7 +187,7 @@ def test_without_an_action_its_own_document_is_asked_again(world: World) -> None
     assert world.call(caller).status == "completed"
 
 
-def test_its_progress_is_told(world: World) -> None:
+def test_its_progress_is_posted(world: World) -> None:
     caller = mailbox(
         world, 'recordingStatusCallback="/progress" recordingStatusCallbackEvent="in-progress completed absent"'
     )
@@ -218,7 +218,7 @@ def test_its_progress_is_told(world: World) -> None:
         ('loud="true"', 12200),
     ],
 )
-def test_what_is_wrong_in_it_is_a_warning(world: World, attributes: str, code: int) -> None:
+def test_a_fault_in_a_record_is_a_warning(world: World, attributes: str, code: int) -> None:
     mailbox(world, attributes)
     assert [notice.code for notice in world.notifications] == [code]
     assert len(world.captures) == 1
@@ -252,7 +252,7 @@ def test_a_recording_of_which_nothing_could_be_written_has_failed(world: World) 
     assert world.heard_by(caller) == f"{APP}/next.mp3"
 
 
-def test_what_is_told_of_something_else_changes_nothing(world: World) -> None:
+def test_facts_about_something_else_change_nothing(world: World) -> None:
     caller = mailbox(world)
     other = RecordingSid("RE" + "8" * 32)
     world.post(RecordingBegan(call=caller, recording=other, url="https://else.example"))
@@ -321,7 +321,7 @@ def test_the_ringing_may_be_recorded_too(world: World) -> None:
     assert told(world, "/after")["RecordingDuration"] == "10"
 
 
-def test_a_ringing_nobody_answered_is_recorded(world: World) -> None:
+def test_ringing_without_an_answer_is_recorded(world: World) -> None:
     parent, child = talk(world, 'record="record-from-ringing"')
     world.passes(6)
     world.refuses(child, 486)
@@ -417,7 +417,7 @@ def test_a_conference_is_recorded_from_its_start_and_not_its_waiting(world: Worl
     assert only(world).call is None
 
 
-def test_the_recording_of_a_conference_has_whoever_is_heard(world: World) -> None:
+def test_the_recording_of_a_conference_contains_all_audible_participants(world: World) -> None:
     anna, bert = meet(world)
     room = only(world).room
     assert room is not None
@@ -433,7 +433,7 @@ def test_the_recording_of_a_conference_has_whoever_is_heard(world: World) -> Non
     assert voices(world) == {carla}
 
 
-def test_it_ends_with_the_conference_and_is_told(world: World) -> None:
+def test_it_ends_with_the_conference_and_is_posted(world: World) -> None:
     meet(world)
     one = only(world)
     assert one.room is not None
@@ -493,7 +493,7 @@ def test_a_recording_ends_with_its_call(world: World) -> None:
     assert only(world).status == "completed"
 
 
-def test_what_is_over_cannot_be_changed_and_what_is_not_cannot_be_deleted(world: World) -> None:
+def test_a_finished_recording_cannot_be_changed_and_an_unfinished_one_cannot_be_deleted(world: World) -> None:
     caller = in_progress(world)
     world.post(RecordCall(call=caller, recording=TAPE, options=TERMS))
     with pytest.raises(RecordNotFinished):
@@ -513,7 +513,7 @@ def test_what_is_over_cannot_be_changed_and_what_is_not_cannot_be_deleted(world:
         world.post(DeleteRecording(recording=RecordingSid("RE" + "2" * 32)))
 
 
-def test_only_what_is_known_of_a_deleted_recording_is_forgotten(world: World) -> None:
+def test_the_record_of_a_deleted_recording_can_be_deleted(world: World) -> None:
     caller = in_progress(world)
     world.post(RecordCall(call=caller, recording=TAPE, options=TERMS))
     world.passes(3)
@@ -535,7 +535,7 @@ def test_a_call_that_rings_is_not_recorded(world: World) -> None:
     assert world.state.recordings == {}
 
 
-def test_what_is_told_of_a_recording_that_is_over_changes_nothing(world: World) -> None:
+def test_facts_about_a_finished_recording_change_nothing(world: World) -> None:
     caller = in_progress(world)
     world.post(RecordCall(call=caller, recording=TAPE, options=TERMS))
     world.passes(3)
@@ -571,7 +571,7 @@ def test_a_call_placed_with_record_is_recorded_from_its_answer_and_says_so_at_it
     assert last["RecordingDuration"] == "21"
 
 
-def test_a_call_placed_with_record_that_nobody_answers_has_no_recording(world: World) -> None:
+def test_an_unanswered_call_placed_with_record_has_no_recording(world: World) -> None:
     call = CallSid("CA" + "7" * 32)
     world.post(
         CreateCall(

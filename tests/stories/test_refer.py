@@ -21,7 +21,7 @@ from holdfast.voice.model.facts import (
     ReferralNotified,
 )
 from holdfast.voice.model.ids import AccountSid, CallSid
-from tests.stories.telling import APP, EVENTS, Told, pages, redirect
+from tests.stories.leg_events import APP, EVENTS, Told, pages, redirect
 
 ALICE = "sip:alice@192.0.2.7"
 ALL = f'statusCallback="/leg" statusCallbackEvent="{" ".join(EVENTS)}"'
@@ -87,7 +87,7 @@ def test_the_phone_does_not_go(world: World) -> None:
     assert told.stands() == {"X": "in-progress hears /after.mp3"}
 
 
-def test_a_phone_that_tells_nothing_is_waited_for_a_minute(world: World) -> None:
+def test_a_phone_without_notifications_has_one_minute(world: World) -> None:
     told = referred(world)
     world.post(LegReferred(call=told["X"], sip_code=202))
     world.passes(59.9)
@@ -96,7 +96,7 @@ def test_a_phone_that_tells_nothing_is_waited_for_a_minute(world: World) -> None
     assert told.news() == ["X POST /after in-progress ReferSipResponseCode=202"]
 
 
-def test_a_phone_that_tells_something_is_waited_for_as_long_as_it_says(world: World) -> None:
+def test_a_phone_with_notifications_has_the_time_it_names(world: World) -> None:
     told = referred(world)
     world.post(LegReferred(call=told["X"], sip_code=202))
     tells(world, told["X"], 180, lasts_s=200.0)
@@ -228,7 +228,7 @@ def test_only_a_call_to_a_sip_phone_may_be_sent_elsewhere(world: World, to: str,
     assert world.call(call).live is may
 
 
-def test_keys_and_news_of_something_else_change_nothing(world: World) -> None:
+def test_digits_and_other_facts_change_nothing(world: World) -> None:
     told = referred(world)
     world.post(DigitPressed(call=told["X"], digit="1"))
     world.post(QueueMissing(call=told["X"]))
@@ -358,7 +358,7 @@ def test_without_a_refer_url_it_is_refused_and_they_talk_on(world: World, who: s
     assert told.stands() == {"P": "in-progress hears C", "C": "in-progress hears P"}
 
 
-def test_one_who_is_screened_puts_nobody_through(world: World) -> None:
+def test_a_screened_leg_cannot_transfer(world: World) -> None:
     told = talking(world, noun='url="/screen"')
     assert told.hears() == {"P": "builtin:ringback", "C": "/screen.mp3"}
     world.post(PhoneRefers(call=told["C"], target=CAROL))
@@ -375,7 +375,7 @@ def test_one_who_is_screened_puts_nobody_through(world: World) -> None:
         "<Redirect>/slow</Redirect>",
     ],
 )
-def test_one_who_is_in_no_dial_puts_nobody_through(world: World, verbs: str) -> None:
+def test_a_call_without_a_dial_cannot_transfer(world: World, verbs: str) -> None:
     pages(world, start=verbs, slow="")
     world.withheld_urls.add(f"{APP}/slow")
     told = Told(world, X=world.calls_in("caller", f"{APP}/start"))
@@ -385,7 +385,7 @@ def test_one_who_is_in_no_dial_puts_nobody_through(world: World, verbs: str) -> 
     assert told.stands() == before
 
 
-def test_one_who_is_gone_puts_nobody_through(world: World) -> None:
+def test_an_ended_call_cannot_transfer(world: World) -> None:
     told = talking(world)
     world.hangs_up(told["C"])
     world.post(PhoneRefers(call=told["C"], target=CAROL))

@@ -8,13 +8,13 @@ from holdfast.testing.world import World
 from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import ChangeParticipant, EndRoom
 from holdfast.voice.model.facts import LegSpeaks
-from tests.stories.conference_telling import PLAIN, room_of, room_page, two
-from tests.stories.telling import Told, redirect
+from tests.stories.conference_events import PLAIN, room_of, room_page, two
+from tests.stories.leg_events import Told, redirect
 
 SPEAKER = 'statusCallback="/events" statusCallbackEvent="speaker"'
 
 
-def test_each_turn_is_told_once(world: World) -> None:
+def test_each_turn_is_posted_once(world: World) -> None:
     told = two(world, SPEAKER)
     assert world.listening == {told["A"], told["B"]}
     world.speaks(told["A"])
@@ -29,7 +29,7 @@ def test_each_turn_is_told_once(world: World) -> None:
     assert told.stands() == {"A": "in-progress hears B", "B": "in-progress hears A"}
 
 
-def test_nobody_listens_unless_asked_or_before_the_start(world: World) -> None:
+def test_speech_is_not_detected_unsubscribed_or_before_the_start(world: World) -> None:
     told = two(world, 'statusCallback="/events" statusCallbackEvent="start end"')
     assert world.listening == set()
     world.post(LegSpeaks(call=told["A"], speaks=True))
@@ -41,7 +41,7 @@ def test_nobody_listens_unless_asked_or_before_the_start(world: World) -> None:
 
 
 @pytest.mark.parametrize(("name", "word"), [("hold", "Hold"), ("muted", "Muted")])
-def test_who_is_not_heard_stops_speaking_and_is_not_listened_to(world: World, name: str, word: str) -> None:
+def test_an_inaudible_participant_stops_speaking_and_has_no_detection(world: World, name: str, word: str) -> None:
     told = two(world, SPEAKER)
     world.speaks(told["A"])
     told.news()
@@ -59,7 +59,7 @@ def test_who_is_not_heard_stops_speaking_and_is_not_listened_to(world: World, na
     assert world.listening == {told["A"], told["B"]}
 
 
-def test_who_leaves_is_listened_to_no_more(world: World) -> None:
+def test_speech_detection_ends_when_a_participant_leaves(world: World) -> None:
     told = two(world, SPEAKER)
     world.speaks(told["A"])
     told.news()
@@ -72,7 +72,7 @@ def test_who_leaves_is_listened_to_no_more(world: World) -> None:
     assert [line for line in told.news() if "speech" in line] == []
 
 
-def test_in_a_bridge_nobody_is_listened_to(world: World) -> None:
+def test_a_bridge_has_no_speech_detection(world: World) -> None:
     parent = world.calls_in("p", twiml="<Response><Dial><Client>c</Client></Dial></Response>")
     (child,) = world.children(parent)
     world.answers(child)
@@ -81,7 +81,7 @@ def test_in_a_bridge_nobody_is_listened_to(world: World) -> None:
     assert world.heard_by(parent) == {child}
 
 
-def test_those_who_are_not_heard_may_have_events_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_inaudible_participants_may_have_events_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(twilio_assumptions, "INAUDIBLE_HAS_SPEAKER_EVENTS", True)
     told = Told(world, A=world.calls_in("a", room_page(world, "first", f'muted="true" {SPEAKER}')))
     told.name(B=world.calls_in("b", room_page(world, "second")))

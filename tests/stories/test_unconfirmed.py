@@ -11,8 +11,8 @@ from holdfast.testing.world import World
 from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import AnnounceToRoom, ChangeParticipant, EndRoom, RemoveParticipant, WebRequest
 from holdfast.voice.twiml.document import read
-from tests.stories.conference_telling import EVERY, room_of, room_page, two
-from tests.stories.telling import APP, Told, pages, redirect
+from tests.stories.conference_events import EVERY, room_of, room_page, two
+from tests.stories.leg_events import APP, Told, pages, redirect
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +54,7 @@ def test_a_parent_that_is_gone_asks_nothing(world: World, monkeypatch: pytest.Mo
     assert told.statuses() == {"P": "completed", "C": "completed"}
 
 
-def test_the_last_status_of_a_child_whose_parent_is_gone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_final_status_of_a_child_after_its_parent_hung_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(twilio_assumptions, "CHILD_STATUS_AFTER_PARENT_HANGUP", "no-answer")
     told = dialled(world)
     world.hangs_up(told["P"])
@@ -194,7 +194,7 @@ def test_a_wait_file_is_played_once(world: World, monkeypatch: pytest.MonkeyPatc
     assert world.playing[call][2] == 1
 
 
-def test_those_on_hold_hear_what_is_announced_to_all(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_held_participants_hear_an_announcement_to_all(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(twilio_assumptions, "HELD_HEARS_ROOM_ANNOUNCEMENT", True)
     told = two(world)
     room = room_of(world, told["A"]).sid
@@ -203,7 +203,7 @@ def test_those_on_hold_hear_what_is_announced_to_all(world: World, monkeypatch: 
     assert told.hears() == {"A": "/music.mp3", "B": "/music.mp3"}
 
 
-def test_one_on_hold_does_not_hear_what_is_announced_to_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_held_participant_does_not_hear_its_own_announcement(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(twilio_assumptions, "HELD_HEARS_OWN_ANNOUNCEMENT", False)
     told = two(world)
     room = room_of(world, told["A"]).sid
@@ -291,7 +291,7 @@ def test_a_call_whose_document_failed_unanswered(world: World, monkeypatch: pyte
     assert told.statuses() == {"A": word}
 
 
-def test_what_the_fallback_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_parameters_of_the_fallback(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(twilio_assumptions, "FALLBACK_PARAMETERS", ("Code", "Url"))
     pages(world, mended="<Pause length='5'/>")
     told = Told(world, A=world.calls_in("a", f"{APP}/gone", fallback=f"{APP}/mended"))
@@ -303,7 +303,7 @@ def test_the_entrant_does_not_hear_its_own_beep(world: World, monkeypatch: pytes
     assert two(world).beeps() == ["entry A"]
 
 
-def test_those_who_wait_for_the_start_hear_who_comes_and_goes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_participants_that_wait_for_the_start_hear_beeps(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(twilio_assumptions, "BEEPS_BEFORE_START", True)
     page = room_page(world, "first", 'startConferenceOnEnter="false"')
     told = Told(world, A=world.calls_in("a", page), B=world.calls_in("b", page))

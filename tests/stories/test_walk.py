@@ -280,7 +280,7 @@ def check(world: World) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**32))
-def test_whatever_happens_the_board_stays_whole(seed: int) -> None:
+def test_the_state_stays_consistent_in_every_walk(seed: int) -> None:
     straight, rebuilt = world_of(killed=False), world_of(killed=True)
     ours, theirs = Random(seed), Random(seed)
     for number in range(40):

@@ -57,7 +57,7 @@ class Notifications:
         self._failed = False
 
     def add(self, notification: LogNotification) -> None:
-        """Keep and log a notification, with passwords mask_passwords."""
+        """Keep and log a notification, with passwords masked."""
         self._count += 1
         notification = replace(
             notification, url=mask_passwords(notification.url), message=mask_passwords(notification.message)

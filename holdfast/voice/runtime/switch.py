@@ -114,7 +114,7 @@ class Switch:
         await waiter
 
     def record_trace(self, trace: Trace) -> None:
-        """Record a SIP message or a webhook for the ladder, with passwords mask_passwords."""
+        """Record a SIP message or a webhook for the ladder, with passwords masked."""
         kind = "sip" if isinstance(trace, SipMessageTrace) else "webhook"
         data = {name: getattr(trace, name) for name in trace.__slots__}
         entry = JournalEntry(at=self._now(), call=trace.call or "", kind=kind, data=mask_passwords(json.dumps(data)))

@@ -61,11 +61,11 @@ def test_any_text_survives(url: str, form: list[tuple[str, str]]) -> None:
     assert decode(encode(value)) == value
 
 
-def test_what_is_no_text_is_written_all_the_same() -> None:
+def test_lone_surrogates_are_encoded_all_the_same() -> None:
     assert decode(encode(WebRequest(url="caf\udce9 é"))) == WebRequest(url="caf? é")
 
 
 @pytest.mark.parametrize("text", ['{"$":"Nonsense"}', '{"a":1}', "{", '{"$":"CallStatus","value":"asleep"}'])
-def test_what_was_never_written_is_refused(text: str) -> None:
+def test_foreign_json_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         decode(text)

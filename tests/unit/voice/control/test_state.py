@@ -101,7 +101,7 @@ def test_a_step_that_fails_in_its_middle_changes_nothing(seed: int, stumble: int
     assert state(rebuilt) == state(board)
 
 
-def test_a_fact_for_nobody_changes_nothing() -> None:
+def test_a_fact_for_an_unknown_call_changes_nothing() -> None:
     board = EngineState()
     for fact in (LegEnded(call=NOBODY), TimerFired(token=Token(f"{NOBODY}/main1/1.1"))):
         step = board.apply(fact, START)
@@ -141,7 +141,7 @@ def test_a_bridge_is_no_conference() -> None:
             world.post(ChangeParticipant(room=room, call=parent, hold=True))
 
 
-def test_finished_calls_and_rooms_are_let_go_of(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_finished_calls_and_rooms_are_discarded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(board_module, "MAX_FINISHED", 4)
     world = World()
     for number in range(10):
@@ -149,7 +149,7 @@ def test_finished_calls_and_rooms_are_let_go_of(monkeypatch: pytest.MonkeyPatch)
     assert len(world.state.calls) + len(world.state.rooms) == 4
 
 
-def test_what_is_let_go_of_is_gone_from_the_store_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_discarded_nouns_are_removed_from_the_store_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """Or every start would read all the calls there ever were."""
     world = World()
     calls = [world.calls_in(f"a{number}", twiml=twiml("<Pause length='60'/>")) for number in range(3)]

@@ -70,7 +70,7 @@ def test_urls_are_shown_as_their_owner_wrote_them() -> None:
     assert recent_failures([missed]) == ["error 11202: http://a/b: nobody listens there"]
 
 
-def test_the_newest_troubles_are_told_once_each() -> None:
+def test_the_newest_failures_are_listed_once_each() -> None:
     notes = [entry("LogNotification", code=n, log=n % 2, message="x") for n in (1, 2, 3, 4, 1)]
     assert recent_failures(notes) == ["warning 3: x", "error 4: x", "warning 1: x"]
 
@@ -101,7 +101,7 @@ def test_a_seat_that_is_only_reserved() -> None:
     assert "It is only listed there: it is queued." in told
 
 
-def test_a_call_that_is_forgotten_is_told_by_its_sid() -> None:
+def test_a_deleted_call_is_named_by_its_sid() -> None:
     world = World()
     world.pages["https://app/room"] = twiml("<Dial><Conference>room</Conference></Dial>")
     alice, bob = (world.calls_in(name, "https://app/room") for name in ("alice", "bob"))

@@ -44,7 +44,7 @@ SDP = "v=0\r\nc=IN IP4 192.0.2.1\r\na=inactive\r\nm=audio 4000 RTP/AVP 0 101\r\n
         ("", []),
     ],
 )
-def test_a_sip_message_tells_where_it_wants_sound(sdp: str, sounds: list[str]) -> None:
+def test_a_sip_message_shows_where_it_wants_audio(sdp: str, sounds: list[str]) -> None:
     message = entry("sip", received=True, summary="INVITE sip:a", text=f"INVITE sip:a SIP/2.0\r\nX: y\r\n\r\n{sdp}")
     assert [line.split("  ")[-1].strip() for line in drawn(message)[1:]] == sounds
 
@@ -103,11 +103,11 @@ def test_a_line_and_its_rung(line: JournalEntry, rung: str) -> None:
     assert one.startswith("0.000")
 
 
-def test_what_a_reader_can_do_without_is_left_out() -> None:
+def test_hidden_kinds_are_left_out() -> None:
     assert drawn(entry("TimerFired"), entry("StopScript")) == []
 
 
-def test_a_webhook_with_what_it_told() -> None:
+def test_a_webhook_is_drawn_with_its_parameters() -> None:
     seen = {
         "method": "POST",
         "url": "http://x/" + "long" * 40,

@@ -15,11 +15,11 @@ def test_a_derived_sid_is_a_sid_and_always_the_same(seed: list[str]) -> None:
     assert derive("CA", *seed, "more") != sid
 
 
-def test_seeds_are_told_apart_by_where_they_are_cut() -> None:
+def test_seeds_with_the_same_text_and_other_parts_differ() -> None:
     assert derive("CA", "ab", "c") != derive("CA", "a", "bc")
 
 
-def test_what_is_no_sid() -> None:
+def test_other_texts_are_no_sids() -> None:
     good = "CA" + "0f" * 16
     assert is_sid(good, "CA")
     for bad in (good[:-1], good + "0", good.replace("f", "g"), good.lower(), good + "\n", ""):
@@ -33,5 +33,5 @@ def test_labels() -> None:
         assert not is_label(bad)
 
 
-def test_a_token_says_whose_it_is() -> None:
+def test_a_token_contains_its_call() -> None:
     assert call_of(Token("CA1/main1/2.3")) == CallSid("CA1")

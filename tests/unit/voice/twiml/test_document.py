@@ -44,7 +44,7 @@ def test_a_sound_is_played_once() -> None:
     "page",
     ["<!doctype html><html><body>404</body></html>", "<!DOCTYPE html>\n<html/>", "\n<HTML><br></HTML>", "<html/>"],
 )
-def test_a_web_page_is_told_as_one_with_its_address(page: str) -> None:
+def test_a_web_page_is_named_with_its_address(page: str) -> None:
     with pytest.raises(DocumentUnreadable) as wrong:
         read(received("text/html", page))
     assert wrong.value.message.endswith(f"; {URL} answered with what looks like a web page (text/html)")
@@ -74,7 +74,7 @@ def test_other_types_are_12300(kind: str) -> None:
         "<Response>\x00</Response>",
     ],
 )
-def test_what_is_no_document_is_12100(text: str) -> None:
+def test_an_unreadable_document_is_12100(text: str) -> None:
     with pytest.raises(DocumentUnreadable) as wrong:
         read(document(text))
     assert wrong.value.code == 12100

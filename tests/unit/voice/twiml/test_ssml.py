@@ -40,7 +40,7 @@ def test_text_and_markup(inside: str, text: str, marked: str) -> None:
     assert said(inside) == (text, marked, ())
 
 
-def test_what_may_not_stand_there_is_a_warning_and_its_text_is_spoken() -> None:
+def test_an_unknown_element_is_a_warning_and_its_text_is_spoken() -> None:
     text, marked, wrong = said("a <audio src='http://x/'>b</audio> <break time='soon'/>")
     assert (text, marked) == ("a b", 'a b <break time="0.4s"></break>')
     assert len(wrong) == 2
@@ -58,7 +58,7 @@ def test_what_may_not_stand_there_is_a_warning_and_its_text_is_spoken() -> None:
         max_size=6,
     )
 )
-def test_what_is_written_is_well_formed_and_of_listed_elements_alone(
+def test_the_ssml_is_well_formed_and_has_listed_elements_alone(
     children: list[tuple[str, dict[str, str], str]],
 ) -> None:
     say = ElementTree.Element("Say")

@@ -69,7 +69,7 @@ def legs(element: str) -> tuple[list[str], list[int]]:
         ("<Number>+15550100</Number><Client>a</Client><Sip>sip:a@b</Sip>", ["+15550100", "client:a", "sip:a@b"]),
     ],
 )
-def test_whom_a_dial_rings(inside: str, to: list[str]) -> None:
+def test_the_targets_of_a_dial(inside: str, to: list[str]) -> None:
     assert legs(f"<Dial>{inside}</Dial>") == (to, [])
 
 
@@ -77,7 +77,7 @@ def test_whom_a_dial_rings(inside: str, to: list[str]) -> None:
     "inside",
     ["", "<Number/>", "<Client/>", "<Sip>http://x/</Sip>", f"<Number>{'9' * 300}</Number>", "<Client>a b</Client>"],
 )
-def test_a_dial_of_nobody_is_passed_over_with_a_warning(inside: str) -> None:
+def test_a_dial_without_a_noun_is_ignored_with_a_warning(inside: str) -> None:
     to, codes = legs(f"<Dial>{inside}</Dial>")
     assert to == []
     assert codes
@@ -98,7 +98,7 @@ def test_conference_and_queue_stand_alone() -> None:
     assert codes == [13215]
 
 
-def test_what_may_not_stand_in_a_dial_is_passed_over() -> None:
+def test_an_unknown_element_in_a_dial_is_ignored() -> None:
     to, codes = legs("<Dial><Play>x</Play><Client>a</Client></Dial>")
     assert to == ["client:a"]
     assert codes == [13215]

@@ -39,7 +39,7 @@ def test_an_unknown_voice_or_language_is_a_warning_and_the_default_speaks() -> N
 
 
 @given(st.text(max_size=60), st.text(max_size=60))
-def test_whatever_is_written_somebody_speaks(name: str, language: str) -> None:
+def test_every_voice_name_gives_a_voice(name: str, language: str) -> None:
     voice, _ = find_voice(name, language)
     assert ":" not in voice.language
     assert voice.language.isascii()

@@ -110,7 +110,7 @@ def test_touch_tones_end_with_the_call() -> None:
     assert world.playing == {}
 
 
-def test_a_call_that_is_nobodys_child_is_not_released() -> None:
+def test_a_call_without_a_parent_is_not_released() -> None:
     world = World()
     call = placed(world)
     world.answers(call)
@@ -129,7 +129,7 @@ def test_messages_for_a_call_that_is_over_are_dropped() -> None:
     assert world.call(call) == before
 
 
-def test_a_token_of_a_script_that_is_no_more_finds_nobody() -> None:
+def test_a_token_of_an_ended_script_is_ignored() -> None:
     world = World()
     call = placed(world)
     world.answers(call)
@@ -157,7 +157,7 @@ def test_how_a_call_in_ends_by_its_document(verb: str, status: str, sip_code: in
     assert (world.call(call).status, world.call(call).sip_code) == (status, sip_code)
 
 
-def test_the_callers_name_is_told_when_it_is_known() -> None:
+def test_the_callers_name_is_sent_when_it_is_known() -> None:
     world = World()
     request = WebRequest(url=URL)
     world.post(

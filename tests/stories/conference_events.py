@@ -6,7 +6,7 @@ from holdfast.testing.world import ACCOUNT, World, twiml
 from holdfast.voice.control.entities import Room
 from holdfast.voice.model.commands import Admission, Callback, CreateCall, Instruction, ReserveParticipant, Target
 from holdfast.voice.model.ids import CallSid, RoomSid
-from tests.stories.telling import APP, EVENTS, Told, pages
+from tests.stories.leg_events import APP, EVENTS, Told, pages
 
 EVERY = 'statusCallback="/events" statusCallbackEvent="start end join leave mute hold modify speaker announcement"'
 PLAIN = "Muted=false Hold=false Coaching=false EndConferenceOnExit=false StartConferenceOnEnter=true"
