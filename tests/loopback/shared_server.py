@@ -1,4 +1,4 @@
-"""What tests say to a server that they share: see `conftest.house`."""
+"""Requests to the server that tests share: see `conftest.house`."""
 
 import asyncio
 
@@ -13,10 +13,10 @@ CUSTOMER = "+15550123"
 
 
 def client(server: Server) -> Client:
-    """The JSON API of a server."""
+    """Return a client of a server's JSON API."""
     return Client(url=server.url, credentials=StoredAccount(sid=server.account_sid, token=server.auth_token))
 
 
 async def answers(server: Server, number: str, url: str) -> None:
-    """Have this URL answer this number from now on."""
+    """Let this URL answer this number from now on."""
     await asyncio.to_thread(client(server).post, "/engine/numbers", {"phone_number": number, "voice_url": url})

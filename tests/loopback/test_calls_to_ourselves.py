@@ -1,4 +1,4 @@
-"""Calls to ourselves over real sockets: to an application, and to a number of ours that a document answers."""
+"""Loopback calls over real sockets: to an application, and to a number that a document answers."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from holdfast.voice.model.facts import LegAnswered, LegEnded, LegRefused
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.runtime.sip.loopback_calls import MAX_HOPS
 from holdfast.voice.runtime.sip.sip_legs import SipSettings
-from tests.loopback.test_sip_legs import CALL, Bench, opened
+from tests.loopback.test_sip_legs import CALL, LegsHarness, opened
 
 pytestmark = pytest.mark.anyio
 
 OFFICE = "+15560100"
 
 
-def came(bench: Bench) -> list[ReceiveCall]:
+def came(bench: LegsHarness) -> list[ReceiveCall]:
     """The calls in so far."""
-    return [message for message in bench.said if isinstance(message, ReceiveCall)]
+    return [message for message in bench.facts if isinstance(message, ReceiveCall)]
 
 
 @pytest.mark.parametrize("to", [OFFICE, "app:APshop"])
@@ -43,12 +43,12 @@ async def test_a_loopback_call_arrives_at_every_listening_and_advertised_address
 
 async def test_a_number_that_dials_itself_is_refused_in_the_end() -> None:
     async with opened(SipSettings(address=("127.0.0.1", 0))) as bench:
-        boss: CallSid | None = None
+        parent: CallSid | None = None
         for hop in range(MAX_HOPS):
-            bench.place(OFFICE, CallSid(f"CA{hop:032d}"), beside=boss)
+            bench.place(OFFICE, CallSid(f"CA{hop:032d}"), beside=parent)
             await bench.until(lambda known=hop: len(came(bench)) > known)  # type: ignore[misc]
-            boss = came(bench)[-1].call
-        bench.place(OFFICE, beside=boss)
+            parent = came(bench)[-1].call
+        bench.place(OFFICE, beside=parent)
         refused = await bench.fact(LegRefused)
         assert isinstance(refused, LegRefused)
         assert (refused.call, refused.sip_code, "dials itself" in refused.reason) == (CALL, 483, True)

@@ -1,4 +1,4 @@
-"""Two RTP lines speak to each other over real sockets, and each ear hears the other one whole."""
+"""Two RTP streams of test phones send to each other over real sockets, and each ear hears the other one whole."""
 
 import itertools
 import time

@@ -1,6 +1,6 @@
-"""A phone that holds by itself and goes on sending, its microphone open: who hears it, anywhere? Nobody.
+"""A phone that holds by itself and goes on sending, its microphone open, is not heard by any party.
 
-While it holds the phone says something else than before and after, which must be in no ear and no recording but its
+While it holds, the phone hums something else than before and after, which must be in no ear and no recording but its
 own, also not for a moment after the hold.
 """
 

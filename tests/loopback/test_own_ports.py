@@ -1,4 +1,4 @@
-"""Descriptions that name a port of ours, or many hosts at once: refused whatever message brings them."""
+"""Descriptions that name a port of the engine, or many hosts at once, are refused in every message."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from holdfast.voice.sip.effects import (
     SessionId,
 )
 from tests.loopback.media_process import free_ports
-from tests.loopback.test_sip_legs import CALL, FAR_SDP, Bench, Book, FarEnd, opened
+from tests.loopback.test_sip_legs import CALL, FAR_SDP, FakeDirectory, LegsHarness, RemotePeer, opened
 
 pytestmark = pytest.mark.anyio
 
@@ -40,7 +40,7 @@ ROWS = 4
 
 
 def sends_to(host: str, port: int) -> bytes:
-    """A description of a phone's that awaits sound there."""
+    """Return a description of a phone that receives RTP there."""
     return FAR_SDP.replace(b"c=IN IP4 127.0.0.1", f"c=IN IP4 {host}".encode()).replace(b"40000", str(port).encode())
 
 
@@ -48,7 +48,7 @@ def sends_to(host: str, port: int) -> bytes:
 
 
 def ours(*, listening: str, rtp_ip: str | None = None, rows: range = range(16384, 16392)) -> OwnPorts:
-    """SIP at 5060 and HTTP at 8080; the row at 16386 is in use."""
+    """Return the ports of an engine with SIP at 5060 and HTTP at 8080; the row at 16386 is in use."""
     made = OwnPorts(
         advertised_ip=PUBLIC,
         rtp_ip=rtp_ip or listening,
@@ -140,40 +140,40 @@ def test_the_kernel_lists_the_addresses_of_this_machine() -> None:
 
 
 @pytest.fixture
-async def bench() -> AsyncIterator[Bench]:
+async def bench() -> AsyncIterator[LegsHarness]:
     async with opened(SipSettings(address=("127.0.0.1", 0), trust_loopback=True)) as made:
         yield made
 
 
-def sip_port(bench: Bench) -> bytes:
+def sip_port(bench: LegsHarness) -> bytes:
     return sends_to("127.0.0.1", bench.legs.address.port)
 
 
-def anothers_row(bench: Bench) -> bytes:
+def row_of_another_call(bench: LegsHarness) -> bytes:
     """The row of a call that rings somewhere."""
     return sends_to("127.0.0.1", bench.rows.bound[CALL].getsockname()[1])
 
 
-def everybody(bench: Bench) -> bytes:
+def limited_broadcast(bench: LegsHarness) -> bytes:
     return sends_to("255.255.255.255", 4000)
 
 
-def loopbacks_everybody(bench: Bench) -> bytes:
+def loopback_broadcast(bench: LegsHarness) -> bytes:
     return sends_to("127.255.255.255", 4000)
 
 
-class Trusting(Book):
+class Trusting(FakeDirectory):
     """Calls from loopback come in, wherever we listen."""
 
     def trusts(self, host: str) -> bool:
         return host == "127.0.0.1"
 
 
-UNUSABLE = [sip_port, anothers_row, everybody, loopbacks_everybody]
-Describes = Callable[[Bench], bytes]
+UNUSABLE = [sip_port, row_of_another_call, limited_broadcast, loopback_broadcast]
+Describes = Callable[[LegsHarness], bytes]
 
 
-async def rings_somewhere(bench: Bench, far: FarEnd) -> None:
+async def rings_somewhere(bench: LegsHarness, far: RemotePeer) -> None:
     """A call out has a row, and is not answered."""
     bench.place(f"sip:far@{far.sip.address.host}:{far.sip.address.port}")
     await far.event(Invited)
@@ -183,21 +183,21 @@ async def rings_somewhere(bench: Bench, far: FarEnd) -> None:
 @pytest.mark.parametrize("describes", UNUSABLE)
 async def test_a_call_in_that_names_a_port_of_ours_is_refused(listening: str, describes: Describes) -> None:
     settings = SipSettings(address=(listening, 0), rtp_ip="127.0.0.1", advertised_ip="127.0.0.1")
-    async with opened(settings, Trusting()) as bench, FarEnd() as other, FarEnd() as far:
+    async with opened(settings, Trusting()) as bench, RemotePeer() as other, RemotePeer() as far:
         await rings_somewhere(bench, other)
         far.call(Address("127.0.0.1", bench.legs.address.port), describes(bench))
         assert (await far.event(Refused)).status == 488
         assert list(bench.rows.bound) == [CALL]
         bench.legs.carry_out(HangUpLeg(call=CALL))
-    assert bench.said == []
+    assert bench.facts == []
 
 
 REFUSED_CALLS = 40
 
 
-async def test_a_call_that_is_refused_for_its_description_takes_no_row(bench: Bench) -> None:
-    unusable = (sip_port(bench), everybody(bench), FAR_SDP.replace(b"RTP/AVP 8", b"RTP/AVP 3"))
-    async with FarEnd() as far:
+async def test_a_call_that_is_refused_for_its_description_takes_no_row(bench: LegsHarness) -> None:
+    unusable = (sip_port(bench), limited_broadcast(bench), FAR_SDP.replace(b"RTP/AVP 8", b"RTP/AVP 3"))
+    async with RemotePeer() as far:
         for number in range(REFUSED_CALLS):
             sdp = unusable[number % len(unusable)]
             target = f"sip:+15550123@127.0.0.1:{bench.legs.address.port}"
@@ -205,12 +205,12 @@ async def test_a_call_that_is_refused_for_its_description_takes_no_row(bench: Be
             far.sip.carry_out(far.sip.agent.invite(session, target, now=time.time(), sdp=sdp, caller="far"))
             assert (await far.event(Refused)).status == 488
     assert bench.rows.opened == 0
-    assert bench.rows.told == []
+    assert bench.rows.requests == []
 
 
 async def test_a_server_with_two_rows_still_takes_a_call_after_many_that_name_a_port_of_it() -> None:
     settings: dict[str, str | int] = {"default_voice_url": "http://127.0.0.1:9/voice", "rtp_rows": 2}
-    async with Server(settings=settings) as server, FarEnd() as far:
+    async with Server(settings=settings) as server, RemotePeer() as far:
         target = f"sip:+15550123@{server.sip[0]}:{server.sip[1]}"
         for number in range(REFUSED_CALLS):
             session, sdp = SessionId(f"far{number}"), sends_to("127.0.0.1", server.sip[1])
@@ -223,9 +223,9 @@ async def test_a_server_with_two_rows_still_takes_a_call_after_many_that_name_a_
 @pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
 @pytest.mark.parametrize("describes", UNUSABLE)
 async def test_a_change_that_names_a_port_of_ours_is_refused_and_the_call_goes_on(
-    bench: Bench, describes: Describes, method: Literal["INVITE", "UPDATE"]
+    bench: LegsHarness, describes: Describes, method: Literal["INVITE", "UPDATE"]
 ) -> None:
-    async with FarEnd() as other, FarEnd() as far:
+    async with RemotePeer() as other, RemotePeer() as far:
         await rings_somewhere(bench, other)
         session = far.call(bench.legs.address, FAR_SDP)
         came = await bench.received()
@@ -242,8 +242,10 @@ async def test_a_change_that_names_a_port_of_ours_is_refused_and_the_call_goes_o
 
 
 @pytest.mark.parametrize("describes", UNUSABLE)
-async def test_an_answer_in_an_ack_that_names_a_port_of_ours_ends_the_call(bench: Bench, describes: Describes) -> None:
-    async with FarEnd() as other, FarEnd() as far:
+async def test_an_answer_in_an_ack_that_names_a_port_of_ours_ends_the_call(
+    bench: LegsHarness, describes: Describes
+) -> None:
+    async with RemotePeer() as other, RemotePeer() as far:
         await rings_somewhere(bench, other)
         session = far.call(bench.legs.address, None)
         came = await bench.received()
@@ -258,9 +260,9 @@ async def test_an_answer_in_an_ack_that_names_a_port_of_ours_ends_the_call(bench
 
 @pytest.mark.parametrize("describes", UNUSABLE)
 async def test_a_called_phone_that_names_a_port_of_ours_is_acknowledged_and_hung_up_on(
-    bench: Bench, describes: Describes
+    bench: LegsHarness, describes: Describes
 ) -> None:
-    async with FarEnd() as far:
+    async with RemotePeer() as far:
         bench.place(f"sip:far@{far.sip.address.host}:{far.sip.address.port}")
         invited = await far.event(Invited)
         wrong = describes(bench)
@@ -272,11 +274,11 @@ async def test_a_called_phone_that_names_a_port_of_ours_is_acknowledged_and_hung
         assert refused.sip_code == 488
         assert (await far.event(Ended)).cause is EndCause.HUNG_UP  # which needs our ACK before our BYE
     assert bench.rows.remotes == {}
-    assert not any(isinstance(fact, LegAnswered) for fact in bench.said)
+    assert not any(isinstance(fact, LegAnswered) for fact in bench.facts)
 
 
 async def test_a_server_knows_its_own_ports() -> None:
-    async with Server(settings={"default_voice_url": "http://127.0.0.1:9/voice"}) as server, FarEnd() as far:
+    async with Server(settings={"default_voice_url": "http://127.0.0.1:9/voice"}) as server, RemotePeer() as far:
         running = find_run_file(server.store)
         assert running is not None
         found = re.search(r"(\d+)-(\d+)", running.rtp)

@@ -17,7 +17,7 @@ from holdfast.voice.runtime.directory.records import LineRecord, RouteRecord
 from holdfast.voice.runtime.sip.sip_legs import SipSettings
 from holdfast.voice.sip.effects import Address
 from holdfast.voice.sip.registrar.registrar import Binding
-from tests.loopback.test_sip_legs import CALL, Bench, Book, opened
+from tests.loopback.test_sip_legs import CALL, FakeDirectory, LegsHarness, opened
 
 pytestmark = pytest.mark.anyio
 
@@ -25,22 +25,22 @@ OURS, PHONE, TRUNK, PROXY = "127.0.0.1", "127.0.0.5", "127.0.0.2", "127.0.0.6"
 
 
 @dataclass(slots=True)
-class Lines(Book):
+class Lines(FakeDirectory):
     """A directory whose line bob is believed wherever his sound comes from."""
 
     def line(self, name: str) -> LineRecord | None:
-        found = Book.line(self, name)
+        found = FakeDirectory.line(self, name)
         return found if found is None or name != "bob" else replace(found, rtp_source="any")
 
 
 @pytest.fixture
-async def bench() -> AsyncIterator[Bench]:
+async def bench() -> AsyncIterator[LegsHarness]:
     settings = SipSettings(address=(OURS, 0), trust_loopback=True, trusted_proxies=(f"{PROXY}/32",))
     async with opened(settings, Lines()) as made:
         yield made
 
 
-async def answered(bench: Bench) -> None:
+async def answered(bench: LegsHarness) -> None:
     """Answer the call in."""
     bench.legs.carry_out(AnswerLeg(call=(await bench.received()).call))
     await bench.until(lambda: bool(bench.rows.sources))
@@ -68,7 +68,7 @@ async def test_rtp_of_a_caller_is_accepted_from_where_its_invite_comes_from(
 
 @pytest.mark.parametrize("rule", [None, "named"])
 async def test_rtp_of_a_call_by_a_trunk_is_accepted_from_where_its_answer_comes_from(
-    bench: Bench, rule: str | None
+    bench: LegsHarness, rule: str | None
 ) -> None:
     async with Phone("trunk", host=TRUNK) as far:
         bench.book.routes = (
@@ -80,7 +80,7 @@ async def test_rtp_of_a_call_by_a_trunk_is_accepted_from_where_its_answer_comes_
         bench.legs.carry_out(HangUpLeg(call=CALL))
 
 
-async def test_rtp_of_a_trunks_call_is_accepted_as_its_route_says(bench: Bench) -> None:
+async def test_rtp_of_a_trunks_call_is_accepted_as_its_route_says(bench: LegsHarness) -> None:
     bench.book.routes = (RouteRecord(prefix="+44", host=TRUNK, port=5060, sources=(f"{TRUNK}/32",), rtp_source="any"),)
     async with Phone("trunk", server=bench.legs.address, host=TRUNK) as far:
         call = await far.call("+15550100")
@@ -90,7 +90,7 @@ async def test_rtp_of_a_trunks_call_is_accepted_as_its_route_says(bench: Bench) 
         await call.hang_up()
 
 
-async def test_rtp_of_a_called_line_is_accepted_from_where_its_answer_comes_from(bench: Bench) -> None:
+async def test_rtp_of_a_called_line_is_accepted_from_where_its_answer_comes_from(bench: LegsHarness) -> None:
     async with Phone("bob", server=bench.legs.address, host=PHONE, password="secret-b") as bob:
         await bob.register()
         bench.place("client:bob")
@@ -99,7 +99,7 @@ async def test_rtp_of_a_called_line_is_accepted_from_where_its_answer_comes_from
         bench.legs.carry_out(HangUpLeg(call=CALL))
 
 
-async def test_rtp_of_a_called_line_behind_a_proxy_is_accepted_from_where_it_registered(bench: Bench) -> None:
+async def test_rtp_of_a_called_line_behind_a_proxy_is_accepted_from_where_it_registered(bench: LegsHarness) -> None:
     """All that comes from the proxy's host, the answer too; of the phone the REGISTER alone said where it is."""
     async with Phone("alice", server=bench.legs.address, host=PROXY) as alice:
         now = time.time()
@@ -121,7 +121,7 @@ async def test_rtp_of_a_called_line_behind_a_proxy_is_accepted_from_where_it_reg
         bench.legs.carry_out(HangUpLeg(call=CALL))
 
 
-async def test_a_loopback_call_accepts_rtp_from_its_own_row_alone(bench: Bench) -> None:
+async def test_a_loopback_call_accepts_rtp_from_its_own_row_alone(bench: LegsHarness) -> None:
     bench.place("+15560100")
     await answered(bench)
     await bench.fact(LegAnswered)
@@ -131,7 +131,9 @@ async def test_a_loopback_call_accepts_rtp_from_its_own_row_alone(bench: Bench) 
 
 
 @pytest.mark.parametrize(("host", "expected"), [(PROXY, PHONE), (TRUNK, TRUNK)], ids=["trusted", "not trusted"])
-async def test_only_a_trusted_proxy_may_name_the_host_it_forwards_for(bench: Bench, host: str, expected: str) -> None:
+async def test_only_a_trusted_proxy_may_name_the_host_it_forwards_for(
+    bench: LegsHarness, host: str, expected: str
+) -> None:
     """Of several Via that of who sent to the last trusted proxy counts."""
     below = f"Via: SIP/2.0/UDP 10.0.0.9;received={PHONE};branch=z9hG4bKb\r\nVia: SIP/2.0/UDP 127.0.0.7;branch=z9hG4bKc"
     with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as sock:

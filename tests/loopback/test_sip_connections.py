@@ -20,7 +20,7 @@ from holdfast.voice.runtime.sip.sip_legs import SipSettings
 from holdfast.voice.runtime.sip.transport.streams import Connection, Streams
 from holdfast.voice.sip.effects import Address, EndCause, Transport
 from holdfast.voice.sip.message.framing import MAX_HEAD_BYTES, FramingBroken
-from tests.loopback.test_sip_legs import CALL, Bench, opened
+from tests.loopback.test_sip_legs import CALL, LegsHarness, opened
 
 LOCALHOST = Path(__file__).with_name("localhost.pem")
 """A certificate for this machine, its key, and its own authority."""
@@ -39,7 +39,7 @@ Content-Length: 0
 
 
 @pytest.fixture
-async def bench() -> AsyncIterator[Bench]:
+async def bench() -> AsyncIterator[LegsHarness]:
     async with opened(
         SipSettings(
             address=("127.0.0.1", 0),
@@ -66,7 +66,7 @@ async def answers(reader: asyncio.StreamReader, count: int) -> list[str]:
     return numbers
 
 
-async def test_pipelined_and_split_messages_are_answered_one_by_one(bench: Bench) -> None:
+async def test_pipelined_and_split_messages_are_answered_one_by_one(bench: LegsHarness) -> None:
     reader, writer = await asyncio.open_connection(*bench.legs.address[:2])
     writer.write(options(1) + options(2) + b"\r\n\r\n" + options(3)[:50])
     async with asyncio.timeout(5):
@@ -78,7 +78,7 @@ async def test_pipelined_and_split_messages_are_answered_one_by_one(bench: Bench
     writer.close()
 
 
-async def test_a_message_without_a_length_is_refused_and_the_connection_closed(bench: Bench) -> None:
+async def test_a_message_without_a_length_is_refused_and_the_connection_closed(bench: LegsHarness) -> None:
     reader, writer = await asyncio.open_connection(*bench.legs.address[:2])
     writer.write(options(1).replace(b"Content-Length: 0\r\n", b""))
     async with asyncio.timeout(5):
@@ -87,7 +87,7 @@ async def test_a_message_without_a_length_is_refused_and_the_connection_closed(b
     writer.close()
 
 
-async def test_a_header_without_end_closes_the_connection(bench: Bench) -> None:
+async def test_a_header_without_end_closes_the_connection(bench: LegsHarness) -> None:
     reader, writer = await asyncio.open_connection(*bench.legs.address[:2])
     with suppress(ConnectionError):
         writer.write(b"X" * (MAX_HEAD_BYTES + 10))
@@ -96,7 +96,7 @@ async def test_a_header_without_end_closes_the_connection(bench: Bench) -> None:
     writer.close()
 
 
-async def test_a_phone_calls_in_by_tcp(bench: Bench) -> None:
+async def test_a_phone_calls_in_by_tcp(bench: LegsHarness) -> None:
     async with Phone("carol", server=bench.legs.address, transport="TCP") as carol:
         call = await carol.call("+15550123")
         came = await bench.received()
@@ -110,7 +110,7 @@ async def test_a_phone_calls_in_by_tcp(bench: Bench) -> None:
     assert not any(message.repeated for message in carol.messages)
 
 
-async def test_a_line_registers_by_tcp_and_is_called_over_its_connection(bench: Bench) -> None:
+async def test_a_line_registers_by_tcp_and_is_called_over_its_connection(bench: LegsHarness) -> None:
     async with Phone(
         "bob", server=bench.legs.address, password="secret-b", transport="TCP", manner=Answers(after_s=0.05)
     ) as bob:
@@ -124,7 +124,7 @@ async def test_a_line_registers_by_tcp_and_is_called_over_its_connection(bench: 
     assert not bench.legs.is_registered("bob")
 
 
-async def test_a_line_whose_connection_breaks_is_not_registered_any_more(bench: Bench) -> None:
+async def test_a_line_whose_connection_breaks_is_not_registered_any_more(bench: LegsHarness) -> None:
     async with Phone("bob", server=bench.legs.address, password="secret-b", transport="TCP") as bob:
         await bob.register()
         bob.cut()
@@ -133,7 +133,7 @@ async def test_a_line_whose_connection_breaks_is_not_registered_any_more(bench: 
         assert bench.legs.is_registered("bob")
 
 
-async def test_a_phone_that_listens_by_tcp_is_called(bench: Bench) -> None:
+async def test_a_phone_that_listens_by_tcp_is_called(bench: LegsHarness) -> None:
     async with Phone("dave", transport="TCP") as dave:
         bench.place(dave.uri)
         await bench.fact(LegAnswered)
@@ -141,7 +141,7 @@ async def test_a_phone_that_listens_by_tcp_is_called(bench: Bench) -> None:
         await (await dave.called()).over()
 
 
-async def test_a_line_registers_by_tls_calls_and_is_called(bench: Bench) -> None:
+async def test_a_line_registers_by_tls_calls_and_is_called(bench: LegsHarness) -> None:
     server = bench.legs.addresses[2]
     assert server.transport == "TLS"
     async with Phone(
@@ -165,7 +165,7 @@ async def test_a_line_registers_by_tls_calls_and_is_called(bench: Bench) -> None
         assert {message.peer for message in bob.messages} == {server}
 
 
-async def test_a_phone_that_listens_by_tls_is_called_by_its_sips_uri(bench: Bench) -> None:
+async def test_a_phone_that_listens_by_tls_is_called_by_its_sips_uri(bench: LegsHarness) -> None:
     async with Phone("dave", transport="TLS", certificate=LOCALHOST) as dave:
         bench.place(f"sips:dave@127.0.0.1:{dave.address.port}")
         await bench.fact(LegAnswered)
@@ -174,7 +174,7 @@ async def test_a_phone_that_listens_by_tls_is_called_by_its_sips_uri(bench: Benc
         await bench.fact(LegEnded)
 
 
-async def test_a_certificate_of_another_name_is_not_believed(bench: Bench) -> None:
+async def test_a_certificate_of_another_name_is_not_believed(bench: LegsHarness) -> None:
     async with Phone("dave", transport="TLS", certificate=LOCALHOST, host="127.0.0.2") as dave:
         bench.place(f"sips:dave@127.0.0.2:{dave.address.port}")
         refused = await bench.fact(LegRefused)
@@ -183,7 +183,7 @@ async def test_a_certificate_of_another_name_is_not_believed(bench: Bench) -> No
     assert dave.calls == []
 
 
-async def test_a_peer_without_tls_at_the_tls_port_is_disconnected(bench: Bench) -> None:
+async def test_a_peer_without_tls_at_the_tls_port_is_disconnected(bench: LegsHarness) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", bench.legs.addresses[2].port)
     with suppress(ConnectionError):
         writer.write(options(1))
@@ -196,7 +196,7 @@ async def test_a_peer_without_tls_at_the_tls_port_is_disconnected(bench: Bench) 
         await call.hang_up()
 
 
-async def test_a_refused_connection_is_noticed_at_once(bench: Bench) -> None:
+async def test_a_refused_connection_is_noticed_at_once(bench: LegsHarness) -> None:
     bench.place("sip:dave@127.0.0.1:1;transport=tcp")
     refused = await bench.fact(LegRefused)
     assert isinstance(refused, LegRefused)
@@ -204,7 +204,7 @@ async def test_a_refused_connection_is_noticed_at_once(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("transport", ["TCP", "TLS"])
-async def test_a_burst_of_calls_and_a_cut_does_no_harm(bench: Bench, transport: Transport) -> None:
+async def test_a_burst_of_calls_and_a_cut_does_no_harm(bench: LegsHarness, transport: Transport) -> None:
     """Callers whose connection is aborted right after their INVITEs: their calls end, and others work."""
     text = (
         f"INVITE sip:+15550123@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/{transport} 127.0.0.1:1;branch=z9hG4bK{{number}}\r\n"
@@ -221,7 +221,7 @@ async def test_a_burst_of_calls_and_a_cut_does_no_harm(bench: Bench, transport: 
     shown = LOCALHOST if transport == "TLS" else None
     async with Phone("carol", server=server, transport=transport, certificate=shown) as carol:
         call = await carol.call("+15550123")
-        await bench.until(lambda: len(bench.said) >= 1)
+        await bench.until(lambda: len(bench.facts) >= 1)
         await call.hang_up()
 
 
@@ -305,7 +305,7 @@ async def test_a_connection_without_an_answer_is_logged_with_its_reason(caplog: 
     assert f"sip connection to 127.0.0.1:{to.port} by TLS not made: no answer within 0.05 s" in caplog.text
 
 
-async def test_tls_at_the_plain_port_is_named_in_the_log(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+async def test_tls_at_the_plain_port_is_named_in_the_log(bench: LegsHarness, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(ConnectionError):
         await asyncio.open_connection(*bench.legs.address[:2], ssl=trusting())
     assert "TLS at the port of plain TCP" in caplog.text
@@ -444,14 +444,14 @@ async def test_closing_does_not_wait_for_a_closing_alert() -> None:
             loop = asyncio.get_running_loop()
             await loop.sock_sendall(raw, outward.read())
             await until(lambda: owner.events == [options(1)])
-            said = options(2) * 100
+            facts = options(2) * 100
             host, port = raw.getsockname()
-            streams.send(said, Address(host, port, "TLS"))
+            streams.send(facts, Address(host, port, "TLS"))
             streams.close()
             events = 0
             while data := await loop.sock_recv(raw, 65536):
                 events += len(data)
-            assert events > len(said), "all that was due, and a goodbye"
+            assert events > len(facts), "all that was due, and a goodbye"
 
 
 async def test_closing_does_not_wait_for_a_handshake() -> None:

@@ -1,4 +1,4 @@
-"""SIP legs over real sockets: phones that call and are called, and the facts and rows that come of it."""
+"""SIP legs over real sockets: phones call and are called, and facts and rows follow."""
 
 from __future__ import annotations
 
@@ -77,21 +77,21 @@ VOICE = AnsweringDocument(instruction=Instruction(request=WebRequest(url="http:/
 
 
 @dataclass(slots=True)
-class Rows:
-    """A media plane that binds real ports and notes what it is told, and carries no sound."""
+class FakeRows:
+    """A media process that binds real ports, records its requests, and carries no audio."""
 
     full: bool = False
     away: bool = False
     opened: int = 0
     """How many rows were ever opened."""
     bound: dict[str, socket.socket] = field(default_factory=dict)
-    told: list[tuple[str, object]] = field(default_factory=list)
+    requests: list[tuple[str, object]] = field(default_factory=list)
     remotes: dict[str, RtpAddress | None] = field(default_factory=dict)
     keys: list[SrtpKeys | None] = field(default_factory=list)
     where: list[tuple[RtpAddress | None, int | None]] = field(default_factory=list)
-    """Where each description has sound sent, and as what payload type keys travel there."""
+    """Where each description has RTP sent, and with which payload type digits travel there."""
     sources: list[tuple[str | None, RtpSource]] = field(default_factory=list)
-    """For each description: the host that signalling comes from, and from where sound is believed."""
+    """For each description: the host that signalling comes from, and where RTP is accepted from."""
 
     async def open_row(self, leg: str) -> RowAddress:
         if self.away:
@@ -102,7 +102,7 @@ class Rows:
         bound.bind(("127.0.0.1", 0))
         self.bound[leg] = bound
         self.opened += 1
-        return RowAddress(row=len(self.told), ip="127.0.0.1", port=bound.getsockname()[1])
+        return RowAddress(row=len(self.requests), ip="127.0.0.1", port=bound.getsockname()[1])
 
     def describe_row(
         self,
@@ -118,23 +118,23 @@ class Rows:
         signalled_from: str | None,
         rtp_source: RtpSource,
     ) -> None:
-        self.told.append((leg, (codec, send, receive)))
+        self.requests.append((leg, (codec, send, receive)))
         self.remotes[leg] = remote
         self.keys.append(srtp)
         self.where.append((remote, dtmf_payload_type))
         self.sources.append((signalled_from, rtp_source))
 
     def relay_digit(self, leg: str, digit: str) -> None:
-        self.told.append((leg, digit))
+        self.requests.append((leg, digit))
 
     def close_row(self, leg: str) -> None:
         if leg in self.bound:
             self.bound.pop(leg).close()
-        self.told.append((leg, "closed"))
+        self.requests.append((leg, "closed"))
 
 
 @dataclass(slots=True)
-class Book:
+class FakeDirectory:
     """A directory: lines, routes, and a voice URL for every number but those that begin with +1999."""
 
     routes: tuple[RouteRecord, ...] = ()
@@ -177,67 +177,67 @@ class Book:
         return VOICE if sid == "APshop" else None
 
 
-class Bench:
-    """SIP legs with everything they tell written down."""
+class LegsHarness:
+    """SIP legs with every fact they post recorded."""
 
-    def __init__(self, rows: Rows, book: Book) -> None:
+    def __init__(self, rows: FakeRows, book: FakeDirectory) -> None:
         self.rows = rows
         self.book = book
-        self.said: list[LegFact | ReceiveCall] = []
-        self.about_answers: list[tuple[tuple[str, str], ...]] = []
-        """What the SIP answers said of themselves; `said` has it left out."""
+        self.facts: list[LegFact | ReceiveCall] = []
+        self.answer_details: list[tuple[tuple[str, str], ...]] = []
+        """The details of the SIP answers; `facts` leaves them out."""
         self.traces: list[Trace] = []
         self._came = asyncio.Event()
         self.legs: SipLegs
 
-    def tell(self, message: LegFact | ReceiveCall) -> None:
+    def post(self, message: LegFact | ReceiveCall) -> None:
         if isinstance(message, LegAnswered):
-            self.about_answers.append(message.sip_params)
+            self.answer_details.append(message.sip_params)
             message = replace(message, sip_params=())
-        self.said.append(message)
+        self.facts.append(message)
         self._came.set()
 
     async def until(self, is_there: Callable[[], bool]) -> None:
-        """Wait until what was told is enough. Raises: TimeoutError."""
+        """Wait until enough was posted. Raises: TimeoutError."""
         async with asyncio.timeout(5):
             while not is_there():
                 self._came.clear()
                 await self._came.wait()
 
     async def received(self) -> ReceiveCall:
-        """The call in."""
-        await self.until(lambda: any(isinstance(message, ReceiveCall) for message in self.said))
-        return next(message for message in self.said if isinstance(message, ReceiveCall))
+        """Return the inbound call."""
+        await self.until(lambda: any(isinstance(message, ReceiveCall) for message in self.facts))
+        return next(message for message in self.facts if isinstance(message, ReceiveCall))
 
     async def fact(self, kind: type[LegFact]) -> LegFact:
-        """The first fact of a kind."""
-        await self.until(lambda: any(isinstance(message, kind) for message in self.said))
-        return next(message for message in self.said if isinstance(message, kind))
+        """Return the first fact of a kind."""
+        await self.until(lambda: any(isinstance(message, kind) for message in self.facts))
+        return next(message for message in self.facts if isinstance(message, kind))
 
-    def standing(self, trunk: RouteRecord) -> str | None:
+    def trunk_state(self, trunk: RouteRecord) -> str | None:
         """How we stand with a trunk, in a word; None when we do not register there."""
         found = self.legs.trunk_status(trunk)
         return None if found is None else found.state
 
     def place(self, to: str, call: CallSid = CALL, *, beside: CallSid | None = None) -> None:
-        """Have a call placed."""
+        """Place a call."""
         effect = PlaceLeg(call=call, target=Target(to=to), from_="+15550100", caller_name="Holdfast", peer=beside)
         self.legs.carry_out(effect)
 
 
 @asynccontextmanager
 async def opened(
-    settings: SipSettings, book: Book | None = None, registrations: StoredRegistrations | None = None
-) -> AsyncIterator[Bench]:
-    """SIP legs that listen; in the end they leave no row open."""
-    made = Bench(Rows(), book or Book())
+    settings: SipSettings, book: FakeDirectory | None = None, registrations: StoredRegistrations | None = None
+) -> AsyncIterator[LegsHarness]:
+    """Open SIP legs; in the end they leave no row open."""
+    made = LegsHarness(FakeRows(), book or FakeDirectory())
     async with asyncio.TaskGroup() as tasks:
         made.legs = SipLegs(
             settings,
             account=ACCOUNT,
             directory=made.book,
             media=made.rows,
-            post=made.tell,
+            post=made.post,
             on_trace=made.traces.append,
             clock=time.time,
             tasks=tasks,
@@ -250,12 +250,12 @@ async def opened(
 
 
 @pytest.fixture
-async def bench() -> AsyncIterator[Bench]:
+async def bench() -> AsyncIterator[LegsHarness]:
     async with opened(SipSettings(address=("127.0.0.1", 0), trust_loopback=True)) as made:
         yield made
 
 
-async def test_a_phone_calls_in_is_answered_and_hangs_up(bench: Bench) -> None:
+async def test_a_phone_calls_in_is_answered_and_hangs_up(bench: LegsHarness) -> None:
     async with Phone("carol", server=bench.legs.address) as carol:
         call = await carol.call("+15550123")
         came = await bench.received()
@@ -268,7 +268,7 @@ async def test_a_phone_calls_in_is_answered_and_hangs_up(bench: Bench) -> None:
         assert set(bench.legs.rows) == {came.call}
         await call.hang_up()
         assert await bench.fact(LegEnded) == LegEnded(call=came.call, cause="hangup", sip_code=200)
-    assert bench.rows.told == [(came.call, ("PCMU", True, True)), (came.call, "closed")]
+    assert bench.rows.requests == [(came.call, ("PCMU", True, True)), (came.call, "closed")]
     assert bench.legs.rows == set()
     lines = [trace.summary.split(" · ")[0].split(" ")[0:2] for trace in bench.traces if hasattr(trace, "summary")]
     words = [first if first != "SIP/2.0" else second for first, second in lines]
@@ -276,7 +276,7 @@ async def test_a_phone_calls_in_is_answered_and_hangs_up(bench: Bench) -> None:
     assert {trace.call for trace in bench.traces} == {came.call}
 
 
-async def test_more_packets_show_that_a_phone_is_alive(bench: Bench) -> None:
+async def test_more_packets_show_that_a_phone_is_alive(bench: LegsHarness) -> None:
     async with Phone("carol", server=bench.legs.address) as carol:
         call = await carol.call("+15550123")
         came = await bench.received()
@@ -299,7 +299,7 @@ async def test_more_packets_show_that_a_phone_is_alive(bench: Bench) -> None:
         bench.legs.handle_packets(came.call, 500)
 
 
-async def test_a_phone_that_gives_up_is_a_cancelled_call(bench: Bench) -> None:
+async def test_a_phone_that_gives_up_is_a_cancelled_call(bench: LegsHarness) -> None:
     async with Phone("carol", server=bench.legs.address) as carol:
         call = await carol.call("+15550123")
         came = await bench.received()
@@ -309,17 +309,17 @@ async def test_a_phone_that_gives_up_is_a_cancelled_call(bench: Bench) -> None:
         assert await bench.fact(LegEnded) == LegEnded(call=came.call, cause="canceled", sip_code=487)
 
 
-async def test_a_call_in_is_refused_as_the_engine_says(bench: Bench) -> None:
+async def test_a_call_in_is_refused_as_the_engine_says(bench: LegsHarness) -> None:
     async with Phone("carol", server=bench.legs.address) as carol:
         call = await carol.call("+15550123")
         came = await bench.received()
         bench.legs.carry_out(RefuseLeg(call=came.call, sip_code=486))
         assert await call.over() == 486
-    assert bench.said == [came]
+    assert bench.facts == [came]
 
 
 async def test_calls_that_are_not_reported_to_the_engine_are_refused(
-    bench: Bench, caplog: pytest.LogCaptureFixture
+    bench: LegsHarness, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     async with Phone("carol", server=bench.legs.address) as carol:
@@ -328,17 +328,17 @@ async def test_calls_that_are_not_reported_to_the_engine_are_refused(
         assert bench.rows.opened == 0
         bench.rows.full = True
         assert await (await carol.call("+15550123")).over() == 503
-        before = len(bench.rows.told)
+        before = len(bench.rows.requests)
         bench.rows.away = True
         assert await (await carol.call("+15550123")).over() == 503
-        ((_, told),) = bench.rows.told[before:]
-        assert told == "closed", "it may be opened yet, when the media process was only slow"
+        ((_, requests),) = bench.rows.requests[before:]
+        assert requests == "closed", "it may be opened yet, when the media process was only slow"
     async with Phone("mute", server=bench.legs.address, password="secret-m") as mute:
         assert await (await mute.call("+15550123")).over() in (403, 503)
-    assert bench.said == []
+    assert bench.facts == []
 
 
-async def test_a_line_registers_and_is_called(bench: Bench) -> None:
+async def test_a_line_registers_and_is_called(bench: LegsHarness) -> None:
     async with Phone("bob", server=bench.legs.address, password="secret-b", manner=Answers(after_s=0.05)) as bob:
         await bob.register()
         assert bench.legs.is_registered("bob")
@@ -346,11 +346,11 @@ async def test_a_line_registers_and_is_called(bench: Bench) -> None:
         await bench.fact(LegAnswered)
         call = await bob.called()
         assert call.peer
-        assert bench.said == [LegRinging(call=CALL), LegAnswered(call=CALL)]
-        assert [name for about in bench.about_answers for name, _ in about] == ["DialSipCallId"]
+        assert bench.facts == [LegRinging(call=CALL), LegAnswered(call=CALL)]
+        assert [name for about in bench.answer_details for name, _ in about] == ["DialSipCallId"]
         bench.legs.carry_out(HangUpLeg(call=CALL))
         assert await call.over() is EndCause.HUNG_UP
-    assert bench.said == [LegRinging(call=CALL), LegAnswered(call=CALL)]
+    assert bench.facts == [LegRinging(call=CALL), LegAnswered(call=CALL)]
     assert not bench.legs.is_registered("bob")
 
 
@@ -371,28 +371,28 @@ async def test_a_line_that_registered_before_a_restart_is_called(tmp_path: Path)
             await after.fact(LegEnded)
 
 
-async def test_a_wrong_password_is_not_registered(bench: Bench) -> None:
+async def test_a_wrong_password_is_not_registered(bench: LegsHarness) -> None:
     async with Phone("bob", server=bench.legs.address, password="wrong") as bob:
         with pytest.raises(CallFailed, match="not registered"):
             await bob.register()
     assert not bench.legs.is_registered("bob")
 
 
-async def test_all_phones_of_a_line_ring_and_the_first_to_answer_wins(bench: Bench) -> None:
-    desk = Phone("bob", server=bench.legs.address, password="secret-b", manner=Rings())
+async def test_all_phones_of_a_line_ring_and_the_first_to_answer_wins(bench: LegsHarness) -> None:
+    desk_phone = Phone("bob", server=bench.legs.address, password="secret-b", manner=Rings())
     mobile = Phone("bob", server=bench.legs.address, password="secret-b", manner=Rings())
-    async with desk, mobile:
-        await desk.register()
+    async with desk_phone, mobile:
+        await desk_phone.register()
         await mobile.register()
         bench.place("bob")
-        at_desk, at_mobile = await desk.called(), await mobile.called()
+        at_desk, at_mobile = await desk_phone.called(), await mobile.called()
         at_mobile.answer()
         await bench.fact(LegAnswered)
         assert await at_desk.over() is EndCause.CANCELLED
         bench.legs.carry_out(HangUpLeg(call=CALL))
         assert await at_mobile.over() is EndCause.HUNG_UP
-    assert bench.said == [LegRinging(call=CALL), LegAnswered(call=CALL)]
-    assert bench.rows.told == [(CALL, ("PCMU", True, True)), (CALL, "closed")]
+    assert bench.facts == [LegRinging(call=CALL), LegAnswered(call=CALL)]
+    assert bench.rows.requests == [(CALL, ("PCMU", True, True)), (CALL, "closed")]
 
 
 @pytest.mark.parametrize(
@@ -410,7 +410,7 @@ async def test_all_phones_of_a_line_ring_and_the_first_to_answer_wins(bench: Ben
     ],
 )
 async def test_a_target_that_leads_nowhere_is_refused_with_its_code(
-    bench: Bench, to: str, sip_code: int, code: int
+    bench: LegsHarness, to: str, sip_code: int, code: int
 ) -> None:
     bench.place(to)
     refused = await bench.fact(LegRefused)
@@ -419,17 +419,17 @@ async def test_a_target_that_leads_nowhere_is_refused_with_its_code(
     assert refused.reason
 
 
-async def test_a_trunk_that_is_ourselves_makes_no_call_of_a_number_of_ours(bench: Bench) -> None:
+async def test_a_trunk_that_is_ourselves_makes_no_call_of_a_number_of_ours(bench: LegsHarness) -> None:
     """Else a document that dials would be called by what it dials, for ever."""
     bench.book.routes = (RouteRecord(prefix="+1555", host="127.0.0.1", port=bench.legs.address.port),)
     bench.place("+15550123")
     refused = await bench.fact(LegRefused)
     assert isinstance(refused, LegRefused)
     assert refused.sip_code == 403
-    assert not any(isinstance(message, ReceiveCall) for message in bench.said)
+    assert not any(isinstance(message, ReceiveCall) for message in bench.facts)
 
 
-async def test_a_busy_phone_is_reported_as_busy(bench: Bench) -> None:
+async def test_a_busy_phone_is_reported_as_busy(bench: LegsHarness) -> None:
     async with Phone("dave", manner=Refuses(status=486)) as dave:
         bench.place(dave.uri)
         refused = await bench.fact(LegRefused)
@@ -437,26 +437,26 @@ async def test_a_busy_phone_is_reported_as_busy(bench: Bench) -> None:
     assert refused.sip_code == 486
 
 
-async def test_hanging_up_while_it_rings_cancels(bench: Bench) -> None:
+async def test_hanging_up_while_it_rings_cancels(bench: LegsHarness) -> None:
     async with Phone("dave", manner=Rings()) as dave:
         bench.place(dave.uri)
         call = await dave.called()
         bench.legs.carry_out(HangUpLeg(call=CALL))
         assert await call.over() is EndCause.CANCELLED
-    assert bench.said in ([], [LegRinging(call=CALL)])
+    assert bench.facts in ([], [LegRinging(call=CALL)])
 
 
-async def test_hanging_up_before_the_row_is_there_leaves_nothing(bench: Bench) -> None:
+async def test_hanging_up_before_the_row_is_there_leaves_nothing(bench: LegsHarness) -> None:
     async with Phone("dave", manner=Rings()) as dave:
         bench.place(dave.uri)
         bench.legs.carry_out(HangUpLeg(call=CALL))
         bench.place(dave.uri, CallSid("CA" + "2" * 32))
         await dave.called()
         assert len(dave.calls) == 1
-    assert bench.said[0] in (LegRinging(call=CallSid("CA" + "2" * 32)), bench.said[0])
+    assert bench.facts[0] in (LegRinging(call=CallSid("CA" + "2" * 32)), bench.facts[0])
 
 
-async def test_a_phone_holds_by_itself_and_comes_back(bench: Bench) -> None:
+async def test_a_phone_holds_by_itself_and_comes_back(bench: LegsHarness) -> None:
     async with Phone("dave") as dave:
         bench.place(dave.uri)
         await bench.fact(LegAnswered)
@@ -468,9 +468,9 @@ async def test_a_phone_holds_by_itself_and_comes_back(bench: Bench) -> None:
         await bench.fact(PhoneResumed)
         await call.hang_up()
         await bench.fact(LegEnded)
-    kinds = [type(message) for message in bench.said if not isinstance(message, LegRinging)]
+    kinds = [type(message) for message in bench.facts if not isinstance(message, LegRinging)]
     assert kinds == [LegAnswered, PhoneHeld, PhoneResumed, LegEnded]
-    directions = [told for leg, told in bench.rows.told if leg == CALL]
+    directions = [requests for leg, requests in bench.rows.requests if leg == CALL]
     assert directions == [
         ("PCMU", True, True),
         ("PCMU", False, True),
@@ -480,9 +480,9 @@ async def test_a_phone_holds_by_itself_and_comes_back(bench: Bench) -> None:
     ]
 
 
-async def test_rtp_follows_a_phone_that_changes_its_address(bench: Bench) -> None:
+async def test_rtp_follows_a_phone_that_changes_its_address(bench: LegsHarness) -> None:
     """By re-INVITE, by UPDATE and in the ACK of a re-INVITE without an offer, as music on hold is put in (RFC 7088)."""
-    async with FarEnd() as far:
+    async with RemotePeer() as far:
         session = far.call(bench.legs.address, FAR_SDP)
         came = await bench.received()
         bench.legs.carry_out(AnswerLeg(call=came.call))
@@ -531,8 +531,8 @@ async def test_phones_receive_the_advertised_address() -> None:
             bench.legs.carry_out(HangUpLeg(call=CALL))
 
 
-class FarEnd:
-    """A SIP agent on a socket of its own that says what the test says."""
+class RemotePeer:
+    """A SIP agent on a socket of its own that the test controls."""
 
     def __init__(self) -> None:
         self.events: asyncio.Queue[Event] = asyncio.Queue()
@@ -556,14 +556,14 @@ class FarEnd:
         await self._tasks.__aexit__(None, None, None)
 
     async def event(self, kind: type[E]) -> E:
-        """The next event of a kind; others are dropped."""
+        """Return the next event of a kind; others are dropped."""
         async with asyncio.timeout(5):
             while not isinstance(event := await self.events.get(), kind):
                 pass
         return event
 
     def call(self, to: Address, sdp: bytes | None) -> SessionId:
-        """Call."""
+        """Call the engine."""
         session = SessionId("far")
         self.sip.carry_out(
             self.sip.agent.invite(session, f"sip:+15550123@{to.host}:{to.port}", now=time.time(), sdp=sdp, caller="far")
@@ -577,19 +577,19 @@ FAR_SDP = (
 )
 
 
-async def test_a_call_without_an_offer_gets_ours_and_answers_in_the_ack(bench: Bench) -> None:
-    async with FarEnd() as far:
+async def test_a_call_without_an_offer_gets_ours_and_answers_in_the_ack(bench: LegsHarness) -> None:
+    async with RemotePeer() as far:
         session = far.call(bench.legs.address, None)
         came = await bench.received()
         bench.legs.carry_out(AnswerLeg(call=came.call))
         accepted = await far.event(Accepted)
         assert accepted.offer_to_answer
         assert b"RTP/AVP 0 8 9 101" in (accepted.sdp or b"")
-        assert bench.rows.told == []
+        assert bench.rows.requests == []
         far.sip.carry_out(far.sip.agent.acknowledge(session, FAR_SDP, now=time.time()))
         far.sip.carry_out(far.sip.agent.send_digit(session, "5", now=time.time()))
         assert await bench.fact(DigitPressed) == DigitPressed(call=came.call, digit="5")
-        assert bench.rows.told == [(came.call, ("PCMA", True, True)), (came.call, "5")]
+        assert bench.rows.requests == [(came.call, ("PCMA", True, True)), (came.call, "5")]
         far.sip.carry_out(far.sip.agent.reoffer(session, None, now=time.time()))
         answered = await far.event(ReofferAnswered)
         assert answered.offer_to_answer
@@ -603,8 +603,8 @@ async def test_a_call_without_an_offer_gets_ours_and_answers_in_the_ack(bench: B
 
 
 @pytest.mark.parametrize("sdp", [FAR_SDP, FAR_SDP.replace(b" 96\r\n", b"\r\n", 1)])
-async def test_a_digit_detected_in_rtp_does_not_count_again_by_info(bench: Bench, sdp: bytes) -> None:
-    async with FarEnd() as far:
+async def test_a_digit_detected_in_rtp_does_not_count_again_by_info(bench: LegsHarness, sdp: bytes) -> None:
+    async with RemotePeer() as far:
         session = far.call(bench.legs.address, sdp)
         came = await bench.received()
         bench.legs.carry_out(AnswerLeg(call=came.call))
@@ -613,19 +613,19 @@ async def test_a_digit_detected_in_rtp_does_not_count_again_by_info(bench: Bench
         for digit in "567":
             far.sip.carry_out(far.sip.agent.send_digit(session, digit, now=time.time()))
         seven = DigitPressed(call=came.call, digit="7")
-        await bench.until(lambda: seven in bench.said)
-        assert [fact.digit for fact in bench.said if isinstance(fact, DigitPressed)] == ["6", "7"]
-        assert [told for _, told in bench.rows.told[1:]] == ["6", "7"]
+        await bench.until(lambda: seven in bench.facts)
+        assert [fact.digit for fact in bench.facts if isinstance(fact, DigitPressed)] == ["6", "7"]
+        assert [requests for _, requests in bench.rows.requests[1:]] == ["6", "7"]
         # A phone that tells by INFO alone is not waited for any more; what it presses after all is no second key.
         far.sip.carry_out(far.sip.agent.send_digit(session, "8", now=time.time()))
         eight = DigitPressed(call=came.call, digit="8")
-        await bench.until(lambda: eight in bench.said)
+        await bench.until(lambda: eight in bench.facts)
         assert not bench.legs.handle_digit(came.call, "8")
         assert bench.legs.handle_digit(came.call, "8")
 
 
-async def test_a_refresh_that_the_phone_refuses_leaves_it_free_to_hold(bench: Bench) -> None:
-    async with FarEnd() as far:
+async def test_a_refresh_that_the_phone_refuses_leaves_it_free_to_hold(bench: LegsHarness) -> None:
+    async with RemotePeer() as far:
         session = far.call(bench.legs.address, FAR_SDP)
         came = await bench.received()
         bench.legs.carry_out(AnswerLeg(call=came.call))
@@ -640,8 +640,8 @@ async def test_a_refresh_that_the_phone_refuses_leaves_it_free_to_hold(bench: Be
         assert (await far.event(ReofferAnswered)).sdp is not None
 
 
-async def test_a_refresh_answered_without_a_description_leaves_the_phone_free_to_hold(bench: Bench) -> None:
-    async with FarEnd() as far:
+async def test_a_refresh_answered_without_a_description_leaves_the_phone_free_to_hold(bench: LegsHarness) -> None:
+    async with RemotePeer() as far:
         session = far.call(bench.legs.address, FAR_SDP)
         came = await bench.received()
         bench.legs.carry_out(AnswerLeg(call=came.call))
@@ -656,8 +656,8 @@ async def test_a_refresh_answered_without_a_description_leaves_the_phone_free_to
         assert (await far.event(ReofferAnswered)).sdp is not None
 
 
-async def test_a_refresh_that_meets_a_hold_lets_it_through(bench: Bench) -> None:
-    async with FarEnd() as far:
+async def test_a_refresh_that_meets_a_hold_lets_it_through(bench: LegsHarness) -> None:
+    async with RemotePeer() as far:
         session = far.call(bench.legs.address, FAR_SDP)
         came = await bench.received()
         bench.legs.carry_out(AnswerLeg(call=came.call))
@@ -675,13 +675,13 @@ async def test_a_refresh_that_meets_a_hold_lets_it_through(bench: Bench) -> None
 
 
 def version(sdp: bytes | None) -> int:
-    """That of a description's `o=`."""
+    """Return the version in a description's `o=`."""
     assert sdp is not None
     return int(sdp.split()[3])
 
 
-async def test_a_refresh_that_waits_for_an_ack_still_knows_its_offer_when_it_is_answered(bench: Bench) -> None:
-    async with FarEnd() as far:
+async def test_a_refresh_that_waits_for_an_ack_still_knows_its_offer_when_it_is_answered(bench: LegsHarness) -> None:
+    async with RemotePeer() as far:
         session = far.call(bench.legs.address, FAR_SDP)
         came = await bench.received()
         bench.legs.carry_out(AnswerLeg(call=came.call))
@@ -689,18 +689,18 @@ async def test_a_refresh_that_waits_for_an_ack_still_knows_its_offer_when_it_is_
         await far.event(Reoffered)
         far.sip.carry_out(far.sip.agent.answer_reoffer(session, FAR_SDP + b"a=sendonly\r\n", now=time.time()))
         assert await bench.fact(PhoneHeld) == PhoneHeld(call=came.call)
-        assert not any(isinstance(message, LegEnded) for message in bench.said)
+        assert not any(isinstance(message, LegEnded) for message in bench.facts)
 
 
-def refresh(bench: Bench) -> None:
-    """What the session timer asks for at half its time, which is 45 s at the least."""
+def refresh(bench: LegsHarness) -> None:
+    """Send the refresh that the session timer asks for at half its time, which is 45 s at the least."""
     (leg,) = bench.legs._context.legs.values()
     assert leg.session is not None
     bench.legs._handle_event(RefreshDue(session=leg.session))
 
 
-async def test_a_call_whose_late_answer_is_unusable_ends(bench: Bench) -> None:
-    async with FarEnd() as far:
+async def test_a_call_whose_late_answer_is_unusable_ends(bench: LegsHarness) -> None:
+    async with RemotePeer() as far:
         session = far.call(bench.legs.address, None)
         came = await bench.received()
         bench.legs.carry_out(AnswerLeg(call=came.call))
@@ -710,8 +710,8 @@ async def test_a_call_whose_late_answer_is_unusable_ends(bench: Bench) -> None:
         assert (await far.event(Ended)).cause is EndCause.HUNG_UP
 
 
-async def test_a_refresh_that_is_answered_with_nonsense_costs_no_call(bench: Bench) -> None:
-    async with FarEnd() as far:
+async def test_a_refresh_that_is_answered_with_nonsense_costs_no_call(bench: LegsHarness) -> None:
+    async with RemotePeer() as far:
         session = far.call(bench.legs.address, FAR_SDP)
         came = await bench.received()
         bench.legs.carry_out(AnswerLeg(call=came.call))
@@ -723,7 +723,7 @@ async def test_a_refresh_that_is_answered_with_nonsense_costs_no_call(bench: Ben
             await far.event(Confirmed)
         far.sip.carry_out(far.sip.agent.reoffer(session, FAR_SDP.replace(b"40000", b"0"), now=time.time()))
         assert await bench.fact(PhoneHeld) == PhoneHeld(call=came.call)
-        assert (came.call, ("PCMA", False, False)) in bench.rows.told
+        assert (came.call, ("PCMA", False, False)) in bench.rows.requests
         # As long as it is so, a refresh asks for no sound.
         refresh(bench)
         asked = await far.event(Reoffered)
@@ -733,16 +733,16 @@ async def test_a_refresh_that_is_answered_with_nonsense_costs_no_call(bench: Ben
 
 @pytest.mark.parametrize(("sdp", "status"), [(b"nonsense", 400), (FAR_SDP.replace(b"AVP 8", b"AVP 18"), 488)])
 async def test_an_unacceptable_offer_is_refused_before_the_engine_is_notified(
-    bench: Bench, sdp: bytes, status: int
+    bench: LegsHarness, sdp: bytes, status: int
 ) -> None:
-    async with FarEnd() as far:
+    async with RemotePeer() as far:
         far.call(bench.legs.address, sdp)
         assert (await far.event(Refused)).status == status
-    assert bench.said == []
+    assert bench.facts == []
 
 
-async def test_a_phone_that_answers_with_nonsense_is_not_answered(bench: Bench) -> None:
-    async with FarEnd() as far:
+async def test_a_phone_that_answers_with_nonsense_is_not_answered(bench: LegsHarness) -> None:
+    async with RemotePeer() as far:
         bench.place(f"sip:far@{far.sip.address[0]}:{far.sip.address[1]}")
         invited = await far.event(Invited)
         far.sip.carry_out(far.sip.agent.accept(invited.session, b"nonsense", now=time.time()))
@@ -750,14 +750,14 @@ async def test_a_phone_that_answers_with_nonsense_is_not_answered(bench: Bench) 
         assert isinstance(refused, LegRefused)
         assert refused.sip_code == 400
         assert (await far.event(Ended)).cause is EndCause.HUNG_UP
-    assert bench.said == [refused]
+    assert bench.facts == [refused]
 
 
 @pytest.mark.parametrize(("transport", "warned"), [("udp", True), ("tcp", False)])
 async def test_an_invite_too_large_for_a_datagram_is_sent_as_the_uri_says_and_warned_of(
-    bench: Bench, caplog: pytest.LogCaptureFixture, transport: str, warned: bool
+    bench: LegsHarness, caplog: pytest.LogCaptureFixture, transport: str, warned: bool
 ) -> None:
-    async with FarEnd() as far:
+    async with RemotePeer() as far:
         large = "&".join(f"X-Field-{number}={'x' * 90}" for number in range(9))
         bench.place(f"sip:far@{far.sip.address[0]}:{far.sip.address[1]};transport={transport}?{large}")
         invited = await far.event(Invited)
@@ -767,32 +767,32 @@ async def test_an_invite_too_large_for_a_datagram_is_sent_as_the_uri_says_and_wa
         await bench.fact(LegRefused)
 
 
-async def test_two_phones_that_answer_at_once_are_one_call(bench: Bench) -> None:
+async def test_two_phones_that_answer_at_once_are_one_call(bench: LegsHarness) -> None:
     """The second 200 crosses our CANCEL; its end must not end the call."""
-    async with FarEnd() as desk, FarEnd() as mobile:
-        for far in (desk, mobile):
+    async with RemotePeer() as desk_phone, RemotePeer() as mobile:
+        for far in (desk_phone, mobile):
             credentials = DigestCredentials(user="bob", password="secret-b")
             far.sip.carry_out(
                 far.sip.agent.register("r", bench.legs.address, "bob", now=time.time(), credentials=credentials)
             )
             await far.event(Registered)
         bench.place("bob")
-        at_desk, at_mobile = await desk.event(Invited), await mobile.event(Invited)
-        desk.sip.carry_out(desk.sip.agent.accept(at_desk.session, FAR_SDP, now=time.time()))
+        at_desk, at_mobile = await desk_phone.event(Invited), await mobile.event(Invited)
+        desk_phone.sip.carry_out(desk_phone.sip.agent.accept(at_desk.session, FAR_SDP, now=time.time()))
         mobile.sip.carry_out(mobile.sip.agent.accept(at_mobile.session, FAR_SDP, now=time.time()))
         await bench.fact(LegAnswered)
         done, waiting = await asyncio.wait(
-            [asyncio.create_task(desk.event(Ended)), asyncio.create_task(mobile.event(Ended))],
+            [asyncio.create_task(desk_phone.event(Ended)), asyncio.create_task(mobile.event(Ended))],
             return_when=asyncio.FIRST_COMPLETED,
         )
         assert (len(done), len(waiting)) == (1, 1)
-        assert bench.said == [LegAnswered(call=CALL)]
+        assert bench.facts == [LegAnswered(call=CALL)]
         bench.legs.carry_out(HangUpLeg(call=CALL))
         assert (await waiting.pop()).cause is EndCause.HUNG_UP
-    assert bench.said == [LegAnswered(call=CALL)]
+    assert bench.facts == [LegAnswered(call=CALL)]
 
 
-async def test_hostile_datagrams_do_not_stop_the_listener(bench: Bench) -> None:
+async def test_hostile_datagrams_do_not_stop_the_listener(bench: LegsHarness) -> None:
     bad = [
         b"",
         b"\r\n\r\n",

@@ -1,4 +1,4 @@
-"""SRTP over real sockets: a sealed phone and a plain one, held and resumed, each heard by the other."""
+"""SRTP over real sockets: an SRTP phone and an RTP phone, held and resumed, each heard by the other."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ ROOM = '<Response><Dial><Conference beep="false" waitUrl="">sealed</Conference><
 
 
 @dataclass(frozen=True, kw_only=True)
-class Office:
+class SrtpServer:
     server: Server
-    secured: tuple[str, int]
+    tls_address: tuple[str, int]
 
 
 @pytest.fixture
-async def office() -> AsyncIterator[Office]:
-    secured = free_port(socket.SOCK_STREAM)
+async def srtp_server() -> AsyncIterator[SrtpServer]:
+    tls_address = free_port(socket.SOCK_STREAM)
     settings = {
         "sip_tls_certificate": str(LOCALHOST),
-        "sip_tls_port": str(secured),
+        "sip_tls_port": str(tls_address),
         "sip_srtp": "offer",
         "default_voice_url": "http://127.0.0.1:9/voice",
     }
     async with Server(lines={"alice": "wonderland", "bob": "builder"}, settings=settings) as server:
-        yield Office(server=server, secured=(HOST, secured))
+        yield SrtpServer(server=server, tls_address=(HOST, tls_address))
 
 
-def sealed_phone(office: Office) -> Phone:
+def srtp_phone(srtp_server: SrtpServer) -> Phone:
     return Phone(
         "alice",
-        server=office.secured,
+        server=srtp_server.tls_address,
         password="wonderland",
         transport="TLS",
         certificate=LOCALHOST,
@@ -50,11 +50,11 @@ def sealed_phone(office: Office) -> Phone:
     )
 
 
-async def test_an_srtp_phone_and_an_rtp_phone_hear_each_other_through_a_hold(office: Office) -> None:
-    server = office.server
+async def test_an_srtp_phone_and_an_rtp_phone_hear_each_other_through_a_hold(srtp_server: SrtpServer) -> None:
+    server = srtp_server.server
     client = server.sdk()
     async with (
-        sealed_phone(office) as alice,
+        srtp_phone(srtp_server) as alice,
         Phone("bob", server=server.sip, password="builder") as bob,
     ):
         await alice.register()
@@ -70,8 +70,8 @@ async def test_an_srtp_phone_and_an_rtp_phone_hear_each_other_through_a_hold(off
         await bob.hears("alice")
 
 
-async def test_srtp_keys_over_udp_are_refused_with_a_reason(office: Office) -> None:
-    async with Phone("bob", server=office.server.sip, password="builder", srtp="offered") as bob:
+async def test_srtp_keys_over_udp_are_refused_with_a_reason(srtp_server: SrtpServer) -> None:
+    async with Phone("bob", server=srtp_server.server.sip, password="builder", srtp="offered") as bob:
         call = await bob.call("+15550123")
         with pytest.raises(CallFailed, match="488"):
             await call.answered()

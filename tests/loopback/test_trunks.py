@@ -23,7 +23,7 @@ from holdfast.voice.runtime.sip.transport.endpoint import SipEndpoint, open_endp
 from holdfast.voice.sip.effects import Address, Event, Invited, SessionId, Transport
 from holdfast.voice.sip.message.digest import Ha1
 from tests.loopback.shared_server import client
-from tests.loopback.test_sip_legs import CALL, FAR_SDP, Bench, Book, opened
+from tests.loopback.test_sip_legs import CALL, FAR_SDP, FakeDirectory, LegsHarness, opened
 
 pytestmark = pytest.mark.anyio
 
@@ -92,7 +92,7 @@ async def carrier() -> AsyncIterator[Carrier]:
 
 
 @pytest.fixture
-async def bench() -> AsyncIterator[Bench]:
+async def bench() -> AsyncIterator[LegsHarness]:
     async with opened(SipSettings(address=(OURS, 0), trust_loopback=False, trunk_timeout_s=0.2)) as made:
         yield made
 
@@ -120,7 +120,7 @@ async def until(is_so: Callable[[], bool]) -> None:
 @pytest.mark.parametrize("domain", [None, "carrier.example"])
 @pytest.mark.parametrize("transport", ["UDP", "TCP"])
 async def test_a_number_leaves_by_its_trunk(
-    carrier: Carrier, bench: Bench, transport: Transport, domain: str | None
+    carrier: Carrier, bench: LegsHarness, transport: Transport, domain: str | None
 ) -> None:
     bench.book.routes = (replace(trunk(carrier, transport), domain=domain),)
     bench.place("+442079460000")
@@ -146,7 +146,7 @@ async def test_a_trunk_whose_certificate_has_a_name_is_believed_by_that_name() -
         await (await far.called()).hang_up()
 
 
-async def test_a_trunk_that_does_not_know_us_refuses(carrier: Carrier, bench: Bench) -> None:
+async def test_a_trunk_that_does_not_know_us_refuses(carrier: Carrier, bench: LegsHarness) -> None:
     bench.book.routes = (trunk(carrier, password="wrong"),)
     bench.place("+442079460000")
     refused = await bench.fact(LegRefused)
@@ -154,7 +154,7 @@ async def test_a_trunk_that_does_not_know_us_refuses(carrier: Carrier, bench: Be
     assert refused.sip_code == 401
 
 
-async def test_no_route_no_call(carrier: Carrier, bench: Bench) -> None:
+async def test_no_route_no_call(carrier: Carrier, bench: LegsHarness) -> None:
     bench.book.routes = (trunk(carrier),)
     bench.place("+33170000000")
     refused = await bench.fact(LegRefused)
@@ -163,7 +163,7 @@ async def test_no_route_no_call(carrier: Carrier, bench: Bench) -> None:
     assert carrier.invited.empty()
 
 
-async def test_only_a_trunks_own_addresses_may_call_without_a_password(carrier: Carrier, bench: Bench) -> None:
+async def test_only_a_trunks_own_addresses_may_call_without_a_password(carrier: Carrier, bench: LegsHarness) -> None:
     bench.book.routes = (trunk(carrier),)
     async with Phone("carrier", server=bench.legs.address, host=THEIRS) as inside:
         call = await inside.call("+15550123")
@@ -177,7 +177,7 @@ async def test_only_a_trunks_own_addresses_may_call_without_a_password(carrier: 
             await (await outside.call("+15550123")).answered()
 
 
-async def test_a_trunk_cannot_register(carrier: Carrier, bench: Bench) -> None:
+async def test_a_trunk_cannot_register(carrier: Carrier, bench: LegsHarness) -> None:
     bench.book.routes = (trunk(carrier),)
     async with Phone("bob", server=bench.legs.address, host=THEIRS, password="guess") as inside:
         with pytest.raises(CallFailed, match="401"):
@@ -200,7 +200,7 @@ async def test_a_quiet_server_answers_lines_alone() -> None:
         stranger.call_now = None  # nobody will ever answer its goodbye
 
 
-async def test_an_unknown_peer_cannot_relay_calls(carrier: Carrier, bench: Bench) -> None:
+async def test_an_unknown_peer_cannot_relay_calls(carrier: Carrier, bench: LegsHarness) -> None:
     """Numbers of the route's prefix, and SIP URIs elsewhere, asked for by strangers, lines and the trunk itself."""
     bench.book.routes = (trunk(carrier),)
     elsewhere = f"sip:+442079460000@{THEIRS}:{carrier.sip.address.port}"
@@ -217,7 +217,7 @@ async def test_an_unknown_peer_cannot_relay_calls(carrier: Carrier, bench: Bench
         with pytest.raises(CallFailed, match="403"):
             await forged.answered()
     assert carrier.invited.empty()
-    assert bench.said == []
+    assert bench.facts == []
 
 
 # --- registered with a trunk
@@ -225,7 +225,7 @@ async def test_an_unknown_peer_cannot_relay_calls(carrier: Carrier, bench: Bench
 
 @pytest.mark.parametrize("transport", ["UDP", "TCP"])
 async def test_we_register_with_a_trunk_and_its_calls_come_in(
-    carrier: Carrier, bench: Bench, transport: Transport
+    carrier: Carrier, bench: LegsHarness, transport: Transport
 ) -> None:
     wanted = replace(trunk(carrier, transport), register=True, sources=(), domain="carrier.example")
     bench.book.routes = (wanted,)
@@ -233,7 +233,7 @@ async def test_we_register_with_a_trunk_and_its_calls_come_in(
     await until(lambda: bool(carrier.contacts()))
     ((uri, to),) = carrier.contacts()
     assert uri.startswith(f"sip:acme@{OURS}:")
-    await until(lambda: bench.standing(wanted) == "registered")
+    await until(lambda: bench.trunk_state(wanted) == "registered")
     session, now = SessionId("in"), time.time()
     carrier.sip.carry_out(
         carrier.sip.agent.invite(session, uri, now=now, sdp=FAR_SDP, next_hop=to, caller="+442079460000")
@@ -245,27 +245,27 @@ async def test_we_register_with_a_trunk_and_its_calls_come_in(
     bench.book.routes = ()
     bench.legs.follow_trunks()
     await until(lambda: not carrier.contacts())
-    assert bench.standing(wanted) is None
+    assert bench.trunk_state(wanted) is None
 
 
 async def test_the_engine_unregisters_from_the_trunk_when_it_stops(carrier: Carrier) -> None:
-    book = Book()
+    book = FakeDirectory()
     book.routes = (replace(trunk(carrier), register=True),)
     async with opened(SipSettings(address=(OURS, 0)), book):
         await until(lambda: bool(carrier.contacts()))
     assert carrier.contacts() == ()
 
 
-async def test_a_trunk_that_refuses_to_register_us_is_asked_again_later(carrier: Carrier, bench: Bench) -> None:
+async def test_a_trunk_that_refuses_to_register_us_is_asked_again_later(carrier: Carrier, bench: LegsHarness) -> None:
     wanted = replace(trunk(carrier, password="wrong"), register=True)
     bench.book.routes = (wanted,)
     bench.legs.follow_trunks()
-    await until(lambda: bench.standing(wanted) == "failed")
-    standing = bench.legs.trunk_status(wanted)
-    assert standing is not None
-    assert standing.status == 401
-    assert standing.again_at is not None
-    assert 14 < standing.again_at - time.time() <= 30
+    await until(lambda: bench.trunk_state(wanted) == "failed")
+    trunk_state = bench.legs.trunk_status(wanted)
+    assert trunk_state is not None
+    assert trunk_state.status == 401
+    assert trunk_state.again_at is not None
+    assert 14 < trunk_state.again_at - time.time() <= 30
     assert carrier.contacts() == ()
 
 
@@ -288,7 +288,7 @@ async def test_a_server_registers_with_a_trunk_that_is_added_and_shows_it(server
     await until(lambda: not carrier.contacts())
 
 
-async def test_a_trunk_that_asks_for_it_receives_an_asserted_identity(carrier: Carrier, bench: Bench) -> None:
+async def test_a_trunk_that_asks_for_it_receives_an_asserted_identity(carrier: Carrier, bench: LegsHarness) -> None:
     bench.book.routes = (replace(trunk(carrier), identity="caller", domain="carrier.example"),)
     bench.place("+442079460000")
     await bench.fact(LegAnswered)
@@ -301,7 +301,7 @@ async def test_a_trunk_that_asks_for_it_receives_an_asserted_identity(carrier: C
 # --- a trunk that sends calls on
 
 
-async def test_a_trunk_sends_a_call_on_to_another_of_its_addresses(carrier: Carrier, bench: Bench) -> None:
+async def test_a_trunk_sends_a_call_on_to_another_of_its_addresses(carrier: Carrier, bench: LegsHarness) -> None:
     async with Phone("switch", host="127.0.0.3") as switch:
         bench.book.routes = (replace(trunk(carrier), sources=(f"{THEIRS}/32", "127.0.0.3")),)
         carrier.sends_on = f"sip:+442079460000@127.0.0.3:{switch.address.port}"
@@ -313,7 +313,7 @@ async def test_a_trunk_sends_a_call_on_to_another_of_its_addresses(carrier: Carr
 
 @pytest.mark.parametrize("number", ["+442079460000", "+449001234567"])
 async def test_a_redirection_of_a_trunk_to_a_foreign_address_is_not_followed(
-    carrier: Carrier, bench: Bench, number: str
+    carrier: Carrier, bench: LegsHarness, number: str
 ) -> None:
     """A stranger's address, and a number that nobody dialled: toll fraud by forwarding."""
     async with Phone("stranger", host="127.0.0.3") as stranger:
@@ -339,7 +339,7 @@ def before(carrier: Carrier, first: Address) -> RouteRecord:
 
 @pytest.mark.parametrize("transport", ["UDP", "TCP"])
 async def test_another_trunk_is_tried_when_the_first_does_not_answer(
-    carrier: Carrier, bench: Bench, transport: Transport
+    carrier: Carrier, bench: LegsHarness, transport: Transport
 ) -> None:
     async with Phone("gone", host="127.0.0.2") as gone:
         nobody = gone.address._replace(transport=transport)
@@ -350,7 +350,7 @@ async def test_another_trunk_is_tried_when_the_first_does_not_answer(
     bench.legs.carry_out(HangUpLeg(call=CALL))
 
 
-async def test_another_trunk_is_tried_when_the_first_has_no_service(carrier: Carrier, bench: Bench) -> None:
+async def test_another_trunk_is_tried_when_the_first_has_no_service(carrier: Carrier, bench: LegsHarness) -> None:
     async with Phone("first", manner=Refuses(status=503), host="127.0.0.2") as first:
         bench.book.routes = (before(carrier, first.address),)
         bench.place("+442079460000")
@@ -361,7 +361,7 @@ async def test_another_trunk_is_tried_when_the_first_has_no_service(carrier: Car
 
 @pytest.mark.parametrize("status", [486, 404, 603, 500])
 async def test_a_refusal_of_the_callee_is_not_tried_again_by_another_trunk(
-    carrier: Carrier, bench: Bench, status: int
+    carrier: Carrier, bench: LegsHarness, status: int
 ) -> None:
     async with Phone("first", manner=Refuses(status=status), host="127.0.0.2") as first:
         bench.book.routes = (before(carrier, first.address),)
@@ -372,7 +372,7 @@ async def test_a_refusal_of_the_callee_is_not_tried_again_by_another_trunk(
     assert carrier.invited.empty()
 
 
-async def test_a_trunk_that_rings_is_not_given_up_however_long_it_takes(carrier: Carrier, bench: Bench) -> None:
+async def test_a_trunk_that_rings_is_not_given_up_however_long_it_takes(carrier: Carrier, bench: LegsHarness) -> None:
     async with Phone("first", manner=Answers(after_s=0.6), host="127.0.0.2") as first:
         bench.book.routes = (before(carrier, first.address),)
         bench.place("+442079460000")
@@ -381,7 +381,7 @@ async def test_a_trunk_that_rings_is_not_given_up_however_long_it_takes(carrier:
         bench.legs.carry_out(HangUpLeg(call=CALL))
 
 
-async def test_when_both_fail_the_call_is_refused_as_the_second_says(bench: Bench) -> None:
+async def test_when_both_fail_the_call_is_refused_as_the_second_says(bench: LegsHarness) -> None:
     async with (
         Phone("first", manner=Refuses(status=503), host="127.0.0.2") as first,
         Phone("second", manner=Refuses(status=480), host="127.0.0.3") as second,

@@ -1,4 +1,4 @@
-"""The web side of the shell as tests open it: library and webhooks, and everything they tell."""
+"""The web side of the shell as tests open it: sound cache and webhooks, and every fact they post."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def token(call: CallSid, number: int = 0) -> Token:
 
 
 class Bank:
-    """Holds clips as the media process does, and writes down what it is told to play."""
+    """A media process that holds clips, and records what it is asked to play."""
 
     def __init__(self) -> None:
         self.clips: dict[str, bytes] = {}
@@ -111,7 +111,7 @@ async def open_shell(
     speech: SpeechEngine | None = None,
     budget_bytes: int = 10_000_000,
 ) -> AsyncIterator[Shell]:
-    """Everything of the web side, on loopback."""
+    """Open the whole web side, on loopback."""
     shell = Shell()
     decoder = decoder or Decoder()
     async with WebClient(auth_token="secret", ssrf_policy=SsrfPolicy(loopback=True), policy=timing) as shell.web:

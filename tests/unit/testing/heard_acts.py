@@ -1,4 +1,4 @@
-"""Ears that have heard a given story, without a phone: material for tests of what is made of it."""
+"""Ears that have heard a given story, without a phone, for tests of the demo's report."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ BEGAN_S = 1000.0
 
 
 def ear_of(*stretches: tuple[str, int]) -> Ear:
-    """An ear that heard each of these sounds for so many packets, from `BEGAN_S` on."""
+    """Return an ear that heard each of these sounds for so many packets, from `BEGAN_S` on."""
     ear = Ear(SOUNDS)
     number = 0
     for sound, packets in stretches:
@@ -44,7 +44,7 @@ def ear_of(*stretches: tuple[str, int]) -> Ear:
 
 
 def act_of(customer: Sequence[tuple[str, int]], agent: Sequence[tuple[str, int]]) -> Act:
-    """An act of three seconds: talk, hold the customer, resume; each a second long."""
+    """Return an act of three seconds: talk, hold the customer, resume; each a second long."""
     act = Act(
         title="Act 1",
         how="by hearsay",

@@ -1,4 +1,4 @@
-"""Where phones have registered, written down and read again."""
+"""Contacts of registered phones, written to a store and read again."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What the log says of rejected inbound calls."""
+"""The log of rejected inbound calls."""
 
 from __future__ import annotations
 
