@@ -324,6 +324,29 @@ def test_files_of_one_folder_import_each_other_in_no_circle() -> None:
     assert wrong == []
 
 
+# --- words --------------------------------------------------------------------------------------------
+
+SAME_ROLE = frozenset({"CallNotInProgress", "ServerStopping"})
+"""Classes that stand in both halves, the holds service and the engine, and mean the same."""
+DIALECT = re.compile(r"\b(desk|nobody|somebody|whoever|anybody|everybody|anew|ledger|wishes|patience)\b", re.IGNORECASE)
+"""Words for which the glossary has a term of the field. The tests and the status pages show them in names of old."""
+
+
+def test_no_two_classes_have_one_name() -> None:
+    names = Counter(node.name for path in MODULES for node in tree_of(path).body if isinstance(node, ast.ClassDef))
+    assert {name for name, count in names.items() if count > 1} == SAME_ROLE
+
+
+def test_the_package_speaks_in_the_terms_of_the_field() -> None:
+    wrong = [
+        f"{name_of(path)}:{number}: {found[0]}"
+        for path in MODULES
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        if (found := DIALECT.search(line))
+    ]
+    assert wrong == []
+
+
 # --- documents ---------------------------------------------------------------------------------------
 
 

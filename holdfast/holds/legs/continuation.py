@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from holdfast.holds.ids import CallSid
 from holdfast.holds.legs import planner
-from holdfast.holds.steps.account_steps import Document, HangUpLeg, LegStep
+from holdfast.holds.steps.account_steps import Document, EndLeg, LegStep
 from holdfast.holds.steps.pair import (
     LegState,
     Pair,
@@ -77,7 +77,7 @@ def continue_call(pair: Pair, call: CallSid, report: ContinuationRequest) -> Con
     party, other = pair.party(call), pair.other(call)
     if report.hung_up:
         plan = planner.party_left(pair, call)
-        return ContinuationResult(pair=plan.pair, document=HangUpLeg(), steps=plan.steps, ended_call=call)
+        return ContinuationResult(pair=plan.pair, document=EndLeg(), steps=plan.steps, ended_call=call)
     stale = report.superseded or report.generation < party.generation
     if pair.over and not stale:
         gone_on = pair.with_parties(replace(party, state=LegState.GONE, held=False, unconfirmed=False))

@@ -50,11 +50,11 @@ class ContinueDocument:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HangUpLeg:
+class EndLeg:
     """Hang up."""
 
 
-Document = WaitInQueue | Park | TakeFromQueue | JoinConference | ContinueDocument | HangUpLeg
+Document = WaitInQueue | Park | TakeFromQueue | JoinConference | ContinueDocument | EndLeg
 
 
 # Steps: requests to the account.

@@ -17,7 +17,7 @@ from holdfast.holds.policy import MAX_CALL_S, Policy, document_length_s
 from holdfast.holds.steps.account_steps import (
     ContinueDocument,
     Document,
-    HangUpLeg,
+    EndLeg,
     JoinConference,
     Park,
     TakeFromQueue,
@@ -91,7 +91,7 @@ class Documents:
                 response.append(dial)
             case ContinueDocument(url=url):
                 response.redirect(url, method="POST")
-            case HangUpLeg():
+            case EndLeg():
                 response.hangup()
         return str(response)
 

@@ -14,7 +14,7 @@ from holdfast.holds.ids import CallSid
 from holdfast.holds.steps.account_steps import (
     ContinueDocument,
     Document,
-    HangUpLeg,
+    EndLeg,
     JoinConference,
     Park,
     TakeFromQueue,
@@ -124,7 +124,7 @@ def next_document(pair: Pair, call: CallSid) -> Document:
     """Return what a party does when the conversation is over."""
     if pair.after is not None and call == pair.parent.call:
         return ContinueDocument(url=pair.after)
-    return HangUpLeg()
+    return EndLeg()
 
 
 def park_document(other: Party) -> Park:

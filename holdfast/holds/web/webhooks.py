@@ -19,7 +19,7 @@ from holdfast.holds.errors import BadInput, HoldsError
 from holdfast.holds.ids import CallSid, QueueSid, is_call_sid
 from holdfast.holds.legs.continuation import FINAL_STATUSES, ContinuationRequest, ContinuationResult
 from holdfast.holds.service import Holds
-from holdfast.holds.steps.account_steps import ContinueDocument, Document, HangUpLeg
+from holdfast.holds.steps.account_steps import ContinueDocument, Document, EndLeg
 from holdfast.holds.steps.documents import Documents, checked_url
 
 MAX_FIELDS = 200
@@ -198,7 +198,7 @@ def _document_without_pair(webhook: CheckedWebhook) -> Document:
     """Return the document of a call whose pair is unknown: its own continuation URL says it, else it hangs up."""
     after = webhook.get("after")
     if after is None:
-        return HangUpLeg()
+        return EndLeg()
     return ContinueDocument(url=checked_url("after", after))
 
 

@@ -157,7 +157,7 @@ def digits_token(call: CallSid) -> Token:
 
 def hold_music_timer(script: Script) -> Token:
     """Return the token of the timer within which hold music should begin."""
-    return Token(f"{script.prefix}/patience")
+    return Token(f"{script.prefix}/hold-music")
 
 
 def wait_url_timer(script: Script) -> Token:

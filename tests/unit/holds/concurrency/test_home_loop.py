@@ -12,13 +12,13 @@ from starlette.types import ASGIApp
 from holdfast.holds import Holds, WrongEventLoop
 from holdfast.holds.ids import CallSid
 from holdfast.holds.legs.continuation import ContinuationResult
-from holdfast.holds.steps.account_steps import HangUpLeg
+from holdfast.holds.steps.account_steps import EndLeg
 from holdfast.holds.steps.pair import pair_of_dial
 from holdfast.holds.web.app import make_web
 from tests.stories.holds.fake_account import PUBLIC, FakeAccount, asgi
 
 ALICE, BOB = CallSid("CA" + "a" * 32), CallSid("CA" + "b" * 32)
-NEWS = ContinuationResult(pair=pair_of_dial(parent=ALICE, child=BOB), document=HangUpLeg())
+NEWS = ContinuationResult(pair=pair_of_dial(parent=ALICE, child=BOB), document=EndLeg())
 
 
 async def one_of(holds: Holds) -> None:

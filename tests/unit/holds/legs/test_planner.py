@@ -10,7 +10,7 @@ from holdfast.holds.legs.continuation import ContinuationRequest, continue_call
 from holdfast.holds.steps.account_steps import (
     CloseQueue,
     ContinueDocument,
-    HangUpLeg,
+    EndLeg,
     Park,
     RedirectLeg,
     Refusal,
@@ -139,5 +139,5 @@ def test_after_the_conversation_each_party_continues_at_its_own_document() -> No
     )
     assert current_document(plan.pair, P) == ContinueDocument(url="https://app.example/after")
     fresh = pair_of_dial(parent=P, child=C)
-    assert current_document(fresh, P) == current_document(fresh, C) == HangUpLeg()
+    assert current_document(fresh, P) == current_document(fresh, C) == EndLeg()
     assert legs_planner.party_left(fresh, C).steps == ()
