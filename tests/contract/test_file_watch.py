@@ -59,8 +59,11 @@ def companion(path: Path, what: str) -> Path:
 
 
 def put_another(path: Path, other: Path) -> None:
+    ready = path.with_suffix(".new")
+    shutil.copyfile(other, ready)
     path.unlink()
-    shutil.copyfile(other, path)
+    # At once: a look between the two would rightly find that the file was removed.
+    ready.rename(path)
 
 
 DEEDS: dict[str, tuple[Callable[[Path, Path], object], str]] = {
