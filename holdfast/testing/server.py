@@ -89,7 +89,7 @@ class Server:
         return client
 
     def console_link(self) -> str:
-        """Return a link that signs a browser in to the console, good once, for ten minutes."""
+        """Return a link that signs a browser in to the console, valid once, for ten minutes."""
         account = base64.b64encode(f"{self.account_sid}:{self.auth_token}".encode()).decode()
         request = urllib.request.Request(
             self.url + KEYS,

@@ -53,7 +53,7 @@ def server() -> Iterator[Server]:
             assert "Traceback" not in server.log()
 
 
-async def test_callers_do_in_their_dialogs_what_phones_do(server: Server, tmp_path: Path) -> None:
+async def test_callers_hold_transfer_and_hang_up_in_their_dialogs(server: Server, tmp_path: Path) -> None:
     for scenario, number in CALLERS.items():
         folder = tmp_path / scenario.removesuffix(".xml")
         folder.mkdir()

@@ -90,7 +90,7 @@ async def test_a_host_that_asks_too_often_is_ignored_and_others_are_not(server: 
     await plays(lines.ASKS, tmp_path, to=server, host="127.0.0.34")
 
 
-async def test_lines_call_only_what_they_may_and_calls_are_not_relayed(server: Server, tmp_path: Path) -> None:
+async def test_lines_call_only_permitted_targets_and_calls_are_not_relayed(server: Server, tmp_path: Path) -> None:
     here = f"{HOST}:{server.sip[1]}"
 
     async def calls(scene: Scene, called: str) -> None:

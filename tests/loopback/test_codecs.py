@@ -58,7 +58,7 @@ async def hears_in_a_row(phone: Phone, frame: bytes, count: int = 20) -> None:
         (("G722", "PCMU"), ("PCMA", "PCMU"), (9, 8)),
     ],
 )
-async def test_two_phones_hear_each_other_whatever_they_speak(
+async def test_two_phones_hear_each_other_with_every_pair_of_codecs(
     server: Server, files: FileServer, alices: tuple[Codec, ...], bobs: tuple[Codec, ...], types: tuple[int, int]
 ) -> None:
     await answers(server, NUMBER, files.put("dial.xml", DIAL))

@@ -129,7 +129,7 @@ async def test_a_phone_can_change_its_hum(alice: Phone, bob: Phone) -> None:
     await bob.hears("silence")
 
 
-async def test_a_missing_sound_is_reported_with_what_was_heard(alice: Phone, bob: Phone) -> None:
+async def test_a_missing_sound_is_reported_with_the_sounds_heard(alice: Phone, bob: Phone) -> None:
     await (await alice.call(bob.uri)).answered()
     await alice.hears("bob")
 

@@ -143,7 +143,7 @@ async def test_a_program_started_by_holdfast_run_gets_its_account_in_the_environ
     assert done.stdout == TOKEN + "\n"
 
 
-async def test_only_the_owner_can_read_what_a_server_writes(tmp_path: Path) -> None:
+async def test_files_written_by_a_server_are_readable_by_their_owner_alone(tmp_path: Path) -> None:
     async with served(tmp_path) as (_, store):
         added = await asyncio.to_thread(
             holdfast, "line", "add", "alice", "--password", LINE, "--store", f"sqlite:///{store}"

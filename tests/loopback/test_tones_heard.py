@@ -57,7 +57,7 @@ async def beeped(phone: Phone, steps: list[str]) -> None:
     assert beeps(phone.ear)[0] == steps
 
 
-async def test_all_hear_a_beep_over_the_talk_when_somebody_comes_and_goes(server: Server) -> None:
+async def test_all_hear_a_beep_over_the_talk_when_a_participant_enters_and_leaves(server: Server) -> None:
     sounds = (*HUMS, LOW, HIGH)
     async with WebServer() as web:
         room = twiml('<Dial><Conference waitUrl="">beeps</Conference></Dial>')

@@ -34,7 +34,7 @@ def twiml(inside: str) -> str:
     return f"<Response>{inside}</Response>"
 
 
-async def test_keys_pressed_during_a_prompt_choose_what_follows(server: Server) -> None:
+async def test_digits_pressed_during_a_prompt_choose_the_next_document(server: Server) -> None:
     async with WebServer() as web:
         menu = '<Gather action="/chosen" numDigits="2"><Play loop="0">builtin:ringback</Play></Gather><Reject/>'
         web.on("/chosen", reply(twiml('<Play loop="0">builtin:music</Play>')))
@@ -429,7 +429,7 @@ async def test_an_application_in_a_conference_is_heard_by_all(server: Server) ->
         assert (asked.form["To"], asked.form["Param_Ticket"]) == (made.sid, "9")
 
 
-async def test_nobody_calls_an_application_from_outside(server: Server) -> None:
+async def test_an_application_cannot_be_called_from_outside(server: Server) -> None:
     async with WebServer() as web, Phone("alice", server=server.sip) as alice:
         voice = web.on("/voice", reply(twiml("<Pause/>")))
         made = await asyncio.to_thread(lambda: server.sdk().applications.create(voice_url=voice))
@@ -443,7 +443,7 @@ async def test_nobody_calls_an_application_from_outside(server: Server) -> None:
 # --- conferences ------------------------------------------------------------------------------------------------
 
 
-async def test_who_speaks_in_a_conference_is_told(server: Server) -> None:
+async def test_a_conference_reports_its_speakers(server: Server) -> None:
     async with WebServer() as web, Phone("alice", server=server.sip) as alice, Phone("bob", server=server.sip) as bob:
         web.on("/events", reply(status=204))
         join = (

@@ -61,7 +61,7 @@ def change(world: World, call: CallSid, *, hold: bool | None = None, muted: bool
     world.post(ChangeParticipant(room=room.sid, call=call, hold=hold, muted=muted, hold_request=request))
 
 
-def test_two_who_speak(world: World) -> None:
+def test_two_parties_that_speak(world: World) -> None:
     alice, _ = meet(world, "alice", "bob")
     world.passes(5)
     assert told(world, alice) == (
@@ -309,7 +309,7 @@ def test_a_phone_that_holds_while_it_is_held(world: World) -> None:
     assert "It hears client:bob." in told(world, alice)
 
 
-def test_a_gather_says_what_it_waits_for(world: World) -> None:
+def test_explain_names_the_input_that_a_gather_waits_for(world: World) -> None:
     def gathers(attributes: str) -> str:
         document = f"<Response><Gather {attributes}><Say>press <emphasis>one</emphasis></Say></Gather></Response>"
         return told(world, world.calls_in("alice", twiml=document))

@@ -115,7 +115,7 @@ def look(world: World) -> None:
 
 @settings(max_examples=WALKS, deadline=None)
 @given(seed=st.integers(0, 2**32), start=st.sampled_from(STARTS))
-def test_whatever_happens_who_holds_is_heard_by_nobody(seed: int, start: Callable[[World], list[CallSid]]) -> None:
+def test_a_holder_is_never_heard_by_any_party(seed: int, start: Callable[[World], list[CallSid]]) -> None:
     world, dice = studio(seed), Random(seed)
     start(world)
     for number in range(STEPS):
@@ -162,7 +162,7 @@ def phone(world: World, call: CallSid, *, hold: bool) -> None:
 @pytest.mark.parametrize("codecs", [CODECS, ("G722",)])
 @pytest.mark.parametrize("seed", ROUNDS)
 @pytest.mark.parametrize("by", [held, phone, muted])
-def test_what_was_said_on_hold_is_not_heard_after_it(
+def test_speech_during_a_hold_is_not_heard_after_it(
     by: Callable[..., None], seed: int, codecs: tuple[Codec, ...]
 ) -> None:
     """Out of no buffer, in no frame that passes untouched, by no ear and in no recording of the conference."""
@@ -181,7 +181,7 @@ def test_what_was_said_on_hold_is_not_heard_after_it(
 
 
 @pytest.mark.parametrize("seed", ROUNDS)
-def test_what_was_said_in_a_queue_is_not_heard_by_who_takes_the_caller_out_of_it(seed: int) -> None:
+def test_speech_in_a_queue_is_not_heard_by_the_agent_that_dequeues_the_caller(seed: int) -> None:
     world = studio(seed)
     waiting, agent = peers_of_a_queue(world)
     world.commit()
@@ -196,7 +196,7 @@ def test_what_was_said_in_a_queue_is_not_heard_by_who_takes_the_caller_out_of_it
 
 @pytest.mark.parametrize("seed", ROUNDS)
 @pytest.mark.parametrize("by", [held, phone, muted])
-def test_keys_pressed_before_a_hold_or_during_it_are_pressed_for_nobody(seed: int, by: Callable[..., None]) -> None:
+def test_digits_pressed_before_or_during_a_hold_are_not_relayed(seed: int, by: Callable[..., None]) -> None:
     world = studio(seed)
     one, _ = conference_of_two(world)
     world.commit()
@@ -214,7 +214,7 @@ def test_keys_pressed_before_a_hold_or_during_it_are_pressed_for_nobody(seed: in
 
 
 @pytest.mark.parametrize("seed", ROUNDS)
-def test_keys_of_a_party_are_pressed_for_nobody_once_its_peer_s_phone_holds(seed: int) -> None:
+def test_digits_are_not_relayed_to_a_peer_whose_phone_holds(seed: int) -> None:
     """Nor are they in a recording of what that phone hears, nor pressed when it comes back."""
     world = studio(seed)
     one, other = conference_of_two(world)
@@ -248,7 +248,7 @@ def test_a_recording_of_the_conference_has_nothing_of_a_hold_the_journal_has_not
     world.end()
 
 
-def test_a_recording_of_a_conference_that_is_over_has_nothing_of_who_was_in_it() -> None:
+def test_a_recording_of_an_ended_conference_has_no_audio_of_its_former_participants() -> None:
     world = studio()
     one, other = conference_of_two(world)
     world.commit()
@@ -264,7 +264,7 @@ def test_a_recording_of_a_conference_that_is_over_has_nothing_of_who_was_in_it()
 
 @pytest.mark.parametrize("start", [one_who_rings_aloud, one_who_is_screened])
 @pytest.mark.parametrize("seed", ROUNDS)
-def test_who_answers_and_is_sent_keys_or_screened_is_heard_no_more_until_they_meet(
+def test_a_callee_that_is_sent_digits_or_screened_is_not_heard_until_it_is_connected(
     seed: int, start: Callable[[World], list[CallSid]]
 ) -> None:
     """Its early sound was heard; what it says now is not, though it holds or not."""
@@ -307,7 +307,7 @@ def test_a_recording_of_a_call_keeps_its_own_party_through_a_hold(seed: int, by:
 
 
 @pytest.mark.parametrize("by", [held, phone])
-def test_who_is_put_on_hold_while_nothing_can_be_told_to_the_media_process_is_heard_no_more_once_it_can(
+def test_a_hold_made_while_the_media_process_is_unreachable_takes_effect_when_it_returns(
     by: Callable[..., None],
 ) -> None:
     world = studio()
@@ -325,7 +325,7 @@ def test_who_is_put_on_hold_while_nothing_can_be_told_to_the_media_process_is_he
     world.end()
 
 
-def test_who_rings_aloud_is_heard_on_after_the_media_process_could_not_be_told_anything() -> None:
+def test_early_media_is_heard_again_after_the_media_process_was_unreachable() -> None:
     world = studio()
     parent, child = one_who_rings_aloud(world)
     world.commit()
@@ -338,7 +338,7 @@ def test_who_rings_aloud_is_heard_on_after_the_media_process_could_not_be_told_a
 
 
 @pytest.mark.parametrize("seed", ROUNDS)
-def test_a_coach_is_heard_by_one_alone_and_on_hold_by_nobody(seed: int) -> None:
+def test_a_coach_is_heard_by_the_coached_participant_alone_and_on_hold_by_no_participant(seed: int) -> None:
     world = studio(seed)
     coach, coached, customer = conference(world)
     room = world.state.room_of(coach)

@@ -210,7 +210,7 @@ def test_a_held_coach_hears_its_hold_and_a_held_coached_party_hears_no_party(wor
     assert told.hears() == {"A": "builtin:hold", "B": "silence", "C": "B"}
 
 
-def test_a_coach_whose_pupil_has_gone_stays_and_is_heard_by_nobody(world: World) -> None:
+def test_a_coach_stays_unheard_after_the_coached_participant_has_left(world: World) -> None:
     told = coached(world)
     world.hangs_up(told["A"])
     assert told.hears() == {"A": "nothing", "B": "silence", "C": "B"}
@@ -228,7 +228,7 @@ def test_a_coach_of_an_absent_party_is_not_admitted(world: World, coach: str, co
     assert told.hears() == {"A": "builtin:hold", "B": "silence", "C": "/after.mp3"}
 
 
-def test_coaching_by_rest_of_one_who_is_held_or_absent_or_oneself_is_refused(world: World) -> None:
+def test_coaching_by_rest_of_a_held_or_absent_participant_or_of_oneself_is_refused(world: World) -> None:
     told = two(world)
     room = room_of(world, told["A"]).sid
     for coach in (told["B"], CallSid("CA" + "9" * 32)):

@@ -238,7 +238,7 @@ def test_a_queue_is_made_on_first_use_and_stays(world: World) -> None:
     assert only(world).sid == queue.sid
 
 
-def test_averages_are_over_those_who_wait_now(world: World) -> None:
+def test_averages_cover_the_members_that_wait_now(world: World) -> None:
     queueing(world)
     assert world.state.queues == {}
     first = world.calls_in("a", f"{APP}/wait")

@@ -173,19 +173,19 @@ def orders(deeds: tuple[str, ...]) -> st.SearchStrategy[list[str]]:
 
 @settings(max_examples=150, deadline=None)
 @given(deeds=orders(PAIR))
-def test_two_who_talk(deeds: list[str]) -> None:
+def test_two_connected_parties(deeds: list[str]) -> None:
     tell("dial", ("C answers",), deeds)
 
 
 @settings(max_examples=100, deadline=None)
 @given(deeds=orders(PUT_THROUGH))
-def test_two_of_whom_one_puts_the_other_through(deeds: list[str]) -> None:
+def test_two_connected_parties_and_a_transfer(deeds: list[str]) -> None:
     tell("transfer", ("C answers",), deeds)
 
 
 @settings(max_examples=150, deadline=None)
 @given(deeds=orders(RINGING))
-def test_one_who_rings(deeds: list[str]) -> None:
+def test_a_ringing_call(deeds: list[str]) -> None:
     tell("dial", (), deeds)
 
 

@@ -149,7 +149,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 
 
 @pytest.mark.parametrize("package", MAY_IMPORT)
-def test_who_may_import_what(package: str) -> None:
+def test_imports_follow_the_table_of_the_design(package: str) -> None:
     wrong = [
         f"{name} imports {module}"
         for path in MODULES
@@ -209,7 +209,7 @@ def test_files_are_short() -> None:
     assert unexplained == []
 
 
-def test_every_module_says_what_it_is() -> None:
+def test_every_module_has_a_docstring() -> None:
     assert [name_of(path) for path in [*MODULES, *TESTS] if not ast.get_docstring(tree_of(path))] == []
 
 

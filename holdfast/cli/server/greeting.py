@@ -20,7 +20,7 @@ def greeting(
     running: RunFile, credentials: StoredAccount, tls_port: int | None, *, sign_in_url: str | None
 ) -> list[str]:
     """Return the lines to print when the server is ready. `tls_port` is the port of SIP over TLS."""
-    console = "holdfast console prints a link to the console, good once, for ten minutes"
+    console = "holdfast console prints a link to the console, valid once, for ten minutes"
     if sign_in_url is not None:
         console = f"console, by this link once, for ten minutes: {sign_in_url} (another: holdfast console)"
     tls = "" if tls_port is None else f", over TLS at port {tls_port}"

@@ -59,7 +59,7 @@ async def test_the_owner_leaves_and_others_are_there(stage: Stage, room: Room) -
     assert (ended.status, ended.cause) == (Status.RESUMED, "the owner of the hold has left")
 
 
-async def test_an_owner_who_was_never_there_has_not_left(stage: Stage, room: Room) -> None:
+async def test_an_owner_that_never_joined_has_not_left(stage: Stage, room: Room) -> None:
     elsewhere = stage.account.add_call(9)
     hold = await stage.holds.hold(room[0], by=elsewhere)
     await later(stage, 1)

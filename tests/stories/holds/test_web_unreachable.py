@@ -160,7 +160,7 @@ async def test_the_parked_party_waits_as_long_as_the_hold_may_last(
     assert verbs == [("Pause", length), ("Redirect", None)]
 
 
-async def test_music_documents_stay_within_what_an_account_reads(stage: Stage) -> None:
+async def test_music_documents_stay_within_the_size_that_an_account_reads(stage: Stage) -> None:
     documents = stage.holds.documents
     assert documents is not None
     long = "https://cdn.example/?" + "&" * 1900 + "/m.mp3"

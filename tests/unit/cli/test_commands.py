@@ -139,7 +139,7 @@ def test_no_help_loses_words_in_brackets() -> None:
         (["serve", "--store", "postgresql://x"], 2, "--store: 'postgresql://x' is not allowed"),
     ],
 )
-def test_an_error_says_what_to_do(
+def test_an_error_names_the_next_step(
     arguments: list[str], status: int, says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(arguments) == status

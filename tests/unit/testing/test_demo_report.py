@@ -61,7 +61,7 @@ def test_an_act_that_never_began_leaves_no_recording(tmp_path: Path) -> None:
     assert json.loads(written[0].read_text())["acts"][0]["failure"] == "nobody answered"
 
 
-def test_the_table_says_for_each_ear_what_it_heard() -> None:
+def test_the_table_lists_the_sounds_of_each_ear() -> None:
     console = paper()
 
     console.print(findings_table([act_of(GOOD_CUSTOMER, (("customer", 150),))]))

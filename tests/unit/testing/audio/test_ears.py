@@ -68,7 +68,7 @@ def test_an_edge_between_two_sounds_is_no_interval_of_its_own() -> None:
     assert [interval.heard for interval in ear.intervals()] == [ONLY_ALICE, ONLY_BOB]
 
 
-def test_a_blip_does_not_cut_what_is_heard_and_is_not_its_beginning() -> None:
+def test_a_blip_neither_cuts_a_sound_nor_begins_it() -> None:
     ear = ear_of(spoken(*[HUM["alice"]] * 5, HUM["bob"], *[HUM["alice"]] * 5))
 
     assert [interval.heard for interval in ear.intervals()] == [ONLY_ALICE]

@@ -105,7 +105,7 @@ def test_a_request_is_an_address_and_a_method() -> None:
 
 
 @given(PAIRS)
-def test_pairs_are_what_was_sent_name_by_name(pairs: list[tuple[str, str]]) -> None:
+def test_a_form_keeps_the_values_sent_for_each_name(pairs: list[tuple[str, str]]) -> None:
     form = Form(pairs)
     assert sorted(form.pairs()) == sorted(pairs)
     assert form.names() == {name for name, _ in pairs}

@@ -47,7 +47,7 @@ def hints(kind: type) -> dict[str, Any]:
 
 # The meaning of a document is read from it anew, an ear is of one turn: neither is written.
 @pytest.mark.parametrize("name", sorted(set(CLASSES) - {"ReadDocument", "ScriptSubject"}))
-def test_what_is_written_is_read_again(name: str) -> None:
+def test_written_values_are_read_back(name: str) -> None:
     kind = CLASSES[name]
     values = list(kind) if issubclass(kind, Enum) else [sample(kind)]
     for value in values:

@@ -327,7 +327,7 @@ def test_a_locked_out_user_is_reported_in_clean_bounded_text() -> None:
     assert event.retry_in_s == float("inf")
 
 
-def test_users_who_are_locked_out_or_proved_are_counted_too() -> None:
+def test_locked_out_and_authenticated_users_are_counted_too() -> None:
     scene = Scene(AbuseLimits(requests_burst=1e6, guesses_burst=1.0, guesses_per_s=0.0, max_hosts=2))
     for user in ("alice", "one", "two"):
         assert status(scene.authenticate("REGISTER", user, "1234")) == 401

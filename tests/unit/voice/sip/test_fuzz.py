@@ -37,7 +37,7 @@ def test_seeds_are_read_with_any_name_of_their_target() -> None:
     assert {target for target, _ in kept(SEEDS.read_text("utf-8").splitlines())} <= TARGETS.keys()
 
 
-def test_the_generator_reaches_what_lies_deep() -> None:
+def test_the_generator_reaches_deep_branches() -> None:
     """Of a thousand packets some begin calls and some are refused for every kind of reason."""
     line = Line()
     line.answer_a_call()

@@ -99,7 +99,7 @@ def test_each_message_gets_its_answer(text: str, statuses: list[int], calls: boo
     assert (bob.agent.sessions(), bob.agent.transactions(), bob.agent.timers()) == ((), 0, 0)
 
 
-def test_a_refusal_names_what_is_accepted() -> None:
+def test_a_refusal_names_the_accepted_values() -> None:
     _, _, peer = scene()
     allowed = "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO, PRACK, REFER, NOTIFY"
     for text, name, value in (
@@ -148,7 +148,7 @@ def test_a_description_inside_several_parts_is_found() -> None:
 
 
 @pytest.mark.parametrize("kind", ["application/sdp;charset=utf-8", "APPLICATION/SDP ; x=y", "application/sdp"])
-def test_a_description_is_found_whatever_its_parameters_and_inside_parts_of_parts(kind: str) -> None:
+def test_a_description_is_found_with_any_parameters_and_inside_nested_parts(kind: str) -> None:
     _, bob, peer = scene()
     inner = f"--bb\r\nContent-Type: {kind}\r\nContent-Disposition: session\r\n\r\n{SDP.decode()}\r\n--bb--\r\n"
     parts = (

@@ -178,7 +178,7 @@ def test_the_end_is_reported_with_the_last_frame_and_silence_follows() -> None:
     assert each.in_play() == set()
 
 
-def test_an_empty_clip_is_silent_for_one_tick_whatever_its_loops() -> None:
+def test_an_empty_clip_is_silent_for_one_tick_with_any_number_of_loops() -> None:
     bank, each, out = players(a=b"")
     each.start(0, found(bank, "a"), loops=1000)
     assert each.advance().tolist() == [0]

@@ -66,7 +66,7 @@ def test_a_report_of_both_directions() -> None:
     assert not any(name[24:])
 
 
-def test_only_what_was_lost_since_the_last_report_is_the_fraction() -> None:
+def test_the_fraction_counts_only_the_loss_since_the_last_report() -> None:
     loss = struct.unpack_from("!I", packets(written(previous=ReportInterval(expected=100, received=100)))[0][2], 28)[0]
     assert loss >> 24 == 10 * 256 // 100
     duplicates = ReceptionReport(ssrc=1, highest=9, expected=10, received=12, jitter=0)

@@ -82,7 +82,7 @@ def test_a_forwarded_call_reports_the_number_first_called(headers: Headers, expe
     assert forwarded_from(headers) == expected
 
 
-def test_a_call_to_a_domain_names_it_and_what_the_phone_added() -> None:
+def test_a_call_to_a_domain_carries_its_name_and_the_headers_of_the_phone() -> None:
     answer = AnsweringDocument(instruction=Instruction(twiml="<Response/>"), sip_domain_sid="SD1")
     headers = (("Diversion", "<sip:+15550100999@c.example>"), ("X-Ticket", "7"), ("Subject", "none of ours"))
     command = receive_call(CallSid("CA1"), AccountSid("AC1"), invited(*headers), answer, HERE)

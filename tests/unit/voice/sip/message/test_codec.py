@@ -98,7 +98,7 @@ def test_a_stricter_codec_reads_the_same(text: str) -> None:
     assert SipMessage.parse(answer.encode()).get_header("via") == ours.values("Via")[0]
 
 
-def test_responses_echo_what_came_to_the_byte() -> None:
+def test_responses_echo_the_request_to_the_byte() -> None:
     raw = encode(invite("Record-Route: <sip:p1;lr>,  <sip:p2;lr>", "Timestamp: 54.2", "Subject: caf\udce9"))
     message = decode(raw)
     assert isinstance(message, Request)

@@ -320,7 +320,7 @@ def test_lines_too_many_in_an_answer_and_refused_ones_left_out_change_nothing() 
     assert apply_answer(state, offer()).agreed is not None
 
 
-def test_an_answer_is_bound_by_what_we_offered() -> None:
+def test_an_answer_is_bound_by_our_offer() -> None:
     state, _ = make_offer(replace(US, local_direction=Direction.SENDONLY))
     agreed = apply_answer(state, offer()).agreed
     assert agreed is not None

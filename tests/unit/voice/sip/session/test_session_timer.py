@@ -285,7 +285,7 @@ def test_the_callers_refreshes_keep_the_call() -> None:
     assert scene.ends() == [(EndCause.LOST, 408)]
 
 
-def test_a_re_invite_refreshes_and_may_change_who_does() -> None:
+def test_a_re_invite_refreshes_and_may_change_the_refresher() -> None:
     scene = Scene()
     scene.call_in(KNOWS, TAKES_UPDATE, "Session-Expires: 600;refresher=uac")
     scene.wire.run(300)
