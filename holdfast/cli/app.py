@@ -10,16 +10,16 @@ import typer
 
 from holdfast.cli import INTERRUPTED, console, demo
 from holdfast.cli.calls import (
-    calls,
-    explain,
-    holds,
-    ladder,
+    calls_command,
+    explain_command,
+    holds_command,
+    ladder_command,
 )
 from holdfast.cli.directory import (
     account,
-    lines,
+    lines_command,
     numbers,
-    routes,
+    routes_command,
 )
 from holdfast.cli.doctor import doctor
 from holdfast.cli.run import run as run_command
@@ -41,17 +41,17 @@ START, LOOK, SETUP = "Start", "Calls and holds", "Set up and look inside"
 app.command(rich_help_panel=START)(demo.demo)
 app.command(rich_help_panel=START)(serve.serve)
 app.command(rich_help_panel=START, context_settings={"ignore_unknown_options": True})(run_command.run)
-app.command(rich_help_panel=LOOK)(calls.calls)
-app.command(rich_help_panel=LOOK)(holds.hold)
-app.command(rich_help_panel=LOOK)(holds.resume)
-app.command(rich_help_panel=LOOK)(holds.holds)
+app.command(rich_help_panel=LOOK)(calls_command.calls)
+app.command(rich_help_panel=LOOK)(holds_command.hold)
+app.command(rich_help_panel=LOOK)(holds_command.resume)
+app.command(rich_help_panel=LOOK)(holds_command.holds)
 app.command(rich_help_panel=LOOK)(console.console)
 app.command(rich_help_panel=SETUP)(account.account)
-app.add_typer(lines.app, name="line", rich_help_panel=SETUP)
+app.add_typer(lines_command.app, name="line", rich_help_panel=SETUP)
 app.add_typer(numbers.app, name="number", rich_help_panel=SETUP)
-app.add_typer(routes.app, name="route", rich_help_panel=SETUP)
-app.command(rich_help_panel=SETUP)(ladder.ladder)
-app.command(rich_help_panel=SETUP)(explain.explain)
+app.add_typer(routes_command.app, name="route", rich_help_panel=SETUP)
+app.command(rich_help_panel=SETUP)(ladder_command.ladder)
+app.command(rich_help_panel=SETUP)(explain_command.explain)
 app.command(rich_help_panel=SETUP)(doctor.doctor)
 
 
@@ -61,7 +61,7 @@ def unwrap(documentation: str) -> str:
     return "\n\n".join(each if each.startswith("\b") else each.replace("\n", " ") for each in paragraphs)
 
 
-for family in (app, lines.app, numbers.app, routes.app):
+for family in (app, lines_command.app, numbers.app, routes_command.app):
     for command in family.registered_commands:
         command.help = unwrap(command.callback.__doc__ or "") if command.callback else None
 

@@ -1,7 +1,7 @@
 """This module defines the ports of the holds service: an account, a store, a clock.
 
-`account/client.py` implements the account; `history/memory_store.py` and `store/holds.py` implement the store; tests
-bring their own.
+`account/client.py` implements the account; `history/memory_store.py` and `store/hold_store.py` implement the store;
+tests bring their own.
 """
 
 import asyncio

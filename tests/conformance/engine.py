@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import assert_never
 
-from holdfast.voice.api.ops.metrics import Metrics
+from holdfast.voice.api.ops.metrics_endpoint import Metrics
 from holdfast.voice.control.entities import (
     FINAL,
     Call,
@@ -56,7 +56,7 @@ from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid, RecordingSid
 from holdfast.voice.model.ports import JournalEntry
 from holdfast.voice.runtime.directory.directory import Directory
 from holdfast.voice.runtime.directory.records import LineRecord, VoiceSettings
-from holdfast.voice.runtime.notifications import Notifications
+from holdfast.voice.runtime.notification_log import Notifications
 
 ACCOUNT = AccountSid("AC" + "a" * 32)
 TOKEN = "0123456789abcdef0123456789abcdef"

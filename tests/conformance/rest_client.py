@@ -18,13 +18,13 @@ from starlette.types import ASGIApp, Message, Scope
 
 from holdfast.voice.api.app import make_api
 from holdfast.voice.api.ops.diagnostics import make_diagnostics
-from holdfast.voice.api.ops.explain import make_explain
-from holdfast.voice.api.ops.routes import NoRegistrations, TrunkRegistrations
+from holdfast.voice.api.ops.explain_endpoint import make_explain
+from holdfast.voice.api.ops.routes_endpoint import NoRegistrations, TrunkRegistrations
 from holdfast.voice.api.ports import Recordings
 from holdfast.voice.model.ports import Journal, JournalEntry
 from holdfast.voice.runtime.directory.directory import Directory
-from holdfast.voice.runtime.notifications import Notifications
-from holdfast.voice.runtime.quality import Quality
+from holdfast.voice.runtime.notification_log import Notifications
+from holdfast.voice.runtime.quality_reports import Quality
 from tests.conformance.answers import faults
 from tests.conformance.engine import ACCOUNT, TOKEN, Engine, MemoryStore, new_metrics, new_notifications, open_directory
 

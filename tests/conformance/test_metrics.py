@@ -15,15 +15,15 @@ from holdfast.holds.clock import SystemClock
 from holdfast.holds.history.hold_log import HoldLog
 from holdfast.holds.history.memory_store import MemoryStore
 from holdfast.holds.web.metrics import HoldsCollector
-from holdfast.voice.api.ops.metrics import CallbackCollector, Metrics
-from holdfast.voice.api.ops.quality import QualityCollector
+from holdfast.voice.api.ops.metrics_endpoint import CallbackCollector, Metrics
+from holdfast.voice.api.ops.quality_endpoint import QualityCollector
 from holdfast.voice.api.ops.trunk_metrics import TrunkCollector
 from holdfast.voice.media_process.control_link.protocol import Load
 from holdfast.voice.model.effects import LogNotification
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.model.ports import SipMessageTrace, WebhookTrace
 from holdfast.voice.runtime.counters import Counters
-from holdfast.voice.runtime.quality import Quality
+from holdfast.voice.runtime.quality_reports import Quality
 from holdfast.voice.runtime.sip.trunks import Trunks
 from tests.conformance.engine import Engine
 

@@ -8,11 +8,11 @@ import pytest
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, generate_latest
 
-from holdfast.voice.api.ops.quality import QualityCollector, make_quality
-from holdfast.voice.runtime.quality import Quality
+from holdfast.voice.api.ops.quality_endpoint import QualityCollector, make_quality
+from holdfast.voice.runtime.quality_reports import Quality
 from tests.conformance.engine import ACCOUNT, TOKEN
 from tests.conformance.rest_client import BASIC, RestApi, new_rest_api
-from tests.unit.voice.runtime.test_quality import ONE, load
+from tests.unit.voice.runtime.test_quality_reports import ONE, load
 
 CALL = f"CA{'1' * 32}"
 

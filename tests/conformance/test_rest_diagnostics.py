@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import pytest
 
-from holdfast.voice.api.ops.explain import REJECTED
+from holdfast.voice.api.ops.explain_endpoint import REJECTED
 from holdfast.voice.api.ops.json_errors import NOT_AN_OBJECT
 from holdfast.voice.control.entities import CallStatus, RoomStatus
 from holdfast.voice.media_process.control_link.protocol import Statistics

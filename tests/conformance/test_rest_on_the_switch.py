@@ -27,8 +27,8 @@ from holdfast.voice.model.effects import (
 )
 from holdfast.voice.model.facts import DocumentFetched, LegAnswered, LegEnded, LegRinging
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.runtime.notifications import Notifications
-from holdfast.voice.runtime.quality import Quality
+from holdfast.voice.runtime.notification_log import Notifications
+from holdfast.voice.runtime.quality_reports import Quality
 from holdfast.voice.runtime.switch import Switch
 from tests.conformance import facts
 from tests.conformance.engine import ACCOUNT, ALSO_OURS, NOON, OURS, TOKEN, Engine, MemoryStore, open_directory

@@ -16,7 +16,7 @@ from holdfast.holds.ids import CallSid, ConferenceSid, HoldId
 from holdfast.holds.ports import HoldStore
 from holdfast.holds.steps.pair import LegState, Pair, Party
 from holdfast.store.database import Statement, open_database
-from holdfast.store.holds import SqlHolds
+from holdfast.store.hold_store import SqlHolds
 
 
 @pytest.fixture(params=["memory", "sql"])

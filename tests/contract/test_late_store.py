@@ -21,7 +21,7 @@ from holdfast.holds.hold import RecordEvent, open_hold
 from holdfast.holds.ids import CallSid, HoldId
 from holdfast.store import database as database_module
 from holdfast.store.database import Database, Statement, StoreUnavailable, open_database
-from holdfast.store.holds import SqlHolds
+from holdfast.store.hold_store import SqlHolds
 from holdfast.store.tables import KEY_VALUES
 
 

@@ -16,14 +16,14 @@ from typing import Any
 import anyio
 import pytest
 
-from holdfast.cli.server.stored_row_readers import READERS
+from holdfast.cli.server.row_checks import READERS
 from holdfast.holds.hold import Hold, RecordEvent, Status, WayName
 from holdfast.holds.ids import CallSid as HoldCall
 from holdfast.holds.ids import HoldId
 from holdfast.holds.steps.pair import LegState, Pair, Party
 from holdfast.store import row_check
 from holdfast.store.database import DatabaseInvalid, open_database
-from holdfast.store.holds import SqlHolds
+from holdfast.store.hold_store import SqlHolds
 from holdfast.store.journal import SqlJournal
 from holdfast.store.key_values import SqlKeyValues
 from holdfast.voice.control.entities import (
@@ -56,7 +56,7 @@ from holdfast.voice.runtime.directory.records import (
     RouteRecord,
     VoiceSettings,
 )
-from holdfast.voice.runtime.notifications import Notifications
+from holdfast.voice.runtime.notification_log import Notifications
 from holdfast.voice.runtime.sip.registrations import StoredRegistrations
 from holdfast.voice.runtime.switch import Switch
 from holdfast.voice.sip.effects import Address

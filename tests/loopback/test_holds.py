@@ -22,7 +22,7 @@ from holdfast.cli.server.http_server import http_server
 from holdfast.holds import Account, AccountUnreachable, BadInput, Hold, Holds
 from holdfast.holds.web.app import make_web
 from holdfast.store.database import open_database
-from holdfast.store.holds import SqlHolds
+from holdfast.store.hold_store import SqlHolds
 from holdfast.testing.audio.music import HOLD_MUSIC_MP3, SECOND_MUSIC_MP3
 from holdfast.testing.clock import now_s
 from holdfast.testing.file_server import FileServer

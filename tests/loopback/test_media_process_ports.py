@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from holdfast.voice.media_process.errors import RowsFull
-from holdfast.voice.media_process.sockets.ports import LEAST_REST_S, REST_S, Ports
+from holdfast.voice.media_process.sockets.rtp_ports import LEAST_REST_S, REST_S, Ports
 from tests.loopback.media_process import free_ports
 
 

@@ -25,7 +25,7 @@ from holdfast.voice.media_process.control_link.recording_messages import (
 from holdfast.voice.media_process.legs.rtp_receive import MAX_AUDIO
 from holdfast.voice.media_process.server import MediaServer
 from holdfast.voice.media_process.sockets.plain import PlainSockets
-from holdfast.voice.media_process.sockets.ports import Ports
+from holdfast.voice.media_process.sockets.rtp_ports import Ports
 from tests.loopback.media_process import SILENT, TICK_S, Phone, fades, free_ports, rtp
 
 ROWS = 4

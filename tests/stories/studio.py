@@ -35,7 +35,7 @@ from holdfast.voice.media_process.control_link.fact_queue import FactQueue
 from holdfast.voice.media_process.legs import recording_files
 from holdfast.voice.media_process.server import MediaServer
 from holdfast.voice.media_process.sockets.plain import ReceivedDatagrams
-from holdfast.voice.media_process.sockets.ports import PortPair, Ports
+from holdfast.voice.media_process.sockets.rtp_ports import PortPair, Ports
 from holdfast.voice.model.commands import ReceiveCall
 from holdfast.voice.model.effects import (
     AnswerLeg,

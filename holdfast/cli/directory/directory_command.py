@@ -50,7 +50,7 @@ def note_if_in_file(section: Section, key: str, listed: Collection[str]) -> None
 def with_stored_directory(settings: Settings, work: Callable[[Directory], Awaitable[R]]) -> R:
     """Run `work` on the stored directory while no server runs. Raises: CommandStopped."""
     # The imports of the database take a quarter of a second, which other commands do not need.
-    from holdfast.cli.server.stored_row_readers import READERS
+    from holdfast.cli.server.row_checks import READERS
     from holdfast.store.database import DatabaseInvalid, open_database
     from holdfast.store.key_values import SqlKeyValues
 

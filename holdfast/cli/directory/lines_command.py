@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli.directory.directory import (
+from holdfast.cli.directory.directory_command import (
     find_server,
     note_if_in_file,
     remove_entry,

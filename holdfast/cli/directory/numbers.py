@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from holdfast.cli.directory.directory import (
+from holdfast.cli.directory.directory_command import (
     find_server,
     note_if_in_file,
     remove_entry,

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from holdfast.cli.client import NOT_FOUND, ServerRefused
-from holdfast.cli.directory.directory import (
+from holdfast.cli.directory.directory_command import (
     find_server,
     note_if_in_file,
     remove_entry,

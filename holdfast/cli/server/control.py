@@ -39,8 +39,8 @@ from holdfast.cli.server.greeting import greeting, sign_in_link
 from holdfast.cli.server.http_limits import ConnectionLimits, raise_file_limit
 from holdfast.cli.server.http_server import bind_http, http_server
 from holdfast.cli.server.logs import log_to_standard_error
+from holdfast.cli.server.row_checks import READERS
 from holdfast.cli.server.serve import GOODBYE_S
-from holdfast.cli.server.stored_row_readers import READERS
 from holdfast.cli.terminal import CommandStopped, print_error, print_line
 from holdfast.console.app import console_routes
 from holdfast.console.guard import AccessGuard
@@ -52,14 +52,14 @@ from holdfast.holds.web.metrics import HoldsCollector
 from holdfast.settings import Settings
 from holdfast.store.account_file import StoredAccount
 from holdfast.store.database import Database, DatabaseInvalid, open_database
-from holdfast.store.holds import SqlHolds
+from holdfast.store.hold_store import SqlHolds
 from holdfast.store.journal import SqlJournal
 from holdfast.store.key_values import SqlKeyValues
 from holdfast.voice.api.app import make_api
 from holdfast.voice.api.ops.diagnostics import make_diagnostics
-from holdfast.voice.api.ops.explain import make_explain
-from holdfast.voice.api.ops.metrics import CallbackCollector, Metrics
-from holdfast.voice.api.ops.quality import QualityCollector, make_quality
+from holdfast.voice.api.ops.explain_endpoint import make_explain
+from holdfast.voice.api.ops.metrics_endpoint import CallbackCollector, Metrics
+from holdfast.voice.api.ops.quality_endpoint import QualityCollector, make_quality
 from holdfast.voice.api.ops.trunk_metrics import TrunkCollector
 from holdfast.voice.model.errors import StoreFailed
 from holdfast.voice.model.ids import AccountSid

@@ -18,7 +18,7 @@ from holdfast.voice.runtime.directory.records import (
     read_number,
     read_route,
 )
-from holdfast.voice.runtime.notifications import read_notification
+from holdfast.voice.runtime.notification_log import read_notification
 from holdfast.voice.runtime.sip.registrations import read_contacts
 
 _NOUNS: dict[str, type] = {"call": Call, "room": Room, "queue": Queue, "recording": Recording}

@@ -8,7 +8,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from holdfast.holds.account.snapshots import ConferenceSnapshot, RoomSnapshot
-from holdfast.holds.concurrency.gather import gather
+from holdfast.holds.concurrency.gather_tasks import gather
 from holdfast.holds.conference import planner
 from holdfast.holds.errors import HoldsError
 from holdfast.holds.ids import CallSid

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from holdfast.holds.clock import SystemClock
 from holdfast.holds.errors import BadInput, HoldsError, ServerStopping
 from holdfast.holds.service import Holds
+from holdfast.holds.web.document_endpoints import make_webhooks
 from holdfast.holds.web.schemas import (
     NOT_AN_OBJECT,
     CallResponse,
@@ -32,7 +33,6 @@ from holdfast.holds.web.schemas import (
     ResumeRequest,
     error_responses,
 )
-from holdfast.holds.web.webhooks import make_webhooks
 
 KEEPALIVE_S = 15.0
 """How often a quiet event stream sends a comment."""

@@ -26,7 +26,7 @@ MAX_FIELDS = 200
 LOG_INTERVAL_S = 60.0
 """How often the log reports requests without our signature: any client can send as many as it likes."""
 
-_log = logging.getLogger("holdfast.holds.web.webhooks")
+_log = logging.getLogger("holdfast.holds.web.document_endpoints")
 
 
 class SignatureInvalid(HoldsError):

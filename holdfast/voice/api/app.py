@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from holdfast.voice.api.authentication import AccountOnly, RestCredentials
 from holdfast.voice.api.errors import error_response
-from holdfast.voice.api.ops.metrics import CountedRequests, Metrics
+from holdfast.voice.api.ops.metrics_endpoint import CountedRequests, Metrics
 from holdfast.voice.api.ports import Recordings, SwitchPort
 from holdfast.voice.api.rate_limit import CallPacing, RateLimited, TokenBucket
 from holdfast.voice.api.resource import PATH, ApiContext, ApiEndpoint, Resource
@@ -42,7 +42,7 @@ from holdfast.voice.model.errors import NotFound, VoiceError
 from holdfast.voice.model.ids import AccountSid
 from holdfast.voice.model.ports import Journal
 from holdfast.voice.runtime.directory.directory import Directory
-from holdfast.voice.runtime.notifications import Notifications
+from holdfast.voice.runtime.notification_log import Notifications
 
 RESOURCES: tuple[Resource, ...] = (
     accounts.ACCOUNT,

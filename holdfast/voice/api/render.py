@@ -22,7 +22,7 @@ from holdfast.voice.model.ids import AccountSid
 from holdfast.voice.model.timestamps import rfc2822
 from holdfast.voice.runtime.directory.directory import format_number
 from holdfast.voice.runtime.directory.records import ApplicationRecord, NumberRecord, VoiceSettings
-from holdfast.voice.runtime.notifications import LoggedNotification
+from holdfast.voice.runtime.notification_log import LoggedNotification
 
 Json = dict[str, object]
 

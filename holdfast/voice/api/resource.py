@@ -26,7 +26,7 @@ from holdfast.voice.model.errors import VoiceError
 from holdfast.voice.model.ids import AccountSid, CallSid, is_sid
 from holdfast.voice.model.ports import Journal
 from holdfast.voice.runtime.directory.directory import Directory
-from holdfast.voice.runtime.notifications import Notifications
+from holdfast.voice.runtime.notification_log import Notifications
 
 PATH: Final = "holdfast.path"
 """The key in the ASGI scope of the path as it was requested, with its `.json`."""

@@ -11,7 +11,7 @@ from holdfast.voice.model.ids import CallSid, is_sid
 from holdfast.voice.twiml.document import read
 from holdfast.voice.twiml.script import Script
 from holdfast.voice.twiml.verb import Verb
-from holdfast.voice.twiml.verbs.flow import Pause
+from holdfast.voice.twiml.verbs.control_flow import Pause
 from holdfast.voice.twiml.verbs.gather import MAX_DIGITS, Gather
 
 WEBHOOK_TIMEOUT_S = 15

@@ -31,7 +31,7 @@ from holdfast.voice.media_process.legs.rtcp_sockets import RtcpSockets
 from holdfast.voice.media_process.legs.rtp_receive import RtpReceiver
 from holdfast.voice.media_process.legs.rtp_send import RtpSender
 from holdfast.voice.media_process.sockets.plain import PacketIO
-from holdfast.voice.media_process.sockets.ports import Ports
+from holdfast.voice.media_process.sockets.rtp_ports import Ports
 from holdfast.voice.model.errors import AskedWrong
 
 PORT_CHECK_S = 0.5

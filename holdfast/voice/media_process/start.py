@@ -23,7 +23,7 @@ from holdfast.voice.media_process.loop import MediaLoop
 from holdfast.voice.media_process.server import MediaServer
 from holdfast.voice.media_process.sockets.aio import best_io
 from holdfast.voice.media_process.sockets.plain import PacketIO, PlainSockets
-from holdfast.voice.media_process.sockets.ports import REST_S, Ports
+from holdfast.voice.media_process.sockets.rtp_ports import REST_S, Ports
 
 log = logging.getLogger("holdfast.media")
 

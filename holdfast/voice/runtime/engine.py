@@ -63,8 +63,8 @@ from holdfast.voice.runtime.directory.directory import Directory
 from holdfast.voice.runtime.http.client import WebClient, tls_context
 from holdfast.voice.runtime.http.ssrf_policy import policy_of
 from holdfast.voice.runtime.media_client import MediaClient
-from holdfast.voice.runtime.notifications import Notifications
-from holdfast.voice.runtime.quality import Quality
+from holdfast.voice.runtime.notification_log import Notifications
+from holdfast.voice.runtime.quality_reports import Quality
 from holdfast.voice.runtime.recordings.recorder import Recorder
 from holdfast.voice.runtime.recordings.retention import keep_sweeping
 from holdfast.voice.runtime.sip.config.liveness import DEFAULT_LIVENESS, Liveness

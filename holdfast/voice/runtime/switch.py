@@ -30,7 +30,7 @@ from holdfast.voice.model.effects import Effect, MediaEffect
 from holdfast.voice.model.errors import StoreFailed, VoiceError
 from holdfast.voice.model.masking import mask_passwords
 from holdfast.voice.model.ports import Journal, JournalEntry, SipMessageTrace, Snapshot, Trace
-from holdfast.voice.runtime.orphan_traces import OrphanTraces
+from holdfast.voice.runtime.early_journal import OrphanTraces
 
 log = logging.getLogger(__name__)
 

@@ -36,7 +36,7 @@ from holdfast.voice.sip.session import (
     info,
     invite_client,
     invite_server,
-    refer,
+    referral,
     reinvite,
 )
 from holdfast.voice.sip.settings import AdmissionPolicy, AgentSettings, AllowEveryCall
@@ -316,7 +316,7 @@ class Agent:
         stack = self._begin_turn(now)
         found = stack.live(session)
         if found is not None and found.state in (SessionState.ANSWERED, SessionState.RUNNING):
-            refer.refer(stack, found, target)
+            referral.refer(stack, found, target)
         return stack.drain()
 
     def answer_refer(self, session: SessionId, status: int, *, now: float) -> list[Effect]:
@@ -324,7 +324,7 @@ class Agent:
         stack = self._begin_turn(now)
         found = stack.live(session)
         if found is not None:
-            refer.answer(stack, found, status)
+            referral.answer(stack, found, status)
         return stack.drain()
 
     def notify_refer(self, session: SessionId, status: int, *, now: float) -> list[Effect]:
@@ -332,7 +332,7 @@ class Agent:
         stack = self._begin_turn(now)
         found = stack.live(session)
         if found is not None:
-            refer.notify(stack, found, status)
+            referral.notify(stack, found, status)
         return stack.drain()
 
     # --- outside calls

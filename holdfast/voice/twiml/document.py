@@ -22,9 +22,15 @@ from holdfast.voice.model.errors import (
 )
 from holdfast.voice.twiml.attributes import AttributeReader, DocumentWarning, Node
 from holdfast.voice.twiml.verb import Element, Verb
+from holdfast.voice.twiml.verbs.control_flow import (
+    Hangup,
+    Leave,
+    Pause,
+    Redirect,
+    Reject,
+)
 from holdfast.voice.twiml.verbs.dial import Dial
 from holdfast.voice.twiml.verbs.enqueue import Enqueue
-from holdfast.voice.twiml.verbs.flow import Hangup, Leave, Pause, Redirect, Reject
 from holdfast.voice.twiml.verbs.gather import Gather
 from holdfast.voice.twiml.verbs.play_say import Play, Say
 from holdfast.voice.twiml.verbs.record import Record

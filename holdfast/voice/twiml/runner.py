@@ -59,7 +59,7 @@ from holdfast.voice.twiml.verb import (
     VerbContext,
     Waiting,
 )
-from holdfast.voice.twiml.verbs.flow import Redirect
+from holdfast.voice.twiml.verbs.control_flow import Redirect
 
 MAX_FACTS = 1000
 """The facts of one verb after which further digits are dropped, so that a flood of them does not fill the journal."""

@@ -11,7 +11,7 @@ from holdfast.holds.errors import AccountUnreachable
 from holdfast.holds.ids import CallSid
 from holdfast.holds.policy import Policy
 from holdfast.holds.web.app import MAX_BODY
-from holdfast.holds.web.webhooks import RejectedSignatures
+from holdfast.holds.web.document_endpoints import RejectedSignatures
 from tests.stories.holds.conftest import Stage
 from tests.stories.holds.fake_account import PUBLIC, asgi
 
@@ -261,7 +261,7 @@ async def test_requests_without_the_signature_do_not_fill_the_log(
     stage: Stage, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert stage.account.web is not None
-    caplog.set_level("WARNING", logger="holdfast.holds.web.webhooks")
+    caplog.set_level("WARNING", logger="holdfast.holds.web.document_endpoints")
     for _ in range(20):
         status, _, _ = await asgi(stage.account.web, "POST", f"{PUBLIC}/twiml/continue")
         assert status == 403

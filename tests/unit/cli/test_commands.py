@@ -14,10 +14,10 @@ from typer.main import get_command
 
 from holdfast.cli import terminal
 from holdfast.cli.app import app, run, unwrap
-from holdfast.cli.calls.calls import call_row
-from holdfast.cli.calls.explain import holds_of
-from holdfast.cli.calls.ladder import messages
-from holdfast.cli.directory.directory import with_stored_directory
+from holdfast.cli.calls.calls_command import call_row
+from holdfast.cli.calls.explain_command import holds_of
+from holdfast.cli.calls.ladder_command import messages
+from holdfast.cli.directory.directory_command import with_stored_directory
 from holdfast.cli.options import settings_from
 from holdfast.cli.server.control import refuse_short_passwords, sip_tls, warn_certificate
 from holdfast.cli.terminal import CommandStopped

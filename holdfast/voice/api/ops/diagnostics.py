@@ -15,9 +15,9 @@ from starlette.responses import JSONResponse, PlainTextResponse
 
 from holdfast.voice.api.authentication import RestCredentials
 from holdfast.voice.api.ops.json_errors import JsonErrorRoute
-from holdfast.voice.api.ops.lines import add_lines, add_numbers
-from holdfast.voice.api.ops.metrics import Metrics
-from holdfast.voice.api.ops.routes import NoRegistrations, TrunkRegistrations, add_routes
+from holdfast.voice.api.ops.lines_endpoint import add_lines, add_numbers
+from holdfast.voice.api.ops.metrics_endpoint import Metrics
+from holdfast.voice.api.ops.routes_endpoint import NoRegistrations, TrunkRegistrations, add_routes
 from holdfast.voice.api.ports import SwitchPort
 from holdfast.voice.diagnostics.ladder import ladder as draw
 from holdfast.voice.model.errors import NotFound

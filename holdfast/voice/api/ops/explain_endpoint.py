@@ -16,7 +16,7 @@ from holdfast.voice.diagnostics.explain_end import dialled_legs
 from holdfast.voice.model.errors import NotFound
 from holdfast.voice.model.ids import AccountSid, CallSid
 from holdfast.voice.model.ports import Journal, PendingCallbacks
-from holdfast.voice.runtime.quality import Quality
+from holdfast.voice.runtime.quality_reports import Quality
 
 ALL_ENTRIES = 1_000_000
 """More entries than the journal of a call has: the explanation needs the newest."""

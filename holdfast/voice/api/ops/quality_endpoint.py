@@ -16,7 +16,7 @@ from holdfast.voice.api.ops.json_errors import JsonErrorRoute
 from holdfast.voice.media_process.control_link.protocol import Statistics
 from holdfast.voice.model.errors import NotFound
 from holdfast.voice.model.ids import AccountSid, CallSid
-from holdfast.voice.runtime.quality import Quality
+from holdfast.voice.runtime.quality_reports import Quality
 
 
 class CallQuality(BaseModel):

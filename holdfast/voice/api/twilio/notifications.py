@@ -15,7 +15,7 @@ from holdfast.voice.api.twilio.call_events import EXCHANGE
 from holdfast.voice.model.errors import NotFound
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.runtime.http.destination import without_secrets
-from holdfast.voice.runtime.notifications import LoggedNotification
+from holdfast.voice.runtime.notification_log import LoggedNotification
 
 EXCHANGE_DELAY_S: Final = 1.0
 """Units: seconds. An exchange is recorded when it ends, shortly after the error in it was logged."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from holdfast.voice.control.conference.callbacks import status_callback
+from holdfast.voice.control.conference.status_callbacks import status_callback
 from holdfast.voice.control.entities import (
     ROOM_TRANSITIONS,
     Participant,

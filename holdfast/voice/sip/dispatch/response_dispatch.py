@@ -10,9 +10,9 @@ from holdfast.voice.sip.session import (
     info,
     invite_client,
     invite_server,
+    keepalive,
     prack,
-    refer,
-    refresh,
+    referral,
     reinvite,
 )
 from holdfast.voice.sip.stack import SipStack
@@ -36,11 +36,11 @@ def handle_response(
         case Purpose.INFO if session is not None:
             info.handle_response(stack, session, transaction, response)
         case Purpose.REFER if session is not None:
-            refer.handle_response(stack, session, transaction, response)
+            referral.handle_response(stack, session, transaction, response)
         case Purpose.REFRESH if session is not None:
-            refresh.handle_response(stack, session, transaction, response)
+            keepalive.handle_response(stack, session, transaction, response)
         case Purpose.KEEPALIVE if session is not None:
-            refresh.handle_keepalive_response(stack, session, response)
+            keepalive.handle_keepalive_response(stack, session, response)
         case Purpose.REGISTER:
             _handle_register_response(stack, registrations, transaction, response)
         case Purpose.OPTIONS:
@@ -53,7 +53,7 @@ def handle_unsent(stack: SipStack, registrations: Registrations, transaction: Tr
     """Handle a request that could not be sent, or whose connection ended. Source: RFC 3261 §8.1.3.1."""
     session = stack.live(transaction.session) if transaction.session else None
     if transaction.purpose is Purpose.KEEPALIVE and session is not None:
-        refresh.handle_keepalive_unsent(stack, session)
+        keepalive.handle_keepalive_unsent(stack, session)
     else:
         made = respond(transaction.request, 503, tag=stack.token())
         handle_response(stack, registrations, transaction, made, address)
@@ -79,11 +79,11 @@ def handle_transaction_timer(stack: SipStack, registrations: Registrations, lett
         case Purpose.INVITE if session is not None:
             invite_client.handle_timeout(stack, session)
         case Purpose.KEEPALIVE if session is not None:
-            refresh.handle_keepalive_timeout(stack, session)
+            keepalive.handle_keepalive_timeout(stack, session)
         case Purpose.REFRESH if session is not None:
-            refresh.handle_timeout(stack, session)
+            keepalive.handle_timeout(stack, session)
         case Purpose.REFER if session is not None:
-            refer.handle_timeout(stack, session)
+            referral.handle_timeout(stack, session)
         case Purpose.REOFFER | Purpose.BYE | Purpose.INFO if session is not None:
             reinvite.handle_timeout(stack, session, transaction.purpose)
         case Purpose.REGISTER:
@@ -113,11 +113,11 @@ def handle_session_timer(stack: SipStack, name: str, session: Session) -> None:
             if not prack.repeat(stack, session):
                 prack.handle_timeout(stack, session)
         case "refresh":
-            refresh.refresh(stack, session)
+            keepalive.refresh(stack, session)
         case "expire":
             reinvite.end_lost(stack, session, 408)
         case "idle":
-            refresh.send_keepalive(stack, session)
+            keepalive.send_keepalive(stack, session)
         case "cancel":
             invite_client.handle_cancel_timeout(stack, session)
         case "glare":
@@ -125,6 +125,6 @@ def handle_session_timer(stack: SipStack, name: str, session: Session) -> None:
         case "referral":
             reinvite.send_waiting(stack, session)
         case "refer":
-            refer.answer(stack, session, 603)
+            referral.answer(stack, session, 603)
         case _:
             reinvite.handle_change_timeout(stack, session)

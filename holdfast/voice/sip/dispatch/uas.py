@@ -32,7 +32,7 @@ from holdfast.voice.sip.session import (
     early_dialog,
     info,
     invite_server,
-    refer,
+    referral,
     reinvite,
     session_timer,
 )
@@ -226,9 +226,9 @@ class UserAgentServer:
             case "OPTIONS":
                 stack.reply(key, 200, tag=tag, headers=self._capabilities(source))
             case "REFER":
-                refer.handle_refer(stack, session, received, key)
+                referral.handle_refer(stack, session, received, key)
             case "NOTIFY":
-                refer.handle_notify(stack, session, received, key)
+                referral.handle_notify(stack, session, received, key)
             case "SUBSCRIBE":
                 stack.reply(key, 489, tag=tag, headers=(ALLOW_EVENTS,))
             case _:

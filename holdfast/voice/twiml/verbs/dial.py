@@ -8,12 +8,12 @@ from holdfast.voice.model.commands import Admission
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.twiml.attributes import AttributeReader, Node
 from holdfast.voice.twiml.verb import Verb
+from holdfast.voice.twiml.verbs.control_flow import Fault
 from holdfast.voice.twiml.verbs.dial_attributes import DialAttributes
 from holdfast.voice.twiml.verbs.dial_conference import DialConference
 from holdfast.voice.twiml.verbs.dial_legs import DialLegs
 from holdfast.voice.twiml.verbs.dial_nouns import read_noun
 from holdfast.voice.twiml.verbs.dial_queue import DialQueueVerb
-from holdfast.voice.twiml.verbs.flow import Fault
 from holdfast.voice.twiml.verbs.recording_params import read_options
 
 MAX_NOUNS = 10

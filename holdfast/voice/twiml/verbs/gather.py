@@ -30,7 +30,7 @@ from holdfast.voice.twiml.verb import (
     Waiting,
     next_fact,
 )
-from holdfast.voice.twiml.verbs.flow import Pause
+from holdfast.voice.twiml.verbs.control_flow import Pause
 from holdfast.voice.twiml.verbs.play_say import Play, Say
 
 MAX_DIGITS = 256

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from holdfast.voice.model.ports import JournalEntry
-from holdfast.voice.runtime.orphan_traces import MAX_BYTES, OrphanTraces
+from holdfast.voice.runtime.early_journal import MAX_BYTES, OrphanTraces
 
 
 def line(call: str, data: str = "") -> JournalEntry:

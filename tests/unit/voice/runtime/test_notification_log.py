@@ -8,7 +8,7 @@ import pytest
 from holdfast.voice.model.effects import LogNotification
 from holdfast.voice.model.errors import StoreFailed
 from holdfast.voice.model.ids import CallSid, is_sid
-from holdfast.voice.runtime.notifications import Notifications
+from holdfast.voice.runtime.notification_log import Notifications
 
 ALICE, BOB = CallSid("CA" + "a" * 32), CallSid("CA" + "b" * 32)
 

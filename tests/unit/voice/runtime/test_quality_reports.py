@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from holdfast.voice.media_process.control_link.protocol import Load, Statistics
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.runtime.quality import MAX_ENDED, Quality
+from holdfast.voice.runtime.quality_reports import MAX_ENDED, Quality
 
 ONE = Statistics(
     leg="CA1",

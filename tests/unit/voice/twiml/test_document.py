@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from holdfast.voice.model.commands import Role
 from holdfast.voice.model.errors import ContentTypeInvalid, DocumentTooLarge, DocumentUnreadable, VoiceError
 from holdfast.voice.twiml.document import ALLOWED, MAX_BYTES, VERBS, Document, VerbNotAllowed, from_response, read
-from holdfast.voice.twiml.verbs.flow import Pause, Redirect
+from holdfast.voice.twiml.verbs.control_flow import Pause, Redirect
 from holdfast.voice.twiml.verbs.play_say import Play, Say
 
 URL = "https://app.example/dir/voice?x=1"

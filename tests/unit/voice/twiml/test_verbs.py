@@ -5,8 +5,14 @@ import pytest
 from holdfast.voice.model.commands import WebRequest
 from holdfast.voice.twiml.document import Document, read
 from holdfast.voice.twiml.verb import Verb
+from holdfast.voice.twiml.verbs.control_flow import (
+    Hangup,
+    Leave,
+    Pause,
+    Redirect,
+    Reject,
+)
 from holdfast.voice.twiml.verbs.dial_legs import DialLegs
-from holdfast.voice.twiml.verbs.flow import Hangup, Leave, Pause, Redirect, Reject
 from holdfast.voice.twiml.verbs.play_say import Play, Say
 
 URL = "https://app.example/voice"
