@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, generate_latest
 
 from holdfast.voice.api.ops.quality_endpoint import QualityCollector, make_quality
+from holdfast.voice.media_process.control_link.protocol import FactsLost, FirstPacket, RowAudioStarted, TicksSkipped
 from holdfast.voice.runtime.quality_reports import Quality
 from tests.conformance.engine import ACCOUNT, TOKEN
 from tests.conformance.rest_client import BASIC, RestApi, new_rest_api
@@ -89,3 +90,20 @@ def test_prometheus_gets_the_mean_and_the_worst() -> None:
         'holdfast_media_tick_ms{quantile="0.99"} 2.0',
     ):
         assert line in text.splitlines()
+
+
+def test_prometheus_gets_what_the_media_process_reports_of_itself() -> None:
+    quality, registry = Quality(), CollectorRegistry()
+    registry.register(QualityCollector(quality))
+    for fact in (TicksSkipped(count=7), FactsLost(count=9), FirstPacket(leg="CA1", source=("127.0.0.1", 4000))):
+        quality.record(fact)
+    for token in ("one", "two"):
+        quality.record(RowAudioStarted(leg="CA1", token=token, monotonic_s=1.5))
+    shown = generate_latest(registry).decode().splitlines()
+    for line in (
+        "holdfast_media_stalls_total 1.0",
+        "holdfast_media_facts_lost_total 9.0",
+        "holdfast_media_sources_total 1.0",
+        "holdfast_media_sounds_started_total 2.0",
+    ):
+        assert line in shown

@@ -351,8 +351,12 @@ class Engine:
                 case media_protocol.Statistics(leg=leg, packets_received=packets):
                     self.quality.record(fact)
                     self.legs.handle_packets(CallSid(leg), packets)
-                case media_protocol.Load():
+                case media_protocol.Load() | media_protocol.TicksSkipped() | media_protocol.FactsLost():
                     self.quality.record(fact)
+                case media_protocol.FirstPacket() | media_protocol.RowAudioStarted():
+                    self.quality.record(fact)
+                case media_protocol.RowsAvailable():
+                    pass  # the media client notes it
                 case recording_messages.TapQuiet() | recording_messages.TapClosed():
                     self.recorder.handle(fact)
                 case media_protocol.ControlDetached():
@@ -369,7 +373,7 @@ class Engine:
                         self.legs.repeat_descriptions()
                         self._audio.resend(self.switch.state.rooms.values())
                 case _:
-                    pass
+                    assert_never(fact)
 
     async def _media_restarted(self) -> None:
         """End the calls of the lost media process, and give the new one its sounds.

@@ -1,11 +1,22 @@
-"""Keep the newest audio statistics of each leg and of the media process."""
+"""Keep the newest audio statistics of each leg and of the media process, and count what it reports of itself."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
+from typing import assert_never
 
-from holdfast.voice.media_process.control_link.protocol import Load, Statistics
+from holdfast.voice.media_process.control_link.protocol import (
+    FactsLost,
+    FirstPacket,
+    Load,
+    RowAudioStarted,
+    Statistics,
+    TicksSkipped,
+)
 from holdfast.voice.model.ids import CallSid
+
+log = logging.getLogger(__name__)
 
 MAX_ENDED = 1000
 """The maximum number of ended legs whose last statistics are kept."""
@@ -21,6 +32,14 @@ class Quality:
         self.load: Load | None = None
         """The load of the media process in its last five seconds; None before the first report."""
         self.ticks_skipped = 0
+        self.stalls = 0
+        """How often the media process could not run in time and skipped ticks."""
+        self.facts_lost = 0
+        """How many facts the media process dropped because control did not read them."""
+        self.sources = 0
+        """How many addresses legs latched to: the first of each leg, and each later one."""
+        self.sounds_started = 0
+        """How many sounds began: their first packet was sent."""
         self._unexpected_ended = 0
 
     @property
@@ -41,12 +60,27 @@ class Quality:
         """Return whether a live call's party sent no packet between its last two reports, five seconds apart."""
         return call in self._silent
 
-    def record(self, fact: Statistics | Load) -> None:
-        """Record a report of the media process."""
+    def record(self, fact: Statistics | Load | TicksSkipped | FactsLost | FirstPacket | RowAudioStarted) -> None:
+        """Record a report of the media process. Skipped ticks are logged once for each `Load`."""
         match fact:
             case Load():
                 self.load = fact
                 self.ticks_skipped += fact.ticks_skipped
+                if fact.ticks_skipped:
+                    log.warning(
+                        "the media process skipped %d of %d ticks", fact.ticks_skipped, fact.ticks_skipped + fact.ticks
+                    )
+            case TicksSkipped():
+                self.stalls += 1
+            case FactsLost(count=count):
+                self.facts_lost += count
+                log.error("fact=FactsLost the media process dropped %d facts that control did not read", count)
+            case FirstPacket(leg=leg, source=(host, port)):
+                self.sources += 1
+                log.info("call=%s fact=FirstPacket source=%s:%d", leg, host, port)
+            case RowAudioStarted(leg=leg, token=token):
+                self.sounds_started += 1
+                log.debug("call=%s fact=RowAudioStarted token=%s", leg, token)
             case Statistics(final=True):
                 call = CallSid(fact.leg)
                 self._live.pop(call, None)
@@ -63,6 +97,8 @@ class Quality:
                 else:
                     self._silent.discard(call)
                 self._live[call] = fact
+            case _:
+                assert_never(fact)
 
     def mark_lost(self, calls: Sequence[CallSid]) -> None:
         """Move these legs to the ended ones, because the media process stopped."""

@@ -120,11 +120,19 @@ class QualityCollector(Collector):
             ("holdfast_media_ticks_skipped", "Ticks skipped since the start.", self._quality.ticks_skipped),
         ):
             yield GaugeMetricFamily(name, meaning, value=value)
-        yield CounterMetricFamily(
-            "holdfast_media_packets_strange",
-            "Packets of all legs from addresses that rtp_source excludes.",
-            value=self._quality.unexpected_source_packets,
-        )
+        quality = self._quality
+        for name, meaning, value in (
+            (
+                "holdfast_media_packets_strange",
+                "Packets of all legs from addresses that rtp_source excludes.",
+                quality.unexpected_source_packets,
+            ),
+            ("holdfast_media_stalls", "Times the media process skipped ticks.", quality.stalls),
+            ("holdfast_media_facts_lost", "Facts the media process dropped unread.", quality.facts_lost),
+            ("holdfast_media_sources", "Addresses that legs latched to.", quality.sources),
+            ("holdfast_media_sounds_started", "Sounds whose first packet was sent.", quality.sounds_started),
+        ):
+            yield CounterMetricFamily(name, meaning, value=value)
         if (load := self._quality.load) is not None:
             yield GaugeMetricFamily("holdfast_media_rows", "Legs the media process carries.", value=load.rows)
             yield GaugeMetricFamily(

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 
-from holdfast.voice.media_process.control_link.protocol import Load, Statistics
+import pytest
+
+from holdfast.voice.media_process.control_link.protocol import (
+    FactsLost,
+    FirstPacket,
+    Load,
+    RowAudioStarted,
+    Statistics,
+    TicksSkipped,
+)
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.runtime.quality_reports import MAX_ENDED, Quality
 
@@ -104,3 +114,27 @@ def test_a_party_is_silent_when_no_packet_arrived_between_two_reports() -> None:
         quality.record(ONE)
     quality.mark_lost([call])
     assert not quality.is_silent(call)
+
+
+def test_stalls_lost_facts_sources_and_started_sounds_are_counted_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    quality = Quality()
+    with caplog.at_level(logging.DEBUG, "holdfast.voice.runtime.quality_reports"):
+        for fact in (
+            TicksSkipped(count=3),
+            TicksSkipped(count=2),
+            FactsLost(count=9),
+            FactsLost(count=1),
+            FirstPacket(leg="CA1", source=("127.0.0.1", 4000)),
+            RowAudioStarted(leg="CA1", token="t", monotonic_s=1.5),
+            load(5),
+            load(0),
+        ):
+            quality.record(fact)
+    assert (quality.stalls, quality.facts_lost, quality.sources, quality.sounds_started) == (2, 10, 1, 1)
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("ERROR", "fact=FactsLost the media process dropped 9 facts that control did not read"),
+        ("ERROR", "fact=FactsLost the media process dropped 1 facts that control did not read"),
+        ("INFO", "call=CA1 fact=FirstPacket source=127.0.0.1:4000"),
+        ("DEBUG", "call=CA1 fact=RowAudioStarted token=t"),
+        ("WARNING", "the media process skipped 5 of 255 ticks"),
+    ]
