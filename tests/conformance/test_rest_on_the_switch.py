@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 
 import pytest
 from fastapi import FastAPI
@@ -33,6 +33,7 @@ from holdfast.voice.runtime.switch import Switch
 from tests.conformance import facts
 from tests.conformance.engine import ACCOUNT, ALSO_OURS, NOON, OURS, TOKEN, Engine, MemoryStore, open_directory
 from tests.conformance.rest_client import MemoryJournal, RestApi
+from tests.engine_ports import KeptEffects, make_mailbox
 
 MUSIC = "http://127.0.0.1:9/music.mp3"
 
@@ -75,13 +76,10 @@ class Live:
 @pytest.fixture
 async def live() -> AsyncIterator[Live]:
     """A switch that runs, with a REST API."""
-    sounds: list[MediaEffect] = []
-    effects: list[Effect] = []
+    kept = KeptEffects()
     clock = Engine()
     journal = MemoryJournal()
-    switch = Switch(
-        journal=journal, now=clock.now, carry_out_audio=sounds.append, batch=nullcontext, carry_out=effects.append
-    )
+    switch = Switch(journal=journal, mailbox=make_mailbox(clock.now), effects=kept)
     store = MemoryStore()
     directory = await open_directory(store)
     notifications = Notifications(clock=clock.now, seed="seed")
@@ -99,7 +97,7 @@ async def live() -> AsyncIterator[Live]:
         quality=Quality(), engine=clock, directory=directory, notifications=notifications, store=store, app=app
     )
     running = asyncio.create_task(switch.run(), name="switch")
-    yield Live(switch, api, sounds, effects)
+    yield Live(switch, api, kept.audio, kept.others)
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing, nullcontext
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,7 @@ from holdfast.voice.runtime.sip.registrations import StoredRegistrations
 from holdfast.voice.runtime.switch import Switch
 from holdfast.voice.sip.effects import Address
 from holdfast.voice.sip.registrar.registrar import Binding
+from tests.engine_ports import KeptEffects, make_mailbox
 
 ACCOUNT = AccountSid("AC" + "0" * 32)
 VOICE = VoiceSettings(voice_url="http://127.0.0.1/voice")
@@ -199,10 +200,8 @@ async def start(path: Path) -> EngineState:
         await Notifications(clock=lambda: 1.0, seed="seed", store=kv).load()
         switch = Switch(
             journal=journal,
-            now=lambda: 1_700_000_002.0,
-            carry_out_audio=lambda sound: None,
-            batch=nullcontext,
-            carry_out=lambda effect: None,
+            mailbox=make_mailbox(lambda: 1_700_000_002.0),
+            effects=KeptEffects(),
         )
         await bury(switch, journal)
         await holds.holds()

@@ -244,7 +244,7 @@ async def test_a_fresh_sound_is_played_at_once_without_a_request() -> None:
     async with WebServer() as server, open_shell() as shell:
         url = server.on("/music", reply(WAV, kind="audio/wav", headers={"Cache-Control": "max-age=60"}))
         await shell.library.preload(url)
-        shell.now += 59
+        shell.time += 59
 
         assert play(shell, url, 1)
         await asyncio.sleep(0.05)
@@ -256,7 +256,7 @@ async def test_a_stale_sound_is_played_at_once_and_revalidated() -> None:
         url = server.on("/music", reply(WAV, kind="audio/wav", headers={"ETag": '"1"', "Last-Modified": "Tue"}))
         first = await shell.library.preload(url)
         server.on("/music", reply(status=304, kind=None, headers={"ETag": '"1"'}))
-        shell.now += 60
+        shell.time += 60
 
         assert play(shell, url, 1)
         seen = await shell.sees("sound", 2)
@@ -272,7 +272,7 @@ async def test_a_stale_sound_is_not_revalidated_at_every_use() -> None:
         await shell.library.preload(url)
         for number in range(5):
             assert play(shell, url, number)
-        shell.now += 31
+        shell.time += 31
         assert play(shell, url, 9)
         await shell.sees("sound", 2)
 
@@ -284,7 +284,7 @@ async def test_a_changed_sound_is_heard_from_the_next_use_on() -> None:
         url = server.on("/music", reply(WAV, kind="audio/wav", headers={"ETag": '"1"'}))
         old = await shell.library.preload(url)
         server.on("/music", reply(OTHER_WAV, kind="audio/wav", headers={"ETag": '"2"'}))
-        shell.now += 60
+        shell.time += 60
 
         assert play(shell, url, 1)
         await shell.sees("sound", 2)
@@ -301,7 +301,7 @@ async def test_a_server_may_forbid_playing_before_revalidation(policy: str) -> N
         url = server.on("/music", reply(WAV, kind="audio/wav", headers=headers))
         await shell.library.preload(url)
         server.on("/music", reply(status=304, kind=None, headers=headers))
-        shell.now += 60
+        shell.time += 60
 
         assert not play(shell, url, 1)
         await shell.bank.plays()
@@ -325,7 +325,7 @@ async def test_the_last_good_copy_outlives_a_server_that_fails(behaviour: Behavi
         url = server.on("/music", reply(WAV, kind="audio/wav"))
         await shell.library.preload(url)
         server.on("/music", behaviour)
-        shell.now += 60
+        shell.time += 60
         assert play(shell, url, 1)
         await shell.sees("sound", 2)
 
@@ -338,7 +338,7 @@ async def test_a_withdrawn_sound_is_not_played_again() -> None:
         url = server.on("/music", reply(WAV, kind="audio/wav"))
         await shell.library.preload(url)
         server.on("/music", reply(status=410))
-        shell.now += 60
+        shell.time += 60
         assert play(shell, url, 1)
         await shell.sees("sound", 2)
 

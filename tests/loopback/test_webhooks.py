@@ -275,13 +275,13 @@ async def test_a_fresh_document_is_posted_to_any_call() -> None:
         url = server.on("/hold", reply("<Response/>", headers=headers))
         await fetched(shell, fetch(url, 1, method="GET", keep=True))
 
-        shell.now += 59
+        shell.time += 59
         assert tell_at_once(shell, fetch(url, 2, call=BOB, method="GET", keep=True)) is not None
         assert len(server.requests) == 1
-        shell.now += 30
+        shell.time += 30
         assert tell_at_once(shell, fetch(url, 3, call=BOB, method="GET", keep=True)) is not None
         await shell.sees("revalidation")
-        shell.now += 200
+        shell.time += 200
         assert tell_at_once(shell, fetch(url, 4, method="GET", keep=True)) is None
         await shell.fact()
 
@@ -331,7 +331,7 @@ async def test_a_request_that_is_not_cacheable_uses_the_cache_only_for_the_same_
         assert tell_at_once(shell, fetch(url, 2, method="GET")) is not None
         assert tell_at_once(shell, fetch(url, 3, call=BOB, method="GET")) is None
         await shell.fact()
-        shell.now += 61
+        shell.time += 61
         assert tell_at_once(shell, fetch(url, 4, method="GET")) is None
         await shell.fact()
 
@@ -413,7 +413,7 @@ async def test_callbacks_that_a_dead_receiver_does_not_answer_are_counted_by_cal
         assert first is not None
         assert (first.count, first.method, first.url) == (4, "POST", dead)
         assert (callbacks.backlog()[0], callbacks.unsent(BOB)) == (4, None)
-        shell.now += 7.0
+        shell.time += 7.0
         assert callbacks.backlog() == (4, 7.0)
 
     async with WebServer() as server, open_shell() as shell:

@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
+from holdfast.voice.control.read_only_state import Message
 from holdfast.voice.media_process.errors import MediaUnavailable
 from holdfast.voice.model.effects import LogNotification
 from holdfast.voice.model.facts import DocumentFetched, DocumentFetchFailed, SoundFailed
 from holdfast.voice.model.ids import CallSid, Token
-from holdfast.voice.model.ports import WebhookTrace
+from holdfast.voice.model.ports import Trace, WebhookTrace
 from holdfast.voice.runtime.http.client import WebClient
 from holdfast.voice.runtime.http.exchange import RequestPolicy
 from holdfast.voice.runtime.http.ssrf_policy import SsrfPolicy
@@ -70,10 +71,10 @@ class Bank:
 
 
 class Shell:
-    """What is open during a test. `now` stands until the test moves it."""
+    """What is open during a test. `time` stands until the test moves it."""
 
     def __init__(self) -> None:
-        self.now = 1000.0
+        self.time = 1000.0
         self.bank = Bank()
         self.told: list[Told] = []
         self.notices: list[LogNotification] = []
@@ -83,9 +84,20 @@ class Shell:
         self.library: SoundCache
         self.webhooks: Webhooks
 
-    def tell(self, fact: Told) -> None:
-        self.told.append(fact)
-        self._facts.put_nowait(fact)
+    def now(self) -> float:
+        return self.time
+
+    def post(self, message: Message) -> None:
+        assert isinstance(message, Told)
+        self.told.append(message)
+        self._facts.put_nowait(message)
+
+    def notify(self, notification: LogNotification) -> None:
+        self.notices.append(notification)
+
+    def trace(self, exchange: Trace) -> None:
+        assert isinstance(exchange, WebhookTrace)
+        self.seen.append(exchange)
 
     async def fact(self) -> Told:
         """The next fact told."""
@@ -122,10 +134,7 @@ async def open_shell(
                     media=shell.bank,
                     decoder=decoder,
                     speech=speech or NoSpeech(),
-                    post=shell.tell,
-                    notify=shell.notices.append,
-                    trace=shell.seen.append,
-                    clock=lambda: shell.now,
+                    events=shell,
                     tasks=tasks,
                     budget_bytes=budget_bytes,
                     audio_limit_bytes=AUDIO_LIMIT,
@@ -133,10 +142,7 @@ async def open_shell(
                 shell.webhooks = Webhooks(
                     web=shell.web,
                     sounds=shell.library,
-                    post=shell.tell,
-                    notify=shell.notices.append,
-                    trace=shell.seen.append,
-                    clock=lambda: shell.now,
+                    events=shell,
                     tasks=tasks,
                     audio_limit_bytes=AUDIO_LIMIT,
                 )

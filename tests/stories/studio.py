@@ -55,6 +55,7 @@ from holdfast.voice.model.ids import AccountSid, CallSid, RecordingSid, call_of
 from holdfast.voice.runtime.audio_effects import AudioEffectExecutor
 from holdfast.voice.runtime.media_client import MediaClient
 from holdfast.voice.runtime.recordings.recorder import Recorder
+from tests.engine_ports import make_mailbox
 
 ROWS = 14
 EVENTS = 101
@@ -330,7 +331,7 @@ class Studio(World):
             folder=Path("none"),
             url="",
             account=AccountSid(""),
-            post=lambda fact: None,
+            events=make_mailbox(),
             tasks=cast("asyncio.TaskGroup", None),
         )
         self.sounding = AudioEffectExecutor(

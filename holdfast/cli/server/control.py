@@ -70,7 +70,7 @@ from holdfast.voice.runtime.directory.records import (
     RouteRecord,
     VoiceSettings,
 )
-from holdfast.voice.runtime.engine import Engine, EngineSettings
+from holdfast.voice.runtime.engine import Engine, EngineSettings, open_engine
 from holdfast.voice.runtime.http.client import tls_context
 from holdfast.voice.runtime.http.errors import WebhookSettingInvalid
 from holdfast.voice.runtime.sip.config.liveness import Liveness
@@ -168,7 +168,7 @@ async def serve(wiring: ControlWiring, stop: asyncio.Event) -> None:
         async with holds, AsyncExitStack() as after_calls:
             journal = SqlJournal(wiring.database)
             directory = await open_directory(wiring)
-            async with Engine(
+            async with open_engine(
                 engine_settings(wiring), journal=journal, directory=directory, store=SqlKeyValues(wiring.database)
             ) as engine:
                 after_calls.push_async_callback(holds.end_all, why="the server was stopped, and hung up every call")

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 
 from holdfast.voice.model.effects import StartTimer, StopTimer
 from holdfast.voice.model.facts import TimerFired
 from holdfast.voice.model.ids import Token
+from holdfast.voice.runtime.mailbox import EngineEvents
 
 
 class Clock:
@@ -28,8 +28,8 @@ class Clock:
 class Timers:
     """Running timers post `TimerFired` when they expire. Invariant: at most one timer per token."""
 
-    def __init__(self, post: Callable[[TimerFired], None]) -> None:
-        self._post = post
+    def __init__(self, events: EngineEvents) -> None:
+        self._events = events
         self._running: dict[Token, asyncio.TimerHandle] = {}
 
     def carry_out(self, effect: StartTimer | StopTimer) -> None:
@@ -49,4 +49,4 @@ class Timers:
 
     def _fire(self, token: Token) -> None:
         self._running.pop(token, None)
-        self._post(TimerFired(token=token))
+        self._events.post(TimerFired(token=token))

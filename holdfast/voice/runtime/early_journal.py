@@ -18,22 +18,23 @@ class OrphanTraces:
     """A bounded store holds the entries of the latest calls that do not exist yet."""
 
     def __init__(self) -> None:
-        self._entries: dict[str, list[JournalEntry]] = {}
+        self.by_call: dict[str, list[JournalEntry]] = {}
+        """The entries of each call in chronological order, the oldest call first."""
         self._bytes = 0
 
     def add(self, entry: JournalEntry) -> None:
         """Keep an entry until its call exists."""
-        self._entries.setdefault(entry.call, []).append(entry)
+        self.by_call.setdefault(entry.call, []).append(entry)
         self._bytes += len(entry.data)
         while self._bytes > MAX_BYTES:
-            self.claim(next(iter(self._entries)))
+            self.claim(next(iter(self.by_call)))
 
     def entries_of(self, call: str) -> Sequence[JournalEntry]:
         """Return the entries of this call in chronological order."""
-        return tuple(self._entries.get(call, ()))
+        return tuple(self.by_call.get(call, ()))
 
     def claim(self, call: str) -> Sequence[JournalEntry]:
         """Remove and return the entries of this call."""
-        entries = self._entries.pop(call, [])
+        entries = self.by_call.pop(call, [])
         self._bytes -= sum(len(entry.data) for entry in entries)
         return entries

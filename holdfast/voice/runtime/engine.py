@@ -1,6 +1,6 @@
 """Run the engine: the switch, with SIP, media, webhooks and recordings around it.
 
-    async with Engine(settings, journal=…, directory=…) as engine:
+    async with open_engine(settings, journal=…, directory=…) as engine:
         app = make_api(switch=engine.switch, …)
 
 The engine attaches to a media process that runs beside it, opens the SIP socket, and runs until its context is left.
@@ -13,12 +13,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Self, assert_never
+from typing import assert_never
 
 from holdfast.voice.media.rtp.latch import RtpSource
 from holdfast.voice.media_process.control_link import protocol as media_protocol
@@ -36,6 +35,7 @@ from holdfast.voice.model.effects import (
     FetchDocument,
     HangUpLeg,
     LogNotification,
+    MediaEffect,
     PlaceLeg,
     PlaySound,
     PostCallback,
@@ -54,7 +54,7 @@ from holdfast.voice.model.effects import (
 from holdfast.voice.model.errors import VoiceError
 from holdfast.voice.model.facts import DigitPressed, LegSpeaks, SoundEnded
 from holdfast.voice.model.ids import AccountSid, CallSid, Token
-from holdfast.voice.model.ports import Journal, KeyValues, Trace
+from holdfast.voice.model.ports import Journal, KeyValues
 from holdfast.voice.runtime.audio_effects import AudioEffectExecutor
 from holdfast.voice.runtime.call_endings import end_calls_of_earlier_run, hang_up_all, prune_journal
 from holdfast.voice.runtime.clock import Clock, Timers
@@ -62,6 +62,7 @@ from holdfast.voice.runtime.counters import Counters
 from holdfast.voice.runtime.directory.directory import Directory
 from holdfast.voice.runtime.http.client import WebClient, tls_context
 from holdfast.voice.runtime.http.ssrf_policy import policy_of
+from holdfast.voice.runtime.mailbox import Mailbox
 from holdfast.voice.runtime.media_client import MediaClient
 from holdfast.voice.runtime.notification_log import Notifications
 from holdfast.voice.runtime.quality_reports import Quality
@@ -128,187 +129,28 @@ class EngineSettings:
     liveness: Liveness = DEFAULT_LIVENESS
 
 
-class Engine:
-    """An engine connects the switch to SIP, media, webhooks and recordings.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectExecutor:
+    """The effect executor hands each effect to the part of the engine that carries it out."""
 
-    Invariant: its tasks run between enter and exit only.
-    """
+    timers: Timers
+    webhooks: Webhooks
+    legs: SipLegs
+    recorder: Recorder
+    media: MediaClient
+    audio: AudioEffectExecutor
 
-    def __init__(
-        self, settings: EngineSettings, *, journal: Journal, directory: Directory, store: KeyValues | None = None
-    ) -> None:
-        self.settings = settings
-        self.directory = directory
-        self.clock = Clock()
-        self.notifications = Notifications(clock=self.clock.now, seed=secrets.token_hex(16), store=store)
-        self._registrations = StoredRegistrations(store)
-        self.media = MediaClient(settings.media_socket)
-        self.quality = Quality()
-        self.switch = Switch(
-            journal=journal,
-            now=self.clock.now,
-            carry_out_audio=lambda effect: self._audio.carry_out(effect),
-            batch=self.media.batch,
-            carry_out=self._carry_out,
-        )
-        self._journal = journal
-        self._timers = Timers(self.switch.post)
-        self._stack = AsyncExitStack()
-        self._background: list[asyncio.Task[None]] = []
-        self.counters = Counters()
-        self._sip_is_up = False
-        self.is_stopping = False
-        """Whether the engine is stopping, so that no call begins any more."""
-        self._calls_at_detach: tuple[CallSid, ...] = ()
-        """The calls that had a media row when the media process was lost."""
+    def carry_out_audio(self, effects: Sequence[MediaEffect]) -> None:
+        """Send audio effects to the media process, which applies them at the same tick."""
+        with self.media.batch():
+            for effect in effects:
+                self.audio.carry_out(effect)
 
-    async def __aenter__(self) -> Self:
-        async with AsyncExitStack() as stack:
-            await self._open(stack)
-            self._stack = stack.pop_all()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
-        await self._shut_down()
-        await self.switch.flush()
-        await self.notifications.write()
-        await self._registrations.write()
-        self._timers.close()
-        for task in self._background:
-            task.cancel()
-        return await self._stack.__aexit__(None, None, None)
-
-    async def _open(self, stack: AsyncExitStack) -> None:
-        settings = self.settings
-        policy = policy_of(loopback=settings.loopback, own_urls=settings.own_urls, allow=settings.webhook_allow)
-        web = await stack.enter_async_context(
-            WebClient(auth_token=settings.auth_token, ssrf_policy=policy, tls=tls_context(settings.webhook_authorities))
-        )
-        decoder = Decoder()
-        stack.push_async_callback(decoder.close)
-        speech = installed_speech_engine()
-        stack.push_async_callback(speech.close)
-        tasks = await stack.enter_async_context(cancelled_group())
-        self._background = [tasks.create_task(self.media.run(), name="media-client")]
-        async with asyncio.timeout(ATTACH_S):
-            await self.media.attached()
-        self.sounds = SoundCache(
-            web=web,
-            media=self.media,
-            decoder=decoder,
-            speech=speech,
-            post=self.switch.post,
-            notify=self._notify,
-            trace=self._record_trace,
-            clock=self.clock.now,
-            tasks=tasks,
-        )
-        await self.sounds.open()
-        self.webhooks = Webhooks(
-            web=web,
-            sounds=self.sounds,
-            post=self.switch.post,
-            notify=self._notify,
-            trace=self._record_trace,
-            clock=self.clock.now,
-            tasks=tasks,
-        )
-        self.recorder = Recorder(
-            media=self.media,
-            folder=settings.recordings,
-            url=settings.own_urls[-1] if settings.own_urls else "",
-            account=settings.account,
-            post=self.switch.post,
-            tasks=tasks,
-        )
-        await self.recorder.open()
-        for row in await self.media.rows():
-            self.media.close_row(row.leg)
-        self.legs = SipLegs(
-            SipSettings(
-                address=settings.sip,
-                advertised_ip=settings.shown_ip,
-                rtp_ip=settings.rtp_ip or settings.sip[0],
-                rtp_ports=settings.rtp_ports,
-                http=settings.http,
-                trust_loopback=settings.loopback and settings.sip_trust_loopback,
-                tls=settings.sip_tls,
-                tls_port=settings.sip_tls_port,
-                quiet=settings.sip_quiet,
-                sha256=settings.sip_sha256,
-                srtp=settings.sip_srtp,
-                srtp_without_tls=settings.sip_srtp_without_tls,
-                rtp_source=settings.rtp_source,
-                trusted_proxies=settings.trusted_proxies,
-                liveness=settings.liveness,
-            ),
-            account=settings.account,
-            media=self.media,
-            directory=self.directory,
-            post=self.switch.post,
-            on_trace=self._record_trace,
-            clock=self.clock.now,
-            tasks=tasks,
-            registrations=self._registrations,
-        )
-        self._audio = AudioEffectExecutor(
-            media=self.media, rows=lambda: self.legs.rows, sounds=self.sounds, captures=self.recorder
-        )
-        self._background.append(tasks.create_task(self._registrations.run(), name="registrations"))
-        await self.notifications.load()
-        self._background.append(tasks.create_task(self.notifications.run(), name="notifications"))
-        self._background.append(tasks.create_task(self.switch.run(), name="switch"))
-        self._background.append(tasks.create_task(self._handle_media_facts(), name="media-facts"))
-        await end_calls_of_earlier_run(self.switch, self._journal, self.recorder)
-        sweeper = keep_sweeping(self.switch, keep_days=settings.keep_days)
-        self._background.append(tasks.create_task(sweeper, name="recordings-sweep"))
-        self._background.append(tasks.create_task(prune_journal(self._journal), name="journal-prune"))
-        await self.legs.open()
-        self._sip_is_up = True
-        stack.push_async_callback(self.legs.close)
-
-    def not_ready_reason(self) -> str | None:
-        """Return the reason why no call can be made now; None if calls can be made."""
-        if self.is_stopping:
-            return "the engine is stopping"
-        if not self._sip_is_up:
-            return "SIP is not open"
-        if not self.media.is_attached:
-            return "the media process is down; it is being restarted"
-        if not self.media.rows_available:
-            why = "is in use, rests after use, or has ports that another program uses"
-            return f"no media row is free for another call: each of the {self.media.capacity} (setting rtp_rows) {why}"
-        if (trouble := self._journal.trouble() or self.switch.store_failure) is not None:
-            return f"the store cannot be written: {trouble}"
-        return None
-
-    def begin_shutdown(self) -> None:
-        """Refuse new calls from phones and from REST from now on, because the engine will stop."""
-        self.is_stopping = True
-        self.legs.refuse_new_calls()
-
-    async def _shut_down(self) -> None:
-        """Hang up every call, and wait a moment for phones and callbacks."""
-        self.begin_shutdown()
-        hang_up_all(self.switch)
-        await self.switch.settled()
-        # Calls that were on their way to the switch when the shutdown began.
-        hang_up_all(self.switch)
-        await self.switch.settled()
-        await self.recorder.drained(timeout_s=SHUTDOWN_S)
-        await self.switch.settled()
-        await self.legs.drained(timeout_s=SHUTDOWN_S)
-        if not await self.webhooks.drained(timeout_s=SHUTDOWN_S):
-            log.warning("some web servers did not answer the last callbacks in %.0f s; these are lost", SHUTDOWN_S)
-
-    # --- effects ----------------------------------------------------------------------------------------
-
-    def _carry_out(self, effect: Effect) -> None:
+    def carry_out(self, effect: Effect) -> None:
+        """Carry out an effect whose step is in the journal. Audio effects were sent before."""
         match effect:
             case StartTimer() | StopTimer():
-                self._timers.carry_out(effect)
+                self.timers.carry_out(effect)
             case FetchDocument() | StopFetch() | PostCallback() | LogNotification():
                 self.webhooks.carry_out(effect)
             case PlaceLeg() | RingLeg() | AnswerLeg() | RefuseLeg() | HangUpLeg() | ReferLeg() | AnswerReferral():
@@ -322,17 +164,64 @@ class Engine:
             case _:
                 assert_never(effect)
 
-    def _record_trace(self, trace: Trace) -> None:
-        self.counters.count_trace(trace)
-        self.switch.record_trace(trace)
 
-    def _notify(self, notification: LogNotification) -> None:
-        self.counters.count_notification(notification)
-        self.notifications.add(notification)
+@dataclass(slots=True, kw_only=True)
+class Engine:
+    """An engine connects the switch to SIP, media, webhooks and recordings; `open_engine` makes it."""
+
+    settings: EngineSettings
+    directory: Directory
+    journal: Journal
+    notifications: Notifications
+    counters: Counters
+    switch: Switch
+    media: MediaClient
+    audio: AudioEffectExecutor
+    sounds: SoundCache
+    webhooks: Webhooks
+    recorder: Recorder
+    legs: SipLegs
+    quality: Quality
+    is_stopping: bool = False
+    """Whether the engine is stopping, so that no call begins any more."""
+    _calls_at_detach: tuple[CallSid, ...] = ()
+    """The calls that had a media row when the media process was lost."""
+
+    def not_ready_reason(self) -> str | None:
+        """Return the reason why no call can be made now; None if calls can be made."""
+        if self.is_stopping:
+            return "the engine is stopping"
+        if not self.media.is_attached:
+            return "the media process is down; it is being restarted"
+        if not self.media.rows_available:
+            why = "is in use, rests after use, or has ports that another program uses"
+            return f"no media row is free for another call: each of the {self.media.capacity} (setting rtp_rows) {why}"
+        if (trouble := self.journal.trouble() or self.switch.store_failure) is not None:
+            return f"the store cannot be written: {trouble}"
+        return None
+
+    def begin_shutdown(self) -> None:
+        """Refuse new calls from phones and from REST from now on, because the engine will stop."""
+        self.is_stopping = True
+        self.legs.refuse_new_calls()
+
+    async def shut_down(self) -> None:
+        """Hang up every call, and wait a moment for phones and callbacks."""
+        self.begin_shutdown()
+        hang_up_all(self.switch)
+        await self.switch.settled()
+        # Calls that were on their way to the switch when the shutdown began.
+        hang_up_all(self.switch)
+        await self.switch.settled()
+        await self.recorder.drained(timeout_s=SHUTDOWN_S)
+        await self.switch.settled()
+        await self.legs.drained(timeout_s=SHUTDOWN_S)
+        if not await self.webhooks.drained(timeout_s=SHUTDOWN_S):
+            log.warning("some web servers did not answer the last callbacks in %.0f s; these are lost", SHUTDOWN_S)
 
     # --- media ------------------------------------------------------------------------------------------
 
-    async def _handle_media_facts(self) -> None:
+    async def handle_media_facts(self) -> None:
         """Handle the facts of the media process until cancelled."""
         async for fact in self.media.facts():
             match fact:
@@ -371,7 +260,7 @@ class Engine:
                         self.media.close_row(leg)
                     with self.media.batch():
                         self.legs.repeat_descriptions()
-                        self._audio.resend(self.switch.state.rooms.values())
+                        self.audio.resend(self.switch.state.rooms.values())
                 case _:
                     assert_never(fact)
 
@@ -389,3 +278,119 @@ class Engine:
         except VoiceError as error:
             # It was lost again; at the next attachment this is done again.
             log.warning("the media process was lost while it received its sounds: %s", error.message)
+
+
+@asynccontextmanager
+async def open_engine(
+    settings: EngineSettings, *, journal: Journal, directory: Directory, store: KeyValues | None = None
+) -> AsyncIterator[Engine]:
+    """Open an engine, and stop it in order at the end of the block. Raises: VoiceError, OSError, TimeoutError."""
+    clock = Clock()
+    notifications = Notifications(clock=clock.now, seed=secrets.token_hex(16), store=store)
+    counters = Counters()
+    mailbox = Mailbox(now=clock.now, notifications=notifications, counters=counters)
+    timers = Timers(mailbox)
+    registrations = StoredRegistrations(store)
+    async with AsyncExitStack() as opening:
+        policy = policy_of(loopback=settings.loopback, own_urls=settings.own_urls, allow=settings.webhook_allow)
+        tls = tls_context(settings.webhook_authorities)
+        web = await opening.enter_async_context(WebClient(auth_token=settings.auth_token, ssrf_policy=policy, tls=tls))
+        decoder = Decoder()
+        opening.push_async_callback(decoder.close)
+        speech = installed_speech_engine()
+        opening.push_async_callback(speech.close)
+        tasks = await opening.enter_async_context(cancelled_group())
+        media = MediaClient(settings.media_socket)
+        background = [tasks.create_task(media.run(), name="media-client")]
+        async with asyncio.timeout(ATTACH_S):
+            await media.attached()
+        sounds = SoundCache(web=web, media=media, decoder=decoder, speech=speech, events=mailbox, tasks=tasks)
+        await sounds.open()
+        webhooks = Webhooks(web=web, sounds=sounds, events=mailbox, tasks=tasks)
+        recorder = Recorder(
+            media=media,
+            folder=settings.recordings,
+            url=settings.own_urls[-1] if settings.own_urls else "",
+            account=settings.account,
+            events=mailbox,
+            tasks=tasks,
+        )
+        await recorder.open()
+        for row in await media.rows():
+            media.close_row(row.leg)
+        legs = SipLegs(
+            sip_settings(settings),
+            account=settings.account,
+            media=media,
+            directory=directory,
+            post=mailbox.post,
+            on_trace=mailbox.trace,
+            clock=clock.now,
+            tasks=tasks,
+            registrations=registrations,
+        )
+        audio = AudioEffectExecutor(media=media, rows=lambda: legs.rows, sounds=sounds, captures=recorder)
+        executor = EffectExecutor(
+            timers=timers, webhooks=webhooks, legs=legs, recorder=recorder, media=media, audio=audio
+        )
+        switch = Switch(journal=journal, mailbox=mailbox, effects=executor)
+        engine = Engine(
+            settings=settings,
+            directory=directory,
+            journal=journal,
+            notifications=notifications,
+            counters=counters,
+            switch=switch,
+            media=media,
+            audio=audio,
+            sounds=sounds,
+            webhooks=webhooks,
+            recorder=recorder,
+            legs=legs,
+            quality=Quality(),
+        )
+        background.append(tasks.create_task(registrations.run(), name="registrations"))
+        await notifications.load()
+        background.append(tasks.create_task(notifications.run(), name="notifications"))
+        background.append(tasks.create_task(switch.run(), name="switch"))
+        background.append(tasks.create_task(switch.read_mail(), name="mailbox"))
+        background.append(tasks.create_task(engine.handle_media_facts(), name="media-facts"))
+        await end_calls_of_earlier_run(switch, journal, recorder)
+        sweeper = keep_sweeping(switch, keep_days=settings.keep_days)
+        background.append(tasks.create_task(sweeper, name="recordings-sweep"))
+        background.append(tasks.create_task(prune_journal(journal), name="journal-prune"))
+        await legs.open()
+        opening.push_async_callback(legs.close)
+        opened = opening.pop_all()
+    try:
+        yield engine
+    finally:
+        await engine.shut_down()
+        await switch.flush()
+        await notifications.write()
+        await registrations.write()
+        timers.close()
+        for task in background:
+            task.cancel()
+        await opened.aclose()
+
+
+def sip_settings(settings: EngineSettings) -> SipSettings:
+    """Return the settings of SIP."""
+    return SipSettings(
+        address=settings.sip,
+        advertised_ip=settings.shown_ip,
+        rtp_ip=settings.rtp_ip or settings.sip[0],
+        rtp_ports=settings.rtp_ports,
+        http=settings.http,
+        trust_loopback=settings.loopback and settings.sip_trust_loopback,
+        tls=settings.sip_tls,
+        tls_port=settings.sip_tls_port,
+        quiet=settings.sip_quiet,
+        sha256=settings.sip_sha256,
+        srtp=settings.sip_srtp,
+        srtp_without_tls=settings.sip_srtp_without_tls,
+        rtp_source=settings.rtp_source,
+        trusted_proxies=settings.trusted_proxies,
+        liveness=settings.liveness,
+    )

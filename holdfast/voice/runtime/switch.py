@@ -1,4 +1,4 @@
-"""Run the event loop of the engine: one mailbox and the only writer of its state.
+"""Run the event loop of the engine: the reader of its mailbox and the only writer of its state.
 
 A message and everything it causes are one step, one commit and one routing batch. Audio effects are sent at once,
 because a held party must not wait. All other effects (replies, callbacks, SIP, fetches) are carried out in order after
@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Protocol
 
 from holdfast.voice.control import journal_entries
 from holdfast.voice.control.entities import (
@@ -29,8 +30,9 @@ from holdfast.voice.model.commands import RestCommand
 from holdfast.voice.model.effects import Effect, MediaEffect
 from holdfast.voice.model.errors import StoreFailed, VoiceError
 from holdfast.voice.model.masking import mask_passwords
-from holdfast.voice.model.ports import Journal, JournalEntry, SipMessageTrace, Snapshot, Trace
+from holdfast.voice.model.ports import Journal, JournalEntry, SipMessageTrace, Snapshot, Trace, WebhookTrace
 from holdfast.voice.runtime.early_journal import OrphanTraces
+from holdfast.voice.runtime.mailbox import Mailbox
 
 log = logging.getLogger(__name__)
 
@@ -57,31 +59,33 @@ class PendingStep:
     waiter: asyncio.Future[None] | None
 
 
+class EffectPort(Protocol):
+    """The parts of the engine that carry out effects. They report back by the mailbox, never by a call."""
+
+    def carry_out_audio(self, effects: Sequence[MediaEffect]) -> None:
+        """Send the audio effects of one step to the media process, to apply at the same tick."""
+
+    def carry_out(self, effect: Effect) -> None:
+        """Carry out an effect whose step is in the journal."""
+
+
 class Switch:
     """The switch applies messages one at a time and has their effects carried out.
 
-    Invariant: the engine state is changed here only; `post` may be called from anywhere in the loop's thread, but not
-    within `carry_out_audio`.
+    Invariant: the engine state is changed here only. `post` may be called from anywhere in the loop's thread, but not
+    by what carries out effects: that uses the mailbox.
     """
 
-    def __init__(
-        self,
-        *,
-        journal: Journal,
-        now: Callable[[], float],
-        carry_out_audio: Callable[[MediaEffect], None],
-        batch: Callable[[], AbstractContextManager[None]],
-        carry_out: Callable[[Effect], None],
-    ) -> None:
+    def __init__(self, *, journal: Journal, mailbox: Mailbox, effects: EffectPort) -> None:
         self.state = EngineState()
         self.store_failure: str | None = None
         """The reason why the newest step could not be stored; None if it was."""
         self._orphans = OrphanTraces()
         self._journal = journal
-        self._now = now
-        self._carry_out_audio = carry_out_audio
-        self._batch = batch
-        self._carry_out = carry_out
+        self._mailbox = mailbox
+        self._effects = effects
+        self.now = mailbox.now
+        """Return the current time. Units: seconds since the Unix epoch."""
         self._late_snapshots: dict[tuple[str, str], Snapshot] = {}
         """The newest snapshots that the store failed to write."""
         self._late_entries: list[JournalEntry] = []
@@ -95,10 +99,6 @@ class Switch:
         self._wakeup = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
-
-    def now(self) -> float:
-        """Return the current time. Units: seconds since the Unix epoch."""
-        return self._now()
 
     def post(self, message: Message) -> None:
         """Handle a message. One that the state refuses is logged, and nothing changes."""
@@ -117,7 +117,7 @@ class Switch:
         """Record a SIP message or a webhook for the ladder, with passwords masked."""
         kind = "sip" if isinstance(trace, SipMessageTrace) else "webhook"
         data = {name: getattr(trace, name) for name in trace.__slots__}
-        entry = JournalEntry(at=self._now(), call=trace.call or "", kind=kind, data=mask_passwords(json.dumps(data)))
+        entry = JournalEntry(at=self.now(), call=trace.call or "", kind=kind, data=mask_passwords(json.dumps(data)))
         if entry.call in self.state.calls:
             self._traces.append(entry)
             self._wake()
@@ -131,6 +131,16 @@ class Switch:
     def restore(self, snapshots: Iterable[Snapshot]) -> None:
         """Restore the state from the snapshots of an earlier run."""
         self.state.restore(decode(snapshot.data) for snapshot in snapshots)
+
+    async def read_mail(self) -> None:
+        """Handle what the parts of the engine post, in order, until cancelled."""
+        while True:
+            while (item := self._mailbox.take()) is not None:
+                if isinstance(item, SipMessageTrace | WebhookTrace):
+                    self.record_trace(item)
+                else:
+                    self.post(item)
+            await self._mailbox.filled()
 
     async def run(self) -> None:
         """Commit steps and carry out their effects until cancelled; every waiter is released at the end."""
@@ -152,7 +162,9 @@ class Switch:
 
     async def settled(self) -> None:
         """Wait until every step so far is in the journal and carried out, or the switch has stopped."""
-        await self._idle.wait()
+        while not (self._stopped or (self._mailbox.is_empty and self._idle.is_set())):
+            await self._mailbox.emptied()
+            await self._idle.wait()
 
     async def flush(self, *, timeout_s: float = FLUSH_S) -> None:
         """Retry a failed store for a moment, then log what is lost."""
@@ -172,6 +184,7 @@ class Switch:
 
     def _stop(self) -> None:
         self._stopped = True
+        self._mailbox.clear()
         if self._retry_timer is not None:
             self._retry_timer.cancel()
         for pending in (*self._committing, *self._pending):
@@ -182,15 +195,13 @@ class Switch:
     def _apply(self, message: Message, waiter: asyncio.Future[None] | None) -> None:
         if self._stopped:
             raise StoreFailed("the switch has stopped")
-        now = self._now()
+        now = self.now()
         step = self.state.apply(message, now)
         audio = [effect for effect in step.effects if isinstance(effect, MediaEffect)]
         if audio:
-            with self._batch():
-                for effect in audio:
-                    self._carry_out_audio(effect)
+            self._effects.carry_out_audio(audio)
         for entity in step.nouns:
-            if isinstance(entity, Call):
+            if isinstance(entity, Call) and entity.sid in self._orphans.by_call:
                 self._traces += self._orphans.claim(entity.sid)
         # Entries are read by call: those without a live or kept call could never be read.
         entries = tuple(entry for entry in journal_entries.entries(step, now) if entry.call in self.state.calls)
@@ -237,7 +248,7 @@ class Switch:
             pending.waiter.set_result(None)
         for effect in pending.step.effects:
             if not isinstance(effect, MediaEffect):
-                self._carry_out(effect)
+                self._effects.carry_out(effect)
 
 
 def _bounded(late: dict[tuple[str, str], Snapshot]) -> dict[tuple[str, str], Snapshot]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, assert_never
@@ -23,8 +22,9 @@ from holdfast.voice.media.codec.wav import (
 )
 from holdfast.voice.media_process.control_link import recording_messages as tap_messages
 from holdfast.voice.model.effects import CaptureEffect, ChangeCapture, EraseCapture, StartCapture, StopCapture
-from holdfast.voice.model.facts import CaptureBegan, CaptureEnded, CaptureFact, CaptureQuiet
+from holdfast.voice.model.facts import CaptureBegan, CaptureEnded, CaptureQuiet
 from holdfast.voice.model.ids import AccountSid, RecordingSid, is_sid
+from holdfast.voice.runtime.mailbox import EngineEvents
 
 log = logging.getLogger(__name__)
 
@@ -56,13 +56,13 @@ class Recorder:
         folder: Path,
         url: str,
         account: AccountSid,
-        post: Callable[[CaptureFact], None],
+        events: EngineEvents,
         tasks: asyncio.TaskGroup,
     ) -> None:
         self._media = media
         self._folder = folder
         self._url = f"{url.rstrip('/')}/2010-04-01/Accounts/{account}/Recordings"
-        self._post = post
+        self._events = events
         self._tasks = tasks
         self._in_progress: dict[RecordingSid, bool] = {}
         """The recordings in progress, and whether silence at their ends is to be trimmed."""
@@ -90,7 +90,7 @@ class Recorder:
                 )
                 if early is not None and early.mode is not None:
                     self._media.capture(tap_messages.ChangeTap(recording=recording, mode=early.mode))
-                self._post(CaptureBegan(recording=recording, url=f"{self._url}/{recording}"))
+                self._events.post(CaptureBegan(recording=recording, url=f"{self._url}/{recording}"))
             case ChangeCapture(recording=recording) if not (
                 recording in self._in_progress or recording in self._finishing
             ):
@@ -118,7 +118,7 @@ class Recorder:
         recording = RecordingSid(fact.recording)
         match fact:
             case tap_messages.TapQuiet():
-                self._post(CaptureQuiet(recording=recording))
+                self._events.post(CaptureQuiet(recording=recording))
             case tap_messages.TapClosed():
                 trim = self._in_progress.pop(recording, None)
                 if trim is not None:
@@ -139,7 +139,7 @@ class Recorder:
         """Post the end of a recording of an earlier run, with the duration of its file."""
         path = self.path(recording)
         seconds = 0.0 if path is None else _seconds(path)
-        self._post(CaptureEnded(recording=recording, duration_s=seconds, error="" if seconds else "it was lost"))
+        self._events.post(CaptureEnded(recording=recording, duration_s=seconds, error="" if seconds else "it was lost"))
 
     def path(self, recording: RecordingSid) -> Path | None:
         """Return the WAV file of a recording, or None."""
@@ -178,7 +178,7 @@ class Recorder:
         if error:
             log.error("recording=%s: %s", recording, error)
         self._finishing.discard(recording)
-        self._post(CaptureEnded(recording=recording, duration_s=seconds, error=error))
+        self._events.post(CaptureEnded(recording=recording, duration_s=seconds, error=error))
         if not self._finishing and not self._in_progress:
             self._idle.set()
 

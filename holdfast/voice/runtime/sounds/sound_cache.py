@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,7 +19,6 @@ from holdfast.voice.model.effects import LogNotification, PlaySound, StopSound
 from holdfast.voice.model.errors import ContentTypeInvalid, VoiceError
 from holdfast.voice.model.facts import SoundFailed
 from holdfast.voice.model.ids import CallSid, Token, call_of
-from holdfast.voice.model.ports import WebhookTrace
 from holdfast.voice.runtime.http import content_sniffing
 from holdfast.voice.runtime.http.client import WebClient
 from holdfast.voice.runtime.http.destination import without_secrets
@@ -27,6 +26,7 @@ from holdfast.voice.runtime.http.errors import ResponseEmpty, SoundUnplayable, S
 from holdfast.voice.runtime.http.exchange import AUDIO_LIMIT, HttpRequest, HttpResponse
 from holdfast.voice.runtime.http.http_trace import traces_of_exchange
 from holdfast.voice.runtime.http.response_cache import ResponseCache, read_cache_policy
+from holdfast.voice.runtime.mailbox import EngineEvents
 from holdfast.voice.runtime.sounds import generated
 from holdfast.voice.runtime.sounds.clip_lru import ClipLru
 from holdfast.voice.runtime.sounds.decode_client import Decoder
@@ -89,10 +89,7 @@ class SoundCache:
         media: ClipPlayer,
         decoder: Decoder,
         speech: SpeechEngine,
-        post: Callable[[SoundFailed], None],
-        notify: Callable[[LogNotification], None],
-        trace: Callable[[WebhookTrace], None],
-        clock: Callable[[], float],
+        events: EngineEvents,
         tasks: asyncio.TaskGroup,
         budget_bytes: int = BUDGET_BYTES,
         audio_limit_bytes: int = AUDIO_LIMIT,
@@ -101,10 +98,7 @@ class SoundCache:
         self._media = media
         self._decoder = decoder
         self._speech = speech
-        self._post = post
-        self._notify = notify
-        self._trace = trace
-        self._clock = clock
+        self._events = events
         self._tasks = tasks
         self._audio_limit = audio_limit_bytes
         self._clips = ClipLru(budget_bytes=budget_bytes)
@@ -203,7 +197,7 @@ class SoundCache:
             and content_sniffing.FORMAT_OF_TYPE.get(content_type) != audio_format
         ):
             message = f"{response.url} is called {content_type} but is {audio_format}, and is played as {audio_format}"
-            self._notify(
+            self._events.notify(
                 LogNotification(call=call, code=ContentTypeInvalid.code, log=1, message=message, url=response.url)
             )
         clip = "sound-" + hashlib.blake2b(audio_format.encode() + body, digest_size=16).hexdigest()
@@ -242,7 +236,7 @@ class SoundCache:
         cached = self._urls.get(source)
         if cached is None or self._clips.get(cached.value.clip) is None:
             return None
-        if cached.freshness(self._clock()) != "fresh":
+        if cached.freshness(self._events.now()) != "fresh":
             if cached.policy.must_revalidate:
                 return None
             self._revalidate(source)
@@ -250,7 +244,7 @@ class SoundCache:
 
     def _revalidate(self, url: str) -> None:
         """Revalidate a sound while it plays, unless that was done a moment ago."""
-        now = self._clock()
+        now = self._events.now()
         if url not in self._loading and now - self._requested_at.get(url, -REVALIDATE_S) >= REVALIDATE_S:
             self._load(url, call=None)
 
@@ -266,7 +260,7 @@ class SoundCache:
 
     async def _fetch(self, url: str, call: CallSid | None) -> Preloaded | VoiceError:
         """Request a sound from a web server, conditionally if it is cached."""
-        began = self._clock()
+        began = self._events.now()
         self._note_request(url, began)
         cached = self._urls.get(url)
         is_cached = cached is not None and self._clips.get(cached.value.clip) is not None
@@ -281,13 +275,13 @@ class SoundCache:
             )
             policy = read_cache_policy(response.headers)
             if response.status == 304 and cached is not None and is_cached:
-                self._urls.confirm(url, policy, now=self._clock())
+                self._urls.confirm(url, policy, now=self._events.now())
                 await self._put_in_bank(cached.value.clip)
                 outcome = cached.value
             else:
                 outcome = await self.add_response(response.require_success(), call=call)
                 if policy.storable:
-                    self._urls.put(url, outcome, policy=policy, now=self._clock(), size=1)
+                    self._urls.put(url, outcome, policy=policy, now=self._events.now(), size=1)
                 else:
                     self._urls.remove(url)
         except VoiceError as error:
@@ -300,11 +294,11 @@ class SoundCache:
             kind="sound",
             call=call,
             request=WebRequest(url=url, method="GET"),
-            took_s=self._clock() - began,
+            took_s=self._events.now() - began,
             response=response,
             error=outcome if isinstance(outcome, VoiceError) else None,
         ):
-            self._trace(trace)
+            self._events.trace(trace)
         return outcome
 
     def _note_request(self, url: str, now: float) -> None:
@@ -341,7 +335,7 @@ class SoundCache:
             return
         if isinstance(outcome, VoiceError):
             del self._waiting[leg]
-            self._post(SoundFailed(token=effect.token, code=outcome.code, message=outcome.message))
+            self._events.post(SoundFailed(token=effect.token, code=outcome.code, message=outcome.message))
         else:
             self._play(effect, outcome)
 
@@ -373,7 +367,7 @@ class SoundCache:
             sound = await self._speech.speak(utterance)
         except SoundUnplayable as error:
             message = f"the text is replaced by a pause of its length: {error.message}"
-            self._notify(LogNotification(call=call, code=SPEECH_FAILED, log=1, message=message))
+            self._events.notify(LogNotification(call=call, code=SPEECH_FAILED, log=1, message=message))
             clip, sound = f"pause:{utterance.pause_s:.2f}", pause_for(utterance)
         self._cache_clip(clip, sound)
         return await self._clip_in_bank(clip)
@@ -394,7 +388,7 @@ class SoundCache:
             self._in_bank.discard(clip)
             await self._put_in_bank(clip)
         except VoiceError as error:
-            self._post(SoundFailed(token=effect.token, code=InternalFailure.code, message=error.message))
+            self._events.post(SoundFailed(token=effect.token, code=InternalFailure.code, message=error.message))
             return
         playing = self._playing.get(call_of(effect.token))
         if playing is not None and playing[0] is effect:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
 from itertools import count
 
 from holdfast.voice.model.effects import LogNotification, PostCallback
 from holdfast.voice.model.errors import VoiceError
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.model.ports import PendingCallbacks, WebhookTrace
+from holdfast.voice.model.ports import PendingCallbacks
 from holdfast.voice.runtime.http.client import WebClient
 from holdfast.voice.runtime.http.destination import without_secrets
 from holdfast.voice.runtime.http.exchange import HttpRequest, HttpResponse
 from holdfast.voice.runtime.http.http_trace import traces_of_exchange
+from holdfast.voice.runtime.mailbox import EngineEvents
 
 MAX_QUEUED = 1000
 RESPONSE_READ_BYTES = 4096
@@ -35,15 +35,11 @@ class Callbacks:
         self,
         *,
         web: WebClient,
-        notify: Callable[[LogNotification], None],
-        trace: Callable[[WebhookTrace], None],
-        clock: Callable[[], float],
+        events: EngineEvents,
         tasks: asyncio.TaskGroup,
     ) -> None:
         self._web = web
-        self._notify = notify
-        self._trace = trace
-        self._clock = clock
+        self._events = events
         self._tasks = tasks
         self._queues: dict[str, deque[tuple[int, PostCallback]]] = {}
         self._numbers = count()
@@ -75,13 +71,13 @@ class Callbacks:
     def _register(self, effect: PostCallback) -> int:
         """Register a callback that is not sent yet, and return its number."""
         number = next(self._numbers)
-        self._unsent[number] = (self._clock(), effect)
+        self._unsent[number] = (self._events.now(), effect)
         return number
 
     def backlog(self) -> tuple[int, float]:
         """Return the number of callbacks without a response, and how long the oldest has waited. Units: seconds."""
         oldest = next(iter(self._unsent.values()), None)
-        return len(self._unsent), 0.0 if oldest is None else max(0.0, self._clock() - oldest[0])
+        return len(self._unsent), 0.0 if oldest is None else max(0.0, self._events.now() - oldest[0])
 
     def unsent(self, call: CallSid) -> PendingCallbacks | None:
         """Return the callbacks of this call without a response; None if there are none."""
@@ -144,7 +140,7 @@ class Callbacks:
     async def _send(self, effect: PostCallback) -> None:
         """Send a callback; its response is only traced, and a failure is logged and not retried."""
         request = effect.request
-        began = self._clock()
+        began = self._events.now()
         is_superseded = effect.kind == "superseded"
         response: HttpResponse | None = None
         error: VoiceError | None = None
@@ -169,15 +165,15 @@ class Callbacks:
             kind=effect.kind,
             call=effect.call,
             request=request,
-            took_s=self._clock() - began,
+            took_s=self._events.now() - began,
             response=response,
             error=error,
         ):
-            self._trace(trace)
+            self._events.trace(trace)
 
     def _failed(self, effect: PostCallback, code: int, message: str) -> None:
         url = without_secrets(effect.request.url)
-        self._notify(LogNotification(call=effect.call, code=code, log=1, message=message, url=url))
+        self._events.notify(LogNotification(call=effect.call, code=code, log=1, message=message, url=url))
 
 
 def _queue_name(effect: PostCallback) -> str:

@@ -7,7 +7,6 @@ delivered in order, and delay no others.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -15,7 +14,6 @@ from holdfast.voice.model.effects import FetchDocument, LogNotification, PostCal
 from holdfast.voice.model.errors import ContentTypeInvalid, VoiceError
 from holdfast.voice.model.facts import DocumentFetched, DocumentFetchFailed
 from holdfast.voice.model.ids import CallSid, Token
-from holdfast.voice.model.ports import WebhookTrace
 from holdfast.voice.runtime.http import content_sniffing
 from holdfast.voice.runtime.http.client import WebClient
 from holdfast.voice.runtime.http.destination import without_secrets
@@ -24,6 +22,7 @@ from holdfast.voice.runtime.http.errors import ResponseEmpty
 from holdfast.voice.runtime.http.exchange import AUDIO_LIMIT, HttpRequest, HttpResponse
 from holdfast.voice.runtime.http.http_trace import traces_of_exchange
 from holdfast.voice.runtime.http.response_cache import CachedResponse, ResponseCache, read_cache_policy
+from holdfast.voice.runtime.mailbox import EngineEvents
 from holdfast.voice.runtime.sounds.sound_cache import SoundCache
 from holdfast.voice.runtime.webhooks.callbacks import Callbacks
 
@@ -50,32 +49,26 @@ DocumentKey = tuple[str, CallSid | None]
 
 
 class Webhooks:
-    """An executor carries out web effects; its tasks run in `tasks`, and `post` may be called within `carry_out`."""
+    """An executor carries out web effects; its tasks run in `tasks`."""
 
     def __init__(
         self,
         *,
         web: WebClient,
         sounds: SoundCache,
-        post: Callable[[DocumentFetched | DocumentFetchFailed], None],
-        notify: Callable[[LogNotification], None],
-        trace: Callable[[WebhookTrace], None],
-        clock: Callable[[], float],
+        events: EngineEvents,
         tasks: asyncio.TaskGroup,
         audio_limit_bytes: int = AUDIO_LIMIT,
     ) -> None:
         self._web = web
         self._sounds = sounds
-        self._post = post
-        self._notify = notify
-        self._trace = trace
-        self._clock = clock
+        self._events = events
         self._tasks = tasks
         self._audio_limit = audio_limit_bytes
         self._documents: ResponseCache[FetchedDocument] = ResponseCache(budget_bytes=DOCUMENTS_BYTES)
         self._awaited: set[Token] = set()
         self._revalidating: set[DocumentKey] = set()
-        self.callbacks = Callbacks(web=web, notify=notify, trace=trace, clock=clock, tasks=tasks)
+        self.callbacks = Callbacks(web=web, events=events, tasks=tasks)
 
     def carry_out(self, effect: WebEffect) -> None:
         """Start an effect; its outcome is posted as a fact."""
@@ -89,7 +82,7 @@ class Webhooks:
             case PostCallback():
                 self.callbacks.enqueue(effect)
             case LogNotification():
-                self._notify(effect)
+                self._events.notify(effect)
             case _:
                 assert_never(effect)
 
@@ -123,7 +116,7 @@ class Webhooks:
         if found is None:
             return False
         key, cached = found
-        freshness = cached.freshness(self._clock())
+        freshness = cached.freshness(self._events.now())
         if freshness != "fresh":
             is_sound = cached.value.clip is not None
             if (
@@ -158,17 +151,19 @@ class Webhooks:
             if found is not None and not found[1].policy.must_revalidate:
                 message = f"{error.message}; the last good copy is used"
                 url = without_secrets(effect.request.url)
-                self._notify(LogNotification(call=effect.call, code=error.code, log=1, message=message, url=url))
+                self._events.notify(LogNotification(call=effect.call, code=error.code, log=1, message=message, url=url))
                 self._post_document(effect, found[1].value)
             elif effect.token in self._awaited:
                 self._awaited.discard(effect.token)
                 url = without_secrets(effect.request.url)
-                self._post(DocumentFetchFailed(token=effect.token, url=url, code=error.code, message=error.message))
+                self._events.post(
+                    DocumentFetchFailed(token=effect.token, url=url, code=error.code, message=error.message)
+                )
 
     def _post_document(self, effect: FetchDocument, document: FetchedDocument) -> None:
         if effect.token in self._awaited:
             self._awaited.discard(effect.token)
-            self._post(
+            self._events.post(
                 DocumentFetched(
                     token=effect.token,
                     url=document.url,
@@ -191,14 +186,14 @@ class Webhooks:
             cookies=True,
             conditions=conditions,
         )
-        began = self._clock()
+        began = self._events.now()
         response: HttpResponse | None = None
         error: VoiceError | None = None
         try:
             response = await self._web.send(request)
             policy = read_cache_policy(response.headers)
             if response.status == 304 and found is not None:
-                self._documents.confirm(found[0], policy, now=self._clock())
+                self._documents.confirm(found[0], policy, now=self._events.now())
                 return found[1].value
             document = await self._read(response.require_success(), effect.call)
             self._store(effect, document, response)
@@ -213,11 +208,11 @@ class Webhooks:
                 kind=kind,
                 call=effect.call,
                 request=effect.request,
-                took_s=self._clock() - began,
+                took_s=self._events.now() - began,
                 response=response,
                 error=error,
             ):
-                self._trace(trace)
+                self._events.trace(trace)
 
     async def _read(self, response: HttpResponse, call: CallSid) -> FetchedDocument:
         """Return the text of a response, or its audio as a clip in the media process.
@@ -263,12 +258,14 @@ class Webhooks:
             return
         is_shared = policy.shared and (document.clip is not None or bool(policy.lifetime_s))
         key = shared_key if is_shared and effect.cacheable else own_key
-        self._documents.put(key, document, policy=policy, now=self._clock(), size=len(document.body) + 512)
+        self._documents.put(key, document, policy=policy, now=self._events.now(), size=len(document.body) + 512)
 
     # --- notifications -----------------------------------------------------------------------------------------
 
     def _warn(self, call: CallSid, response: HttpResponse, message: str) -> None:
-        self._notify(LogNotification(call=call, code=ContentTypeInvalid.code, log=1, message=message, url=response.url))
+        self._events.notify(
+            LogNotification(call=call, code=ContentTypeInvalid.code, log=1, message=message, url=response.url)
+        )
 
 
 def _keys(effect: FetchDocument) -> tuple[DocumentKey, DocumentKey]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -19,12 +18,13 @@ from holdfast.voice.model.commands import (
     ReceiveCall,
     WebRequest,
 )
-from holdfast.voice.model.effects import Effect
 from holdfast.voice.model.errors import StoreFailed
 from holdfast.voice.model.facts import LegEnded
 from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid
 from holdfast.voice.model.ports import JournalEntry, SipMessageTrace, Snapshot, WebhookTrace
+from holdfast.voice.runtime.mailbox import Mailbox
 from holdfast.voice.runtime.switch import Switch
+from tests.engine_ports import KeptEffects, make_mailbox
 
 pytestmark = pytest.mark.anyio
 
@@ -60,10 +60,8 @@ class Pages:
         return []
 
 
-def switch_on(pages: Pages, carry_out: Callable[[Effect], None] = lambda effect: None) -> Switch:
-    return Switch(
-        journal=pages, now=lambda: 1000.0, carry_out_audio=lambda sound: None, batch=nullcontext, carry_out=carry_out
-    )
+def switch_on(pages: Pages, mailbox: Mailbox | None = None) -> Switch:
+    return Switch(journal=pages, mailbox=mailbox or make_mailbox(), effects=KeptEffects())
 
 
 def queue(number: int) -> CreateQueue:
@@ -299,3 +297,59 @@ async def test_beyond_the_limit_the_oldest_late_entries_and_deletions_are_lost(
     assert "the journal has the late steps, without 2 ladder entries" in caplog.text
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_what_the_parts_post_is_handled_in_order_before_the_switch_is_settled() -> None:
+    pages, mailbox = Pages(), make_mailbox()
+    pages.open.set()
+    switch = switch_on(pages, mailbox)
+    running = [asyncio.ensure_future(switch.run()), asyncio.ensure_future(switch.read_mail())]
+    mailbox.trace(seen(CALL))
+    mailbox.post(call_in())
+    assert not switch.state.calls
+    await switch.settled()
+    assert [line.kind for line in pages.lines][:2] == ["sip", "ReceiveCall"]
+    mailbox.trace(seen(CALL))
+    await switch.settled()
+    assert [line.kind for line in pages.lines][-1] == "sip"
+    mailbox.post(LegEnded(call=CALL, cause="hangup"))
+    await switch.settled()
+    assert not switch.state.calls[CALL].live
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+
+
+async def test_mail_is_handled_while_the_store_is_slow() -> None:
+    pages, mailbox = Pages(), make_mailbox()
+    switch = switch_on(pages, mailbox)
+    running = [asyncio.ensure_future(switch.run()), asyncio.ensure_future(switch.read_mail())]
+    switch.post(call_in())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    mailbox.post(LegEnded(call=CALL, cause="hangup"))
+    await mailbox.emptied()
+    assert (switch.state.calls[CALL].live, pages.lines) == (False, [])
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+
+
+async def test_a_switch_that_has_stopped_is_settled_whatever_waits_in_the_mailbox() -> None:
+    pages, mailbox = Pages(), make_mailbox()
+    pages.open.set()
+    switch = switch_on(pages, mailbox)
+    running = asyncio.ensure_future(switch.run())
+    await asyncio.sleep(0)
+    mailbox.post(call_in())
+    settled = asyncio.ensure_future(switch.settled())
+    await asyncio.sleep(0)
+    assert not settled.done()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    async with asyncio.timeout(1):
+        await settled
+    mailbox.post(call_in())
+    async with asyncio.timeout(1):
+        await switch.settled()
+    assert not switch.state.calls

@@ -12,12 +12,14 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
+from holdfast.voice.control.read_only_state import Message
 from holdfast.voice.media.codec.wav import HEADER_BYTES, wav_header
 from holdfast.voice.media_process.control_link import recording_messages as words
 from holdfast.voice.model.effects import CaptureChannels, ChangeCapture, EraseCapture, StartCapture, StopCapture
-from holdfast.voice.model.facts import CaptureBegan, CaptureEnded, CaptureFact, CaptureQuiet
+from holdfast.voice.model.facts import CaptureBegan, CaptureEnded, CaptureQuiet
 from holdfast.voice.model.ids import AccountSid, CallSid, RecordingSid
 from holdfast.voice.runtime.recordings.recorder import Recorder, finish_file
+from tests.engine_ports import make_mailbox, posted
 
 pytestmark = pytest.mark.anyio
 
@@ -99,16 +101,22 @@ class Bench:
     """A recorder whose facts the test keeps."""
 
     def __init__(self, folder: Path, tasks: asyncio.TaskGroup) -> None:
-        self.told: list[CaptureFact] = []
+        self.mailbox = make_mailbox()
+        self.facts: list[Message] = []
         self.media = Media()
         self.recorder = Recorder(
             media=self.media,
             folder=folder,
             url="http://pbx.example/",
             account=ACCOUNT,
-            post=self.told.append,
+            events=self.mailbox,
             tasks=tasks,
         )
+
+    def posted(self) -> list[Message]:
+        """Return every fact posted so far."""
+        self.facts += posted(self.mailbox)
+        return self.facts
 
     def closed(self, *, error: str = "", first: int | None = 20, last: int | None = 39) -> None:
         """Let the media process close the tap."""
@@ -130,7 +138,7 @@ async def test_a_recording_from_its_beginning_to_its_file(tmp_path: Path) -> Non
         bench.closed()
         assert await bench.recorder.drained(timeout_s=5)
         url = f"http://pbx.example/2010-04-01/Accounts/{ACCOUNT}/Recordings/{TAPE}"
-        assert bench.told == [
+        assert bench.posted() == [
             CaptureBegan(recording=TAPE, url=url),
             CaptureQuiet(recording=TAPE),
             CaptureEnded(recording=TAPE, duration_s=0.6),
@@ -149,7 +157,7 @@ async def test_a_silent_recording_is_kept_without_trimming(tmp_path: Path, trim:
         bench.recorder.carry_out(StartCapture(recording=TAPE, channels=VOICES))
         bench.recorder.carry_out(StopCapture(recording=TAPE, trim=trim))
         bench.closed(first=None, last=None)
-    assert bench.told[-1] == CaptureEnded(recording=TAPE, duration_s=seconds)
+    assert bench.posted()[-1] == CaptureEnded(recording=TAPE, duration_s=seconds)
 
 
 async def test_a_recording_that_failed_keeps_the_audio_written_so_far(tmp_path: Path) -> None:
@@ -158,7 +166,7 @@ async def test_a_recording_that_failed_keeps_the_audio_written_so_far(tmp_path: 
         bench.recorder.carry_out(StartCapture(recording=TAPE, channels=VOICES))
         bench.closed(error="No space left on device")
         bench.recorder.carry_out(StopCapture(recording=TAPE, trim=False))
-    assert bench.told[1:] == [CaptureEnded(recording=TAPE, duration_s=1.2, error="No space left on device")]
+    assert bench.posted()[1:] == [CaptureEnded(recording=TAPE, duration_s=1.2, error="No space left on device")]
 
 
 async def test_a_lost_media_process_leaves_the_audio_written_so_far(tmp_path: Path) -> None:
@@ -168,7 +176,7 @@ async def test_a_lost_media_process_leaves_the_audio_written_so_far(tmp_path: Pa
         assert not await bench.recorder.drained(timeout_s=0.01)
         bench.recorder.media_lost()
         bench.closed()
-    (ended,) = bench.told[1:]
+    (ended,) = bench.posted()[1:]
     assert isinstance(ended, CaptureEnded)
     assert (ended.duration_s, ended.error) == (1.2, "the media process was restarted")
 
@@ -179,7 +187,7 @@ async def test_a_missing_file_is_a_failure(tmp_path: Path) -> None:
         bench.recorder.carry_out(StartCapture(recording=TAPE, channels=VOICES))
         (tmp_path / f"{TAPE}.part").unlink()
         bench.closed()
-    assert bench.told[-1] == CaptureEnded(recording=TAPE, duration_s=0.0, error="No such file or directory")
+    assert bench.posted()[-1] == CaptureEnded(recording=TAPE, duration_s=0.0, error="No such file or directory")
 
 
 async def test_a_part_that_a_crash_left_is_finished_and_reported_when_stopped(tmp_path: Path) -> None:
@@ -191,7 +199,7 @@ async def test_a_part_that_a_crash_left_is_finished_and_reported_when_stopped(tm
         assert await bench.recorder.open() == [TAPE]
         for recording in (TAPE, other):
             bench.recorder.carry_out(StopCapture(recording=recording, trim=False))
-    assert bench.told == [
+    assert bench.posted() == [
         CaptureEnded(recording=TAPE, duration_s=1.2),
         CaptureEnded(recording=other, duration_s=0.0, error="it was lost"),
     ]

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from contextlib import nullcontext
 
 import pytest
 
 from holdfast.voice.control.entities import Recording, RecordingStatus
 from holdfast.voice.model.commands import DeleteRecording, ForgetRecording, RecordingOptions
-from holdfast.voice.model.effects import Effect, EraseCapture
+from holdfast.voice.model.effects import EraseCapture
 from holdfast.voice.model.ids import AccountSid, CallSid, RecordingSid
 from holdfast.voice.model.ports import JournalEntry, Snapshot
 from holdfast.voice.runtime.recordings.retention import KNOWN_DAYS, due_commands, sweep
 from holdfast.voice.runtime.switch import Switch
+from tests.engine_ports import KeptEffects, make_mailbox
 
 DAY_S = 86400.0
 NOW = 1_800_000_000.0
@@ -88,10 +88,8 @@ class Notes:
 async def test_the_sweep_deletes_the_file_and_later_the_record() -> None:
     """The sweep runs every second day, on a recording of today that is kept seven days."""
     clock = [NOW]
-    notes, effects = Notes(), list[Effect]()
-    switch = Switch(
-        journal=notes, now=lambda: clock[0], carry_out_audio=effects.append, batch=nullcontext, carry_out=effects.append
-    )
+    notes, effects = Notes(), KeptEffects()
+    switch = Switch(journal=notes, mailbox=make_mailbox(lambda: clock[0]), effects=effects)
     switch.state.restore([aged(0)])
     running = asyncio.create_task(switch.run(), name="switch")
     seen = []
@@ -102,5 +100,5 @@ async def test_the_sweep_deletes_the_file_and_later_the_record() -> None:
     await switch.settled()
     running.cancel()
     assert seen == ["completed"] * 4 + ["deleted"] * 21
-    assert effects == [EraseCapture(recording=TAPE)]
+    assert (effects.audio, effects.others) == ([], [EraseCapture(recording=TAPE)])
     assert notes.kept == {TAPE: ""}
