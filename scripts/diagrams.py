@@ -31,38 +31,32 @@ Edge = tuple[Enum, Enum, str]
 def page() -> str:
     """Return the whole page."""
     parts = [
-        draw_machine("A hold", "holdfast/holds/hold.py", hold.Status.ASKED, edges_of(hold.TRANSITIONS)),
+        draw_machine("A hold", "holdfast/holds/hold.py", message_edges(hold.TRANSITIONS)),
         draw_machine(
             "A call",
             "holdfast/voice/control/entities.py",
-            entities.CallStatus.QUEUED,
             edges_of(entities.CALL_TRANSITIONS),
         ),
         draw_machine(
             "A conference",
             "holdfast/voice/control/entities.py",
-            entities.RoomStatus.INIT,
             edges_of(entities.ROOM_TRANSITIONS),
         ),
         draw_machine(
             "A recording",
             "holdfast/voice/control/entities.py",
-            entities.RecordingStatus.IN_PROGRESS,
             edges_of(entities.RECORDING_TRANSITIONS),
         ),
         draw_machine(
             "A SIP session",
             "holdfast/voice/sip/dialog/session_state.py",
-            session_state.SessionState.CALLING,
             edges_of(session_state.TRANSITIONS),
         ),
     ]
     for machine, table in machines.TRANSITIONS.items():
         name = machine.name.replace("_", " ").lower()
         edges = [(before, after, _word(trigger)) for (before, trigger), after in table.items()]
-        parts.append(
-            draw_machine(f"A transaction: {name}", "holdfast/voice/sip/transaction/machines.py", edges[0][0], edges)
-        )
+        parts.append(draw_machine(f"A transaction: {name}", "holdfast/voice/sip/transaction/machines.py", edges))
     return "\n".join([HEADING, *parts])
 
 
@@ -95,12 +89,24 @@ def edges_of(table: Mapping[S, Collection[S]]) -> Iterator[Edge]:
         yield from ((before, after, "") for after in type(before) if after in followers)
 
 
-def draw_machine(title: str, source: str, first: Enum, edges: Iterable[Edge]) -> str:
-    """Return a machine as a Mermaid diagram. Edges between the same two states are drawn once, with all their words."""
+def message_edges(table: Mapping[tuple[S, type], Mapping[S, str]]) -> Iterator[Edge]:
+    """Yield the edges of an event table, each with its message, and its condition in brackets where it has one."""
+    for (before, message), followers in table.items():
+        for after, condition in followers.items():
+            yield before, after, message.__name__ + (f" [{condition}]" if condition else "")
+
+
+def draw_machine(title: str, source: str, edges: Iterable[Edge]) -> str:
+    """Return a machine as a Mermaid diagram. Edges between the same two states are drawn once, with all their words.
+
+    It starts in the states to which no other state leads; where there is none, in the first of its table.
+    """
     words: dict[tuple[Enum, Enum], list[str]] = {}
     for before, after, word in edges:
         words.setdefault((before, after), []).append(word)
-    lines = [f"## {title}", "", f"`{source}`", "", "```mermaid", "stateDiagram-v2", f"    [*] --> {_name(first)}"]
+    lines = [f"## {title}", "", f"`{source}`", "", "```mermaid", "stateDiagram-v2"]
+    first = {before: None for before, _ in words if not any(end == before != start for start, end in words)}
+    lines += [f"    [*] --> {_name(state)}" for state in first or [next(iter(words))[0]]]
     for (before, after), told in words.items():
         label = ", ".join(word for word in told if word)
         lines.append(f"    {_name(before)} --> {_name(after)}" + (f" : {label}" if label else ""))

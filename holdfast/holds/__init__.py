@@ -9,6 +9,7 @@ async with Holds(Account.twilio()) as holds:    # or Account.engine()
 
 from holdfast.holds.account.client import Account
 from holdfast.holds.call_overview import CallView
+from holdfast.holds.clock import Timeouts
 from holdfast.holds.errors import (
     AccountError,
     AccountRefused,
@@ -31,7 +32,6 @@ from holdfast.holds.hold import Hold, Status
 from holdfast.holds.policy import Policy, PolicyAction
 from holdfast.holds.ports import HoldEvent, HoldStore
 from holdfast.holds.service import Holds, Legs
-from holdfast.holds.timeouts import Timeouts
 
 __all__ = [
     "Account",

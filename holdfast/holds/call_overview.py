@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from holdfast.holds.account.snapshots import AudioQualitySnapshot, CallSnapshot, RoomSnapshot
-from holdfast.holds.concurrency.gather_tasks import gather
+from holdfast.holds.concurrency import gather
 from holdfast.holds.conference import planner as conference_planner
 from holdfast.holds.history.hold_log import HoldLog
 from holdfast.holds.hold import Hold, Status, WayName

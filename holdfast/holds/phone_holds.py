@@ -4,13 +4,11 @@ Such a hold and one of ours are separate: only its owner can end it, and the par
 """
 
 import logging
-from collections.abc import Callable
 
 from holdfast.holds.errors import HoldsError
 from holdfast.holds.history.hold_log import HoldLog
 from holdfast.holds.hold import CallEnded, HoldEnded, Message
-from holdfast.holds.ids import HoldId
-from holdfast.holds.ports import AccountPort, ClockPort
+from holdfast.holds.ports import AccountPort, ClockPort, is_live
 
 _log = logging.getLogger("holdfast.holds.phone_holds")
 
@@ -18,20 +16,11 @@ _log = logging.getLogger("holdfast.holds.phone_holds")
 class PhoneHolds:
     """Phone holds are copied from the engine's reports into the hold log."""
 
-    def __init__(
-        self,
-        account: AccountPort,
-        hold_log: HoldLog,
-        clock: ClockPort,
-        *,
-        interval_s: float,
-        new_id: Callable[[], HoldId],
-    ) -> None:
+    def __init__(self, account: AccountPort, hold_log: HoldLog, clock: ClockPort, *, interval_s: float) -> None:
         self._account = account
         self._hold_log = hold_log
         self._clock = clock
         self._interval_s = interval_s
-        self._new_id = new_id
 
     async def run(self) -> None:
         """Check the phones until cancelled. An account that does not respond is asked again."""
@@ -49,12 +38,11 @@ class PhoneHolds:
         for call, hold in known.items():
             if call in holding and holding[call].since <= hold.asked_at:
                 continue
-            call_now = await self._account.call(call)
             ended: Message = CallEnded(why="the party hung up")
-            if call_now is not None and call_now.live:
+            if await is_live(self._account, call):
                 ended = HoldEnded(why="the phone resumed the call")
             await self._hold_log.handle(hold.id, ended)
         known = self._hold_log.phone_holds()
         for call, report in holding.items():
             if call not in known:
-                await self._hold_log.open_phone_hold(self._new_id(), call, since=report.since)
+                await self._hold_log.open_phone_hold(call, since=report.since)

@@ -7,6 +7,7 @@ all other parties have left.
 import math
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import assert_never
 
 from holdfast.holds.hold import Hold, Status
 
@@ -147,3 +148,5 @@ def _follow(follow: PolicyAction, why: str) -> ResumeHold | EndHeldCall | None:
             return EndHeldCall(why=why)
         case PolicyAction.KEEP:
             return None
+        case _:
+            assert_never(follow)

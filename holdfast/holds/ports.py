@@ -131,6 +131,12 @@ class AccountPort(Protocol):
         ...
 
 
+async def is_live(account: AccountPort, call: CallSid) -> bool:
+    """Return whether the account shows this call, and shows that it is not over. Raises: AccountError."""
+    seen = await account.call(call)
+    return seen is not None and seen.live
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldEvent:
     """A hold event is one line of history: what happened to a hold, and its status after that.

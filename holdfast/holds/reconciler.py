@@ -1,19 +1,20 @@
 """This module checks all held parties: it reconciles unfinished holds, notices who left, and applies the policy."""
 
 import logging
+from typing import assert_never
 
 from holdfast.holds.account.snapshots import RoomSnapshot
+from holdfast.holds.clock import Timeouts
 from holdfast.holds.conference.planner import others
 from holdfast.holds.errors import HoldsError, ResourceNotFound
 from holdfast.holds.execution.hold_executor import HoldExecutor
 from holdfast.holds.history.hold_log import HoldLog
 from holdfast.holds.hold import CallEnded, Hold, HoldEnded, Remind, Status, WayName
-from holdfast.holds.ids import CallSid, ConferenceSid, HoldId
+from holdfast.holds.ids import ConferenceSid, HoldId
 from holdfast.holds.policy import EndHeldCall, HoldSituation, Policy, RemindOwner, ResumeHold, due
-from holdfast.holds.ports import ClockPort
+from holdfast.holds.ports import ClockPort, is_live
 from holdfast.holds.steps.account_steps import ContinueDocument
 from holdfast.holds.steps.pair import Pair, next_document
-from holdfast.holds.timeouts import Timeouts
 
 CONFIRMING_READS = 2
 """How many checks in a row must show an unexpected change: a read right after a change may show the state before it.
@@ -130,23 +131,24 @@ class Reconciler:
         if legs is None:
             return True
         if pair is None:
-            await self._end(hold, continues=await self._is_live(hold.call))
+            await self._end(hold, continues=await is_live(self._executor.account, hold.call))
             return True
         if pair.over:
             await legs.clean_up()
             await self._end(hold, continues=isinstance(next_document(pair, hold.call), ContinueDocument))
             return True
-        if not await self._is_live(hold.call):
+        if not await is_live(self._executor.account, hold.call):
             await legs.handle_call_ended(hold.call)
             await self._hold_log.handle(hold.id, CallEnded(why="the party hung up"))
             return True
         other = pair.other(hold.call).call
-        if not await self._is_live(other):
+        if not await is_live(self._executor.account, other):
             await legs.handle_call_ended(other)
             await self._end(hold, continues=isinstance(next_document(pair, hold.call), ContinueDocument))
             return True
-        if not await legs.is_queued(hold.call):
-            if self._confirm_unexpected(hold) and await legs.resumed_elsewhere(hold.call):
+        if not await legs.queues.holds(hold.call):
+            if self._confirm_unexpected(hold) and not await legs.queues.exists(hold.call):
+                # Another service resumed the call: it removed the queue, which we would have kept.
                 await self._release(pair)
             elif self._is_confirmed(hold):
                 await legs.handle_call_ended(hold.call)
@@ -158,12 +160,9 @@ class Reconciler:
     async def _end(self, hold: Hold, *, continues: bool) -> None:
         await self._hold_log.handle(hold.id, other_party_left(continues=continues))
 
-    async def _is_live(self, call: CallSid) -> bool:
-        seen = await self._executor.account.call(call)
-        return seen is not None and seen.live
-
     async def _apply_policy(self, hold: Hold, situation: HoldSituation) -> None:
-        match due(self._policy, hold, situation, self._clock.now()):
+        decision = due(self._policy, hold, situation, self._clock.now())
+        match decision:
             case ResumeHold(why=why):
                 await self._executor.resume(hold, by=None, why=why)
             case EndHeldCall(why=why):
@@ -176,6 +175,8 @@ class Reconciler:
                 await self._hold_log.handle(hold.id, Remind())
             case None:
                 return
+            case _:
+                assert_never(decision)
 
 
 def other_party_left(*, continues: bool) -> CallEnded | HoldEnded:

@@ -6,25 +6,31 @@ async with Holds(Account.engine()) as holds:
 """
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from enum import StrEnum
 from types import TracebackType
 
 from holdfast.holds.call_overview import CallOverview, CallView
-from holdfast.holds.clock import SystemClock
-from holdfast.holds.concurrency.home_loop import HomeLoop
-from holdfast.holds.concurrency.keyed_locks import KeyedLocks
+from holdfast.holds.clock import SystemClock, Timeouts
+from holdfast.holds.concurrency import HomeLoop, KeyedLocks
 from holdfast.holds.conference.executor import ConferenceExecutor
-from holdfast.holds.errors import AccountUnreachable, BadInput, HoldRefused, HoldsError, NotAllowed
+from holdfast.holds.errors import AccountUnreachable, BadInput, HoldRefused, NotAllowed
 from holdfast.holds.execution.hold_executor import HoldExecutor
 from holdfast.holds.execution.takeover import Takeover
-from holdfast.holds.execution.way_selection import WaySelector
 from holdfast.holds.history.hold_log import HoldLog
 from holdfast.holds.history.memory_store import MemoryStore
-from holdfast.holds.hold import CallEnded, Fail, Hold, HoldEnded, Message, MusicFailed, Status, WayName, open_hold
-from holdfast.holds.ids import CallSid, HoldId, is_call_sid, is_hold_id
+from holdfast.holds.hold import (
+    CallEnded,
+    Hold,
+    HoldEnded,
+    Message,
+    MusicFailed,
+    Status,
+    WayName,
+)
+from holdfast.holds.ids import CallSid, HoldId
+from holdfast.holds.legs.adoption import PairAdoption
 from holdfast.holds.legs.continuation import ContinuationResult
 from holdfast.holds.legs.executor import LegsExecutor
 from holdfast.holds.legs.pair_index import PairIndex
@@ -34,10 +40,16 @@ from holdfast.holds.policy import Policy, why_not_hold, why_not_resume
 from holdfast.holds.ports import AccountPort, ClockPort, HoldEvent, HoldStore
 from holdfast.holds.reconciler import Reconciler, other_party_left
 from holdfast.holds.steps.account_steps import ContinueDocument
-from holdfast.holds.steps.documents import Documents, checked_url
-from holdfast.holds.steps.pair import Pair, next_document, pair_of_dial
-from holdfast.holds.timeouts import Timeouts
-from holdfast.holds.validation import check_hold_request, check_texts, parse_call_sid
+from holdfast.holds.steps.documents import Documents
+from holdfast.holds.steps.pair import Pair, next_document
+from holdfast.holds.validation import (
+    check_hold_request,
+    check_texts,
+    checked_url,
+    is_call_sid,
+    is_hold_id,
+    parse_call_sid,
+)
 
 
 class Legs(StrEnum):
@@ -78,33 +90,26 @@ class Holds:
         clock, timeouts, store = clock or SystemClock(), timeouts or Timeouts(), store or MemoryStore()
         self.documents = None if public_url is None else Documents(public_url, self.policy)
         reachable = self.documents if public_url is not None and account.can_reach(public_url) else None
-        self._new_id = new_id or _new_id
         self._locks = KeyedLocks()
-        self.hold_log = HoldLog(store, clock)
+        self.hold_log = HoldLog(store, clock, new_id=new_id)
         self.pairs = PairIndex(store)
         self.legs = None if reachable is None else LegsExecutor(account, clock, timeouts, reachable, self.pairs)
         self.conferences = ConferenceExecutor(account, clock, timeouts, reachable)
-        self._selector = WaySelector(
-            account,
-            self.conferences,
-            self.legs,
-            self.pairs,
-            convert=Legs(legs) is Legs.CONVERT,
-            continue_url=None if reachable is None else reachable.continue_url(),
-        )
+        continue_url = None if reachable is None else reachable.continue_url()
         self._executor = HoldExecutor(
-            account, self.hold_log, self.pairs, self._locks, self.conferences, self.legs, self._selector
-        )
-        self._takeover = Takeover(account, self.conferences, self.legs, self.pairs)
-        self.overview = CallOverview(
             account,
             self.hold_log,
             self.pairs,
-            continue_url=None if reachable is None else reachable.continue_url(),
+            self._locks,
+            self.conferences,
+            self.legs,
+            convert=Legs(legs) is Legs.CONVERT,
+            continue_url=continue_url,
         )
-        self._phone_holds = PhoneHolds(
-            account, self.hold_log, clock, interval_s=timeouts.phone_check_interval_s, new_id=self._new_id
-        )
+        self._adoption = PairAdoption(account, self.pairs, reachable=reachable is not None)
+        self._takeover = Takeover(account, self.hold_log, self.policy, self.conferences, self.legs, self.pairs)
+        self.overview = CallOverview(account, self.hold_log, self.pairs, continue_url=continue_url)
+        self._phone_holds = PhoneHolds(account, self.hold_log, clock, interval_s=timeouts.phone_check_interval_s)
         self._reconciler = Reconciler(self._executor, self.hold_log, self.policy, clock, timeouts)
         self._home_loop = HomeLoop()
         self._loading = asyncio.Lock()
@@ -140,7 +145,8 @@ class Holds:
         if denial is not None:
             raise NotAllowed(denial)
         await self.load()
-        await self._selector.add_served_pair(sid)
+        if self.pairs.has_served() and self.pairs.of(sid) is None:
+            await self._adoption.add_served(sid)
         async with self._executor.lock(sid):
             existing = self.hold_log.of_call(sid)
             if existing is not None:
@@ -151,7 +157,7 @@ class Holds:
                     return existing
                 if existing.active:
                     return existing
-            opened = await self.hold_log.open(self._new_id(), sid, by=by, reason=reason, music=music, limit_s=limit_s)
+            opened = await self.hold_log.open(sid, by=by, reason=reason, music=music, limit_s=limit_s)
             return await self._executor.begin(opened)
 
     async def resume(self, hold: Hold | str, *, by: str | None = None) -> Hold:
@@ -190,30 +196,6 @@ class Holds:
                     return current
             return await self._executor.resume(current, by=by, why=None)
 
-    async def _take_over(self, call: CallSid, by: str | None) -> Hold | None:
-        """Take over the hold of another service; return None when the account shows none. Raises as `resume`."""
-        async with self._executor.lock(call):
-            existing = self.hold_log.of_call(call)
-            if existing is not None:
-                return existing
-            shown = await self._takeover.find(call)
-            if shown is None:
-                return None
-            unowned, _ = open_hold(id=HoldId(""), call=call, now=0.0)
-            denial = why_not_resume(self.policy, unowned, by)
-            if denial is not None:
-                raise NotAllowed(denial)
-            hold = await self.hold_log.open(self._new_id(), call, by=None, reason=None, music=None, limit_s=None)
-            await self.hold_log.handle(hold.id, shown.begin)
-            try:
-                confirmed = await self._takeover.adopt(call, shown)
-            except HoldsError as error:
-                await self.hold_log.handle(hold.id, Fail(why=error.message))
-                error.hold = hold.id
-                raise
-            hold, _ = await self.hold_log.handle(hold.id, confirmed)
-            return hold
-
     # Pairs of independent legs.
 
     async def adopt(self, parent: str, child: str | None = None, *, after: str | None = None) -> Pair:
@@ -231,7 +213,7 @@ class Holds:
         child_sid = None if child is None else parse_call_sid(child)
         await self.load()
         async with self._executor.lock(parent_sid):
-            return await self._selector.adopt(parent_sid, child_sid, after)
+            return await self._adoption.adopt(parent_sid, child_sid, after)
 
     @property
     def continue_url(self) -> str:
@@ -245,8 +227,7 @@ class Holds:
         self._home_loop.check()
         if after is not None:
             checked_url("after", after)
-        if self.legs is not None and self.pairs.of(parent) is None and self.pairs.of(child) is None:
-            await self.pairs.put(pair_of_dial(parent=parent, child=child, after=after))
+        await self._adoption.add_child(parent, child, after)
 
     async def apply_continuation(self, call: CallSid, result: ContinuationResult) -> None:
         """Carry out what follows from a continuation: release the other party, end the holds that it ended."""
@@ -343,7 +324,8 @@ class Holds:
         known = await self.hold_log.latest_of_call(CallSid(hold))
         if taken_over and (known is None or not known.active):
             try:
-                known = await self._take_over(CallSid(hold), by) or known
+                async with self._executor.lock(CallSid(hold)):
+                    known = await self._takeover.take_over(CallSid(hold), by=by) or known
             except AccountUnreachable:
                 if known is None:
                     raise
@@ -392,7 +374,3 @@ class Holds:
             await running.__aexit__(None, None, None)
             await self.hold_log.flush()
             self.hold_log.log_lost()
-
-
-def _new_id() -> HoldId:
-    return HoldId("HO" + secrets.token_hex(16))

@@ -1,11 +1,30 @@
 """This module checks what callers give us before any work begins."""
 
+import re
+from urllib.parse import urlsplit
+
 from holdfast.holds.errors import BadInput
-from holdfast.holds.ids import CallSid, is_call_sid
-from holdfast.holds.steps.documents import checked_url
+from holdfast.holds.ids import CallSid
 
 MAX_TEXT = 500
 """Longest `by` or `reason`, in characters."""
+MAX_URL = 2_000
+
+_HOLD_ID = re.compile(r"HO[0-9a-f]{32}")
+_CALL_SID = re.compile(r"CA[0-9a-fA-F]{32}")
+
+
+def is_hold_id(text: str) -> bool:
+    """Return whether this text has the form of a hold's id."""
+    return _HOLD_ID.fullmatch(text) is not None
+
+
+def is_call_sid(text: str) -> bool:
+    """Return whether this text has the form of a call's SID.
+
+    Source: Twilio REST, SIDs: two letters and 32 hex digits.
+    """
+    return _CALL_SID.fullmatch(text) is not None
 
 
 def parse_call_sid(text: str) -> CallSid:
@@ -29,3 +48,21 @@ def check_hold_request(*, by: str | None, music: str | None, reason: str | None,
         checked_url("music", music)
     if limit_s is not None and not 0 < limit_s < float("inf"):
         raise BadInput(f"limit_s must be a positive number of seconds, not {limit_s}")
+
+
+def checked_url(name: str, url: str) -> str:
+    """Return this URL if an account could open it.
+
+    Raises: BadInput.
+    """
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or len(url) > MAX_URL or any(ord(char) <= 32 or ord(char) == 127 for char in url):
+        raise BadInput(
+            f"{name} must be a whole http:// or https:// URL of at most {MAX_URL} characters, not {url[:200]!r}",
+            fix=f"Say {name}=https://example.com/…",
+        )
+    return url

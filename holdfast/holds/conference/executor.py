@@ -3,20 +3,31 @@
 A change without a response is resolved by a read, and repeated only when the read shows that it was not made.
 """
 
+import asyncio
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import assert_never
 
 from holdfast.holds.account.snapshots import ConferenceSnapshot, ParticipantSnapshot, RoomSnapshot
+from holdfast.holds.clock import Timeouts
+from holdfast.holds.concurrency import gather
 from holdfast.holds.conference import planner
-from holdfast.holds.conference.search import ConferenceSearch
-from holdfast.holds.errors import AccountError, AccountRefused, AccountUnreachable, OutcomeUnknown, ResourceNotFound
+from holdfast.holds.errors import (
+    AccountError,
+    AccountRefused,
+    AccountUnreachable,
+    HoldsError,
+    OutcomeUnknown,
+    ResourceNotFound,
+)
 from holdfast.holds.hold import CallEnded, Fail, Hold, HoldConfirmed, HoldEnded, Message, StillHeld
 from holdfast.holds.ids import CallSid, ConferenceSid
 from holdfast.holds.ports import AccountPort, ClockPort
 from holdfast.holds.steps.account_steps import Refusal, SetHold
 from holdfast.holds.steps.documents import Documents, is_audio
-from holdfast.holds.timeouts import Timeouts
 
+ROOMS_AT_ONCE = 8
+"""How many conferences are read at the same time."""
 MAX_REMEMBERED = 10_000
 """For how many calls the last conference is remembered."""
 
@@ -27,6 +38,61 @@ class FoundParticipant:
 
     participant: ParticipantSnapshot
     room: RoomSnapshot
+
+
+@dataclass(slots=True, eq=False)
+class _Search:
+    """A search serves all callers who asked before it began."""
+
+    calls: set[CallSid] = field(default_factory=set)
+    found: dict[CallSid, RoomSnapshot] = field(default_factory=dict)
+    done: bool = False
+    error: HoldsError | None = None
+
+
+class ConferenceSearch:
+    """A conference search looks for calls in the live conferences of an account.
+
+    The account lists who is in a conference, not which one a call is in. Callers who ask during a search share the next
+    one, so that many holds at once cost two searches and not one each. Invariant: no caller receives a search that
+    began before they asked.
+    """
+
+    def __init__(self, account: AccountPort) -> None:
+        self._account = account
+        self._lock = asyncio.Lock()
+        self._next = _Search()
+
+    async def find(self, call: CallSid) -> RoomSnapshot | None:
+        """Return the live conference that this call is in now. Raises: AccountError."""
+        search = self._next
+        search.calls.add(call)
+        async with self._lock:
+            if not search.done:  # the caller that began it may have been cancelled
+                await self._run(search)
+        if search.error is not None:
+            raise _copy_of(search.error) from search.error
+        return search.found.get(call)
+
+    async def _run(self, search: _Search) -> None:
+        if self._next is search:
+            self._next = _Search()
+        try:
+            conferences = await self._account.conferences()
+            for start in range(0, len(conferences), ROOMS_AT_ONCE):
+                rooms = await gather(
+                    "read conferences",
+                    [_read_room(self._account, live) for live in conferences[start : start + ROOMS_AT_ONCE]],
+                )
+                for call in search.calls - search.found.keys():
+                    room = planner.find(call, rooms)
+                    if room is not None:
+                        search.found[call] = room
+                if len(search.found) == len(search.calls):
+                    break
+        except HoldsError as error:
+            search.error = error
+        search.done = True
 
 
 class ConferenceExecutor:
@@ -44,7 +110,7 @@ class ConferenceExecutor:
         """Return the live conference that this call is in now."""
         known = self._last_conference.get(call)
         if known is not None:
-            found = await self._find_in(ConferenceSnapshot(sid=known, name="", status="in-progress"), call)
+            found = self._remember(call, await self.read_room(known))
             if found is not None:
                 return found
             self.forget(call)
@@ -62,11 +128,7 @@ class ConferenceExecutor:
 
     async def read_room(self, sid: ConferenceSid) -> RoomSnapshot:
         """Return all participants of this conference."""
-        return await self._search.read_room(ConferenceSnapshot(sid=sid, name="", status="in-progress"))
-
-    async def _find_in(self, seen: ConferenceSnapshot, call: CallSid) -> FoundParticipant | None:
-        room = await self._search.read_room(seen)
-        return None if room.participant(call) is None else self._remember(call, room)
+        return await _read_room(self._account, ConferenceSnapshot(sid=sid, name="", status="in-progress"))
 
     def _remember(self, call: CallSid, room: RoomSnapshot) -> FoundParticipant | None:
         participant = room.participant(call)
@@ -103,6 +165,8 @@ class ConferenceExecutor:
                 return HoldConfirmed(detail="was on hold already")
             case SetHold():
                 return await self._set(step)
+            case _:
+                assert_never(step)
 
     async def resume(self, participant: ParticipantSnapshot) -> Message:
         """Resume a participant, and return the message for its hold."""
@@ -166,3 +230,14 @@ class ConferenceExecutor:
 
 def _failure(step: SetHold, why: str) -> Message:
     return Fail(why=why) if step.hold else StillHeld(why=why)
+
+
+async def _read_room(account: AccountPort, seen: ConferenceSnapshot) -> RoomSnapshot:
+    return RoomSnapshot(conference=seen, participants=tuple(await account.participants(seen.sid)))
+
+
+def _copy_of(error: HoldsError) -> HoldsError:
+    """Return a copy of the error, one per waiting caller: each adds the id of its own hold."""
+    again = error.__class__.__new__(error.__class__, *error.args)
+    again.__dict__.update(error.__dict__)
+    return again

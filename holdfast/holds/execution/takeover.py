@@ -9,11 +9,13 @@ from dataclasses import dataclass
 
 from holdfast.holds.account.snapshots import CallSnapshot
 from holdfast.holds.conference.executor import ConferenceExecutor
-from holdfast.holds.errors import AccountError, HoldFailed, HoldRefused
-from holdfast.holds.hold import Begin, CallEnded, Fail, HoldConfirmed, Message, WayName
-from holdfast.holds.ids import CallSid
+from holdfast.holds.errors import AccountError, HoldFailed, HoldRefused, HoldsError, NotAllowed
+from holdfast.holds.history.hold_log import HoldLog
+from holdfast.holds.hold import Begin, CallEnded, Fail, Hold, HoldConfirmed, HoldParty, Message, WayName, open_hold
+from holdfast.holds.ids import CallSid, HoldId
 from holdfast.holds.legs.executor import LegsExecutor
 from holdfast.holds.legs.pair_index import PairIndex
+from holdfast.holds.policy import Policy, why_not_resume
 from holdfast.holds.ports import AccountPort
 from holdfast.holds.steps.pair import (
     LegState,
@@ -36,17 +38,52 @@ class ShownHold:
 
 
 class Takeover:
-    """A takeover finds such holds on one account, and gives their calls our documents."""
+    """A takeover finds holds of other services on one account, and gives their calls our documents."""
 
     def __init__(
-        self, account: AccountPort, conferences: ConferenceExecutor, legs: LegsExecutor | None, pairs: PairIndex
+        self,
+        account: AccountPort,
+        hold_log: HoldLog,
+        policy: Policy,
+        conferences: ConferenceExecutor,
+        legs: LegsExecutor | None,
+        pairs: PairIndex,
     ) -> None:
         self._account = account
+        self._hold_log = hold_log
+        self._policy = policy
         self._conferences = conferences
         self._legs = legs
         self._pairs = pairs
 
-    async def find(self, call: CallSid) -> ShownHold | None:
+    async def take_over(self, call: CallSid, *, by: str | None) -> Hold | None:
+        """Take over the hold of another service; return None when the account shows none. Raises as `Holds.resume`.
+
+        Precondition: the caller has the lock of the call.
+        """
+        existing = self._hold_log.of_call(call)
+        if existing is not None:
+            return existing
+        shown = await self._find(call)
+        if shown is None:
+            return None
+        unowned, _ = open_hold(id=HoldId(""), call=call, now=0.0)
+        denial = why_not_resume(self._policy, unowned, by)
+        if denial is not None:
+            raise NotAllowed(denial)
+        hold = await self._hold_log.open(call)
+        hold, effects = await self._hold_log.handle(hold.id, shown.begin)
+        if HoldParty() in effects:
+            try:
+                confirmed = await self._adopt(call, shown)
+            except HoldsError as error:
+                await self._hold_log.handle(hold.id, Fail(why=error.message))
+                error.hold = hold.id
+                raise
+            hold, _ = await self._hold_log.handle(hold.id, confirmed)
+        return hold
+
+    async def _find(self, call: CallSid) -> ShownHold | None:
         """Return the hold of this call that the account shows; None when it is not on hold.
 
         Raises: AccountError; HoldRefused when it is on a hold that cannot be taken over.
@@ -75,10 +112,10 @@ class Takeover:
             peer = Party(call=other.sid, state=LegState.WAITING, held=True)
         else:
             peer = Party(call=other.sid, state=LegState.PARKED)
-        pair = Pair(parent=peer, child=party) if await self._is_child(call) else Pair(parent=party, child=peer)
+        pair = Pair(parent=party, child=peer) if other.parent == call else Pair(parent=peer, child=party)
         return ShownHold(begin=Begin(way=WayName.LEGS, queue=name), pair=pair)
 
-    async def adopt(self, call: CallSid, shown: ShownHold) -> HoldConfirmed:
+    async def _adopt(self, call: CallSid, shown: ShownHold) -> HoldConfirmed:
         """Let the party wait by our documents, so that it can be moved. Raises: HoldFailed, AccountError."""
         if shown.pair is not None and self._legs is not None:
             await self._pairs.put(shown.pair)
@@ -98,10 +135,6 @@ class Takeover:
         pair = self._pairs.of(call)
         if pair is not None and pair.room is None and not pair.over:
             await self._pairs.forget(pair)
-
-    async def _is_child(self, call: CallSid) -> bool:
-        seen = await self._account.call(call)
-        return seen is not None and seen.parent is not None
 
     async def _other_end(self, call: CallSid) -> CallSnapshot | None:
         """Return the other end of the Dial that joined this call, if it is still talking."""

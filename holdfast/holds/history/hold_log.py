@@ -7,11 +7,23 @@ accepts writes.
 
 import asyncio
 import logging
+import secrets
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 from holdfast.holds.errors import HoldUnknown, StoreError
-from holdfast.holds.hold import Effect, Hold, Message, RecordEvent, Status, WayName, open_hold, phone_hold, step
+from holdfast.holds.hold import (
+    Effect,
+    Hold,
+    Message,
+    RecordEvent,
+    RefuseHoldMessage,
+    Status,
+    WayName,
+    open_hold,
+    phone_hold,
+    step,
+)
 from holdfast.holds.ids import CallSid, HoldId
 from holdfast.holds.ports import ClockPort, HoldEvent, HoldStore
 
@@ -29,9 +41,10 @@ _log = logging.getLogger("holdfast.holds.history.hold_log")
 class HoldLog:
     """A hold log has the active holds in memory, all holds in the store, and the events of both."""
 
-    def __init__(self, store: HoldStore, clock: ClockPort) -> None:
+    def __init__(self, store: HoldStore, clock: ClockPort, *, new_id: Callable[[], HoldId] | None = None) -> None:
         self._store = store
         self._clock = clock
+        self._new_id = new_id or _random_id
         self._active: dict[HoldId, Hold] = {}
         self._by_call: dict[CallSid, HoldId] = {}
         self._phone_by_call: dict[CallSid, HoldId] = {}
@@ -42,6 +55,8 @@ class HoldLog:
         self._closed = False
         self.ended_counts: Counter[tuple[WayName | None, Status]] = Counter()
         """How many holds ended since the start, by way and final status."""
+        self.refused_counts: Counter[tuple[Status, str]] = Counter()
+        """How many messages were refused since the start, by the status of the hold and the name of the message."""
 
     async def load(self) -> None:
         """Load the holds that were active when the store was last closed."""
@@ -93,41 +108,44 @@ class HoldLog:
 
     async def open(
         self,
-        id: HoldId,
         call: CallSid,
         *,
-        by: str | None,
-        reason: str | None,
-        music: str | None,
-        limit_s: float | None,
+        by: str | None = None,
+        reason: str | None = None,
+        music: str | None = None,
+        limit_s: float | None = None,
     ) -> Hold:
         """Open a hold. Raises: StoreError when it cannot be saved: then there is no hold."""
+        now = self._clock.now()
         hold, records = open_hold(
-            id=id, call=call, now=self._clock.now(), by=by, reason=reason, music=music, limit_s=limit_s
+            id=self._new_id(), call=call, now=now, by=by, reason=reason, music=music, limit_s=limit_s
         )
-        self._active[id] = hold
-        self._by_call[call] = id
+        self._active[hold.id] = hold
+        self._by_call[call] = hold.id
         try:
-            await self._store.save_hold(hold, records, at=self._clock.now())
+            await self._store.save_hold(hold, records, at=now)
         except StoreError:
             # After a crash no service would know that the party waits.
-            del self._active[id], self._by_call[call]
+            del self._active[hold.id], self._by_call[call]
             raise
         self._notify()
         return hold
 
-    async def open_phone_hold(self, id: HoldId, call: CallSid, *, since: float) -> Hold:
+    async def open_phone_hold(self, call: CallSid, *, since: float) -> None:
         """Record that a phone holds by itself."""
-        hold, records = phone_hold(id=id, call=call, since=since)
-        self._active[id] = hold
-        self._phone_by_call[call] = id
+        hold, records = phone_hold(id=self._new_id(), call=call, since=since)
+        self._active[hold.id] = hold
+        self._phone_by_call[call] = hold.id
         await self._save(hold, records)
-        return hold
 
     async def handle(self, id: HoldId, message: Message) -> tuple[Hold, tuple[Effect, ...]]:
         """Handle a message for a hold; return the hold after it, and its effects."""
         before = await self.get(id)
         hold, effects = step(before, message, self._clock.now())
+        for effect in effects:
+            if isinstance(effect, RefuseHoldMessage):
+                _log.info("hold=%s fact=MessageRefused status=%s message=%s", id, effect.status, effect.message)
+                self.refused_counts[effect.status, effect.message] += 1
         if hold is before:
             return hold, effects
         if hold.active:
@@ -229,3 +247,7 @@ class HoldLog:
         """Close the log, and end every watch."""
         self._closed = True
         self._notify()
+
+
+def _random_id() -> HoldId:
+    return HoldId("HO" + secrets.token_hex(16))

@@ -2,12 +2,12 @@
 
 Continuations arrive while steps are in progress; they change the pair through `continue_call`, and the work that waits
 for them here is notified. When one leg is over, the other is released.
-
-Length: one class carries out one plan; its steps share the pair of legs and its lock.
 """
 
 import logging
+from typing import assert_never
 
+from holdfast.holds.clock import Timeouts
 from holdfast.holds.errors import AccountError, AccountRefused, AccountUnreachable, ResourceNotFound
 from holdfast.holds.hold import CallEnded, Fail, HoldConfirmed, HoldEnded, Message, StillHeld
 from holdfast.holds.ids import CallSid, QueueSid
@@ -15,7 +15,8 @@ from holdfast.holds.legs import planner
 from holdfast.holds.legs.conference_entry import ConferenceEntry
 from holdfast.holds.legs.continuation import ContinuationRequest, ContinuationResult, continue_call
 from holdfast.holds.legs.pair_index import PairIndex
-from holdfast.holds.ports import AccountPort, ClockPort
+from holdfast.holds.legs.wait_queues import WaitQueues
+from holdfast.holds.ports import AccountPort, ClockPort, is_live
 from holdfast.holds.steps.account_steps import (
     CloseQueue,
     Document,
@@ -31,9 +32,6 @@ from holdfast.holds.steps.pair import (
     current_document,
     queue_name,
 )
-from holdfast.holds.timeouts import Timeouts
-
-MAX_CLOSE_TRIES = 20
 
 _log = logging.getLogger("holdfast.holds.legs")
 
@@ -73,8 +71,7 @@ class LegsExecutor:
         self._timeouts = timeouts
         self._documents = documents
         self._pairs = pairs
-        self._queues: dict[str, QueueSid] = {}
-        self._closing: dict[QueueSid, int] = {}
+        self.queues = WaitQueues(account, pairs.leftover_queues)
         self._conference_entry = ConferenceEntry(account, pairs)
         self.taken_over: set[CallSid] = set()
         """Calls that another service held: after the resume we remove their queue, so that it sees the change."""
@@ -112,8 +109,7 @@ class LegsExecutor:
                 late = None if pair.confirmed() else "the other party has not come to be parked"
                 return HoldConfirmed(detail=late)
             for leg in (call, pair.other(call).call):
-                seen = await self._account.call(leg)
-                if seen is None or not seen.live:
+                if not await is_live(self._account, leg):
                     await self.handle_call_ended(leg)
                     return self._hold_outcome(call)
         current = self._pairs.of(call)
@@ -148,8 +144,7 @@ class LegsExecutor:
                     await self._roll_back(before, plan.pair, call)
                     return StillHeld(why=why)
             if await self._wait_left_queue(call):
-                seen = await self._account.call(call)
-                if seen is None or not seen.live:
+                if not await is_live(self._account, call):
                     await self.handle_call_ended(call)
                     return CallEnded(why="the call is over")
                 await self._confirm_joined(call)
@@ -193,39 +188,23 @@ class LegsExecutor:
         for pair in self._pairs.all():
             if pair.over:
                 for party in planner.awaiting_request(pair):
-                    seen = await self._account.call(party.call)
-                    if seen is None or not seen.live:
+                    if not await is_live(self._account, party.call):
                         pair = planner.party_left(pair, party.call).pair
                 await self._execute_plan(planner.cleanup(pair))
                 continue
             for again in await self._conference_entry.check(pair):
-                seen = await self._account.call(again.call)
-                if seen is None or not seen.live:
+                if not await is_live(self._account, again.call):
                     await self.handle_call_ended(again.call)
                     break
                 await self._execute_plan(planner.Plan(pair=self._pairs.of(again.call) or pair, steps=(again,)))
-        for queue, tries in tuple(self._closing.items()):
-            await self._close_queue(queue, tries)
-
-    async def is_queued(self, call: CallSid) -> bool:
-        """Return whether the account shows this call in its queue."""
-        name = queue_name(call)
-        queue = self._queues.get(name) or await self._account.find_queue(name)
-        if queue is None:
-            return False
-        self._queues[name] = queue
-        return await self._account.is_queued(queue, call)
-
-    async def resumed_elsewhere(self, call: CallSid) -> bool:
-        """Return whether another service resumed this call: its queue, which we would keep, does not exist any more."""
-        return await self._account.find_queue(queue_name(call)) is None
+        await self.queues.retry()
 
     async def shows_hold(self, call: CallSid) -> bool | None:
         """Return whether this call is on hold now; None when it is over.
 
         Completes what was interrupted.
         """
-        if await self.is_queued(call):
+        if await self.queues.holds(call):
             pair = self._pairs.of(call)
             if pair is not None and not pair.over:
                 if pair.party(call).held:
@@ -233,8 +212,7 @@ class LegsExecutor:
                 else:
                     await self._execute_plan(planner.abandon_resume(pair, call))
             return True
-        seen = await self._account.call(call)
-        if seen is None or not seen.live:
+        if not await is_live(self._account, call):
             return None
         await self._confirm_joined(call)
         return False
@@ -245,7 +223,7 @@ class LegsExecutor:
             await self._pairs.put(planner.confirm_joined(pair, call))
         if call in self.taken_over:
             self.taken_over.discard(call)
-            await self._close_queue_named(queue_name(call))
+            await self.queues.close(queue_name(call))
 
     # Webhooks.
 
@@ -277,7 +255,7 @@ class LegsExecutor:
         if pair is None:
             return None
         if queue is not None:
-            self._queues[queue_name(call)] = queue
+            self.queues.remember(call, queue)
         await self._pairs.put(planner.confirm_waiting(pair, call))
         return pair.party(call).music
 
@@ -321,42 +299,17 @@ class LegsExecutor:
             try:
                 match step:
                     case OpenQueue(name=name):
-                        await self._open_queue(name)
+                        await self.queues.open(name)
                     case RedirectLeg(call=target, document=to):
                         pair = self._pairs.of(target)
                         after = pair.after if pair is not None and pair.parent.call == target else None
                         await self._account.redirect(target, twiml=self._documents.write(to, after=after))
                     case CloseQueue(name=name):
-                        await self._close_queue_named(name)
+                        await self.queues.close(name)
+                    case _:
+                        assert_never(step)
             except AccountError as error:
                 raise StepFailed(error, call) from error
-
-    async def _close_queue_named(self, name: str) -> None:
-        if name in self._pairs.leftover_queues:
-            # Its SID was lost with the earlier run: this finds the queue, or opens one to be closed.
-            self._pairs.leftover_queues.remove(name)
-            await self._open_queue(name)
-        queue = self._queues.pop(name, None)
-        if queue is not None:
-            await self._close_queue(queue, 0)
-
-    async def _open_queue(self, name: str) -> QueueSid:
-        known = self._queues.get(name)
-        if known is None:
-            known = self._queues[name] = await self._account.open_queue(name)
-            self._closing.pop(known, None)
-        return known
-
-    async def _close_queue(self, queue: QueueSid, tries: int) -> None:
-        """Remove a queue, now or at a later check: an account keeps a queue that a member is still leaving."""
-        self._closing.pop(queue, None)
-        try:
-            await self._account.close_queue(queue)
-        except AccountError as error:
-            if tries + 1 < MAX_CLOSE_TRIES:
-                self._closing[queue] = tries + 1
-            else:
-                _log.warning("queue=%s fact=QueueNotClosed why=%s", queue, error.message)
 
     async def _roll_back(self, before: Pair, planned: Pair, call: CallSid) -> None:
         current = self._pairs.of(planned.parent.call)
@@ -393,7 +346,7 @@ class LegsExecutor:
     async def _poll_queued(self, call: CallSid) -> bool | None:
         """Return whether the account shows this call in its queue; None when the account does not respond."""
         try:
-            return await self.is_queued(call)
+            return await self.queues.holds(call)
         except AccountError as error:
             _log.info("call=%s fact=QueueNotRead why=%s", call, error.message)
             return None

@@ -7,12 +7,12 @@ A document for a hold lasts by itself as long as the hold may: REST requests end
 next document does not arrive, so none is requested while our web application may be unreachable.
 """
 
+from typing import assert_never
 from urllib.parse import urlencode, urlsplit
 from xml.sax.saxutils import escape
 
 from twilio.twiml.voice_response import Dial, VoiceResponse
 
-from holdfast.holds.errors import BadInput
 from holdfast.holds.policy import MAX_CALL_S, Policy, document_length_s
 from holdfast.holds.steps.account_steps import (
     ContinueDocument,
@@ -32,7 +32,6 @@ SHORTEST_AUDIO_S = 1
 MAX_DOCUMENT = 60_000
 """Units: bytes, a little less than the 64 kB that an account reads. Source: Twilio error 11750."""
 DEQUEUE_TIMEOUT_S = 15
-MAX_URL = 2_000
 
 
 class Documents:
@@ -93,6 +92,8 @@ class Documents:
                 response.redirect(url, method="POST")
             case EndLeg():
                 response.hangup()
+            case _:
+                assert_never(document)
         return str(response)
 
     def music(self, url: str, *, repeat_url: str | None = None) -> str:
@@ -137,21 +138,3 @@ class Documents:
 def is_audio(url: str) -> bool:
     """Return whether a music URL names an audio file, by its path; any other URL is taken for a document."""
     return urlsplit(url).path.lower().endswith(AUDIO_SUFFIXES)
-
-
-def checked_url(name: str, url: str) -> str:
-    """Return this URL if an account could open it.
-
-    Raises: BadInput.
-    """
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or len(url) > MAX_URL or any(ord(char) <= 32 or ord(char) == 127 for char in url):
-        raise BadInput(
-            f"{name} must be a whole http:// or https:// URL of at most {MAX_URL} characters, not {url[:200]!r}",
-            fix=f"Say {name}=https://example.com/…",
-        )
-    return url

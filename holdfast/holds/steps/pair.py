@@ -9,6 +9,7 @@ Source: TwiML <Dial> action, <Enqueue>, <Dial><Queue>.
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import assert_never
 
 from holdfast.holds.ids import CallSid
 from holdfast.holds.steps.account_steps import (
@@ -152,3 +153,5 @@ def current_document(pair: Pair, call: CallSid) -> Document:
             return JoinConference(room=pair.room or room_name(pair), generation=me.generation)
         case LegState.PARENT | LegState.CHILD | LegState.GONE:
             return next_document(pair, call)
+        case _:
+            assert_never(me.state)

@@ -16,11 +16,12 @@ from twilio.request_validator import RequestValidator
 
 from holdfast.holds.clock import SystemClock
 from holdfast.holds.errors import BadInput, HoldsError
-from holdfast.holds.ids import CallSid, QueueSid, is_call_sid
+from holdfast.holds.ids import CallSid, QueueSid
 from holdfast.holds.legs.continuation import FINAL_STATUSES, ContinuationRequest, ContinuationResult
 from holdfast.holds.service import Holds
 from holdfast.holds.steps.account_steps import ContinueDocument, Document, EndLeg
-from holdfast.holds.steps.documents import Documents, checked_url
+from holdfast.holds.steps.documents import Documents
+from holdfast.holds.validation import checked_url, is_call_sid
 
 MAX_FIELDS = 200
 LOG_INTERVAL_S = 60.0

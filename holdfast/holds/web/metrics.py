@@ -40,3 +40,11 @@ class HoldsCollector(Collector):
         for labels, count in sorted(ended_counts.items()):
             ended.add_metric(labels, count)
         yield ended
+        refused = CounterMetricFamily(
+            "holdfast_holds_messages_refused",
+            "Messages that a hold did not take in its status.",
+            labels=["status", "message"],
+        )
+        for (status, message), count in sorted(self._hold_log.refused_counts.items()):
+            refused.add_metric((status.value, message), count)
+        yield refused

@@ -8,11 +8,11 @@ from typing import Any, cast
 import pytest
 from starlette.types import ASGIApp
 
+from holdfast.holds.clock import Timeouts
 from holdfast.holds.history.memory_store import MemoryStore
 from holdfast.holds.hold import Hold
 from holdfast.holds.ids import CallSid, HoldId
 from holdfast.holds.service import Holds
-from holdfast.holds.timeouts import Timeouts
 from holdfast.holds.web.app import make_web
 from tests.stories.holds.fake_account import PUBLIC, FakeAccount, FakeClock
 

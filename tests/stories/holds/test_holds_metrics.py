@@ -4,6 +4,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from holdfast.holds.errors import AccountRefused, CallNotInProgress, HoldFailed, HoldRefused
+from holdfast.holds.hold import HoldConfirmed
 from holdfast.holds.web.metrics import HoldsCollector
 from tests.stories.holds.conftest import Stage
 
@@ -37,6 +38,15 @@ async def test_active_and_ended_holds_are_counted(stage: Stage) -> None:
     assert "holdfast_holds|conference|held" not in found
     assert found["holdfast_holds|phone|held"] == 1
     assert found["holdfast_holds_ended_total|conference|resumed"] == 1
+
+
+async def test_messages_that_a_hold_refuses_are_counted(stage: Stage) -> None:
+    call, other = stage.account.add_call(1), stage.account.add_call(2)
+    stage.account.meet("room", call, other)
+    hold = await stage.holds.hold(call)
+    for _ in range(2):
+        await stage.holds.hold_log.handle(hold.id, HoldConfirmed())
+    assert scraped(stage)["holdfast_holds_messages_refused_total|held|HoldConfirmed"] == 2
 
 
 OUTCOMES = ("resumed", "call-ended", "gone", "refused", "failed")

@@ -1,11 +1,12 @@
 """Stories of what happens to a hold that nobody resumes: limits, owners who leave, parties left alone, reminders."""
 
 import asyncio
+import logging
 
 import pytest
 
-from holdfast.holds.errors import AccountUnreachable, NotAllowed, ResourceNotFound
-from holdfast.holds.hold import Hold, RecordEvent, Resume, Status, WayName
+from holdfast.holds.errors import AccountUnreachable, CallNotInProgress, NotAllowed, ResourceNotFound
+from holdfast.holds.hold import Hold, HoldEnded, RecordEvent, Resume, Status, WayName
 from holdfast.holds.ids import CallSid, HoldId
 from holdfast.holds.policy import Policy, PolicyAction
 from tests.stories.holds.conftest import Stage
@@ -205,3 +206,28 @@ async def test_a_resume_in_progress_changes_nothing_after_all_holds_ended(stage:
     await ending[0]
     assert sum(kind in ("resumed", "call-ended") for kind in await stage.kinds(hold)) == 1
     assert await stage.holds.list(active_only=True) == []
+
+
+async def test_a_hold_that_ends_before_its_way_is_selected_asks_the_account_for_nothing(
+    stage: Stage, room: Room, caplog: pytest.LogCaptureFixture
+) -> None:
+    ending: list[asyncio.Task[None]] = []
+
+    async def end() -> None:
+        await stage.holds.end_all(why="the server was stopped")
+
+    stage.account.before["conferences"] = [lambda: ending.append(asyncio.create_task(end(), name="the end"))]
+    with caplog.at_level(logging.INFO, "holdfast.holds"), pytest.raises(CallNotInProgress, match="server was stopped"):
+        await stage.holds.hold(room[0])
+    await ending[0]
+    assert stage.account.writes() == []
+    assert stage.holds.hold_log.refused_counts == {(Status.GONE, "Begin"): 1}
+    assert "fact=MessageRefused status=gone message=Begin" in caplog.text
+
+
+async def test_a_resume_of_a_hold_that_ends_meanwhile_asks_the_account_for_nothing(stage: Stage, room: Room) -> None:
+    hold = await stage.holds.hold(room[0])
+    await stage.holds.hold_log.handle(hold.id, HoldEnded(why="shown by a read"))
+    writes = stage.account.writes()
+    assert (await stage.holds._executor.resume(hold, by="alice", why=None)).status is Status.RESUMED
+    assert stage.account.writes() == writes

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import pytest
 
+from holdfast.holds.clock import Timeouts
 from holdfast.holds.errors import AccountRefused, AccountUnreachable, BadInput, HoldFailed, HoldRefused, NotAllowed
 from holdfast.holds.history.memory_store import MemoryStore
 from holdfast.holds.hold import Status, WayName
 from holdfast.holds.ids import CallSid, HoldId
 from holdfast.holds.policy import Policy
 from holdfast.holds.service import Holds
-from holdfast.holds.timeouts import Timeouts
 from holdfast.holds.web.app import make_web
 from tests.stories.holds.conftest import Stage
 

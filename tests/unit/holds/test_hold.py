@@ -1,6 +1,7 @@
-"""The state machine of one hold takes only the steps of its table, and ends once."""
+"""The state machine of one hold takes only the steps of its table, refuses any other message, and ends once."""
 
-from itertools import pairwise
+from itertools import pairwise, product
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -19,6 +20,7 @@ from holdfast.holds.hold import (
     MusicFailed,
     RecordEvent,
     Refuse,
+    RefuseHoldMessage,
     Remind,
     Resume,
     ResumeParty,
@@ -50,8 +52,49 @@ def asked(music: str | None = None) -> Hold:
     return hold
 
 
+def in_status(status: Status) -> Hold:
+    """Return a hold, with music, that came to this status by steps of the table."""
+    paths: dict[Status, tuple[Message, ...]] = {Status.ASKED: ()}
+    queue = [Status.ASKED]
+    for before in queue:
+        for message in MESSAGES:
+            for after in TRANSITIONS.get((before, type(message)), ()):
+                if after not in paths:
+                    paths[after] = (*paths[before], message)
+                    queue.append(after)
+    hold = asked(MUSIC)
+    for message in paths[status]:
+        hold, _ = step(hold, message, 2.0)
+    assert hold.status is status
+    return hold
+
+
+def test_every_kind_of_message_is_tried() -> None:
+    assert {type(message) for message in MESSAGES} == set(get_args(Message))
+
+
+@pytest.mark.parametrize(("status", "message"), list(product(Status, MESSAGES)))
+def test_a_hold_takes_a_message_as_its_table_says_and_refuses_any_other(status: Status, message: Message) -> None:
+    before = in_status(status)
+    hold, effects = step(before, message, 9.0)
+    listed = TRANSITIONS.get((status, type(message)))
+    if listed is None:
+        assert hold is before
+        assert effects == (RefuseHoldMessage(status=status, message=type(message).__name__),)
+        return
+    assert {hold.status} == set(listed), "each cell has one status, so it needs no condition"
+    assert set(listed.values()) == {""}
+    assert any(isinstance(effect, RecordEvent) for effect in effects)
+    assert hold.ended_at == (9.0 if hold.status.final else None)
+
+
+def test_no_message_leads_out_of_a_final_status() -> None:
+    assert {status.value for status in Status if status.final} == {"resumed", "call-ended", "gone", "refused", "failed"}
+    assert not any(status.final for status, _ in TRANSITIONS)
+
+
 @given(st.lists(st.sampled_from(MESSAGES), max_size=12))
-def test_a_hold_takes_the_steps_of_its_table_ends_once_and_records_each_step(messages: list[Message]) -> None:
+def test_a_hold_ends_once_and_records_each_step(messages: list[Message]) -> None:
     hold = asked(MUSIC)
     statuses, kinds = [hold.status], ["asked"]
     for now, message in enumerate(messages, start=2):
@@ -59,13 +102,13 @@ def test_a_hold_takes_the_steps_of_its_table_ends_once_and_records_each_step(mes
         hold, effects = step(before, message, float(now))
         statuses.append(hold.status)
         kinds += [effect.kind for effect in effects if isinstance(effect, RecordEvent)]
-        assert (hold is before) == (effects == ())
+        assert (hold is before) == all(isinstance(effect, RefuseHoldMessage) for effect in effects)
         assert not before.status.final or hold is before
         assert (HoldParty() in effects) == (before.status is Status.ASKED and hold.status is Status.HOLDING)
         assert (ResumeParty() in effects) == (before.status is not Status.RESUMING and hold.status is Status.RESUMING)
         assert hold.active == (hold.ended_at is None)
-    for earlier, later in pairwise(statuses):
-        assert earlier is later or later in TRANSITIONS[earlier]
+    for (earlier, later), message in zip(pairwise(statuses), messages, strict=True):
+        assert later in TRANSITIONS.get((earlier, type(message)), {earlier: ""})
     assert [kind for kind in kinds if kind in {"resumed", "call-ended", "gone", "refused", "failed"}] == [
         status.value for status in statuses[-1:] if status.final
     ]
@@ -86,8 +129,8 @@ def test_a_confirmation_that_comes_late_does_not_hold_again() -> None:
     hold = asked()
     for now, place in ((2.0, 0), (3.0, 5)):
         hold, _ = step(hold, MESSAGES[place], now)
-    assert step(hold, HoldConfirmed(), 4.0) == (hold, ())
-    assert step(asked(), Remind(), 4.0) == (asked(), ())
+    refused = RefuseHoldMessage(status=Status.RESUMING, message="HoldConfirmed")
+    assert step(hold, HoldConfirmed(), 4.0) == (hold, (refused,))
 
 
 def test_failed_music_is_recorded_once_and_replaced_by_the_accounts_own() -> None:
