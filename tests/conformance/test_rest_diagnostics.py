@@ -105,7 +105,7 @@ async def test_routes_are_added_shown_without_password_and_removed(api: RestApi)
     assert (added.status, added.json) == (201, shown)
     assert (await api.request("GET", "/engine/routes")).json == {"routes": [shown]}
     again = await Directory.open(api.store, account=ACCOUNT, now=NOON)
-    assert [(kept.password, kept.rtp_source) for kept in again.routes()] == [("hush", "named")]
+    assert [(kept.password, kept.rtp_source) for kept in again.routes.all()] == [("hush", "named")]
     assert (await api.request("DELETE", "/engine/routes/+44")).status == 204
     assert (await api.request("DELETE", "/engine/routes/+44")).status == 404
 

@@ -136,13 +136,13 @@ async def fill(path: Path) -> None:
         lines = [JournalEntry(at=1.0, call=sid("CA", 1), kind="sip", data=json.dumps({"n": n})) for n in range(3)]
         await journal.commit(lines, states)
         directory = await Directory.open(kv, account=ACCOUNT, now=1.0)
-        await directory.put_line(LineRecord.with_password(name="alice", password="correct-horse"))
-        await directory.put_number(replace(directory.new_number("+15550100", now=1.0), voice=VOICE))
+        await directory.own_lines.put(LineRecord.with_password(name="alice", password="correct-horse"))
+        await directory.numbers.put(replace(directory.new_number("+15550100", now=1.0), voice=VOICE))
         application = ApplicationRecord(
             sid=sid("AP", 1), friendly_name="app", created_at=1.0, updated_at=1.0, voice=VOICE
         )
-        await directory.put_application(application)
-        await directory.put_route(RouteRecord(prefix="+44", host="192.0.2.1", port=5060, sources=("192.0.2.0/24",)))
+        await directory.applications.put(application)
+        await directory.routes.put(RouteRecord(prefix="+44", host="192.0.2.1", port=5060, sources=("192.0.2.0/24",)))
         access = directory.access
         await access.keys.put(ApiKey(sid=sid("SK", 1), friendly_name="", digest="d", created_at=1.0, updated_at=1.0))
         listed = CredentialList(sid=sid("CL", 1), friendly_name="list", created_at=1.0, updated_at=1.0)

@@ -87,7 +87,7 @@ def add(
             status=WRONG_SETTINGS,
         )
     else:
-        with_stored_directory(settings, lambda directory: directory.put_line(line))
+        with_stored_directory(settings, lambda directory: directory.own_lines.put(line))
     print_line(f"line {name} may register at sip:{_registrar(settings)}")
 
 
@@ -109,7 +109,7 @@ def remove(name: Name, config: Config = None, store: Store = None) -> None:
     """Remove a line. Live calls continue."""
     settings = settings_from(config=config, store=store)
     missing = CommandStopped(f"there is no line {name}", fix="holdfast line list")
-    remove_entry(settings, "lines", name, lambda directory: directory.remove_line(name), missing=missing)
+    remove_entry(settings, "lines", name, lambda directory: directory.own_lines.remove(name), missing=missing)
     print_line(f"line {name} is removed")
     note_if_in_file("lines", name, settings.lines)
 

@@ -89,7 +89,7 @@ def remove(number: Number, config: Config = None, store: Store = None) -> None:
     number = _checked(number)
     settings = settings_from(config=config, store=store)
     missing = CommandStopped(f"{number} is no number of yours", fix="holdfast number list")
-    remove_entry(settings, "numbers", number, lambda directory: directory.remove_number(number), missing=missing)
+    remove_entry(settings, "numbers", number, lambda directory: directory.numbers.remove(number), missing=missing)
     print_line(f"number {number} is removed")
     note_if_in_file("numbers", number, settings.numbers)
 
@@ -107,8 +107,8 @@ def _checked(number: str) -> str:
 async def _put(directory: Directory, number: str, voice_url: str | None, method: Literal["GET", "POST"]) -> None:
     known: NumberRecord = directory.number(number) or directory.new_number(number, now=time.time())
     voice = replace(known.voice, voice_url=voice_url, voice_method=method)
-    await directory.put_number(replace(known, voice=voice, voice_application_sid=None, updated_at=time.time()))
+    await directory.numbers.put(replace(known, voice=voice, voice_application_sid=None, updated_at=time.time()))
 
 
 async def _rows(directory: Directory) -> dict[str, str]:
-    return {entry.phone_number: entry.voice.voice_url or "" for entry in directory.numbers()}
+    return {entry.phone_number: entry.voice.voice_url or "" for entry in directory.numbers.all()}

@@ -123,7 +123,7 @@ def add(
     if server := find_server(settings):
         server.post("/engine/routes", _fields(route) | {"prefix": route.prefix})
     else:
-        with_stored_directory(settings, lambda directory: directory.put_route(route))
+        with_stored_directory(settings, lambda directory: directory.routes.put(route))
     print_line(f"numbers that begin with {route.prefix} are sent to {destination}")
 
 
@@ -176,7 +176,7 @@ def remove(prefix: Prefix, config: Config = None, store: Store = None) -> None:
     prefix = _checked_prefix(prefix)
     settings = settings_from(config=config, store=store)
     missing = CommandStopped(f"there is no route for {prefix}", fix="holdfast route list")
-    remove_entry(settings, "routes", prefix, lambda directory: directory.remove_route(prefix), missing=missing)
+    remove_entry(settings, "routes", prefix, lambda directory: directory.routes.remove(prefix), missing=missing)
     print_line(f"the route for {prefix} is removed")
     note_if_in_file("routes", prefix, settings.routes)
 
@@ -250,7 +250,7 @@ def _registration_text(registration: dict[str, Any] | None) -> str:
 
 async def _rows(directory: Directory) -> dict[str, tuple[str, str, str]]:
     rows = {}
-    for route in directory.routes():
+    for route in directory.routes.all():
         trunks = [_where(trunk.host, trunk.port, trunk.transport) for trunk in route.trunks]
         rows[route.prefix] = (", then ".join(trunks), ", ".join(route.sources), "")
     return rows

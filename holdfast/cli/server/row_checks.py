@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from holdfast.store.row_check import Readers
 from holdfast.voice.control.entities import (
     Call,
@@ -11,13 +13,8 @@ from holdfast.voice.control.entities import (
 )
 from holdfast.voice.control.serialization import decode
 from holdfast.voice.control.state import MAX_FINISHED
-from holdfast.voice.runtime.directory.access import read_domain, read_key, read_list
-from holdfast.voice.runtime.directory.records import (
-    read_application,
-    read_line,
-    read_number,
-    read_route,
-)
+from holdfast.voice.runtime.directory.collection import DirectoryRecord, read_record
+from holdfast.voice.runtime.directory.directory import RECORDS
 from holdfast.voice.runtime.notification_log import read_notification
 from holdfast.voice.runtime.sip.registrations import read_contacts
 
@@ -31,16 +28,14 @@ def _noun(noun: str, sid: str, data: str) -> object:
     return value
 
 
+def _reader(kind: type[DirectoryRecord]) -> Callable[[str, str], object]:
+    return lambda key, text: read_record(kind, text)
+
+
 READERS = Readers(
     noun=_noun,
     key_values={
-        "line": lambda key, text: read_line(text),
-        "number": lambda key, text: read_number(text),
-        "application": lambda key, text: read_application(text),
-        "route": lambda key, text: read_route(text),
-        "api-key": lambda key, text: read_key(text),
-        "credential-list": lambda key, text: read_list(text),
-        "sip-domain": lambda key, text: read_domain(text),
+        **{kind.KIND: _reader(kind) for kind in RECORDS},
         "registration": lambda key, text: read_contacts(text),
         "notification": read_notification,
     },

@@ -93,7 +93,7 @@ def read_application(form: Form, context: ApiContext) -> tuple[Instruction, Call
     sid = form.text("ApplicationSid")
     if sid is None:
         return None
-    application = context.directory.application(sid)
+    application = context.directory.applications.get(sid)
     instruction = application.voice.instruction() if application is not None else None
     if application is None or instruction is None:
         raise ApplicationInvalid("ApplicationSid is not an application of ours that has a VoiceUrl")

@@ -38,16 +38,16 @@ def credential_list(account: AccountSid, noun: CredentialList) -> Json:
     }
 
 
-def credential(account: AccountSid, within: CredentialList, noun: SipUser) -> Json:
+def credential(account: AccountSid, within: str, noun: SipUser) -> Json:
     """Return a Credential as JSON, without its password."""
     return {
         "sid": noun.sid,
         "account_sid": account,
-        "credential_list_sid": within.sid,
+        "credential_list_sid": within,
         "username": noun.username,
         "date_created": date(noun.created_at),
         "date_updated": date(noun.updated_at),
-        "uri": uri(account, "SIP", "CredentialLists", within.sid, "Credentials", f"{noun.sid}.json"),
+        "uri": uri(account, "SIP", "CredentialLists", within, "Credentials", f"{noun.sid}.json"),
     }
 
 
@@ -80,18 +80,18 @@ def domain(account: AccountSid, noun: SipDomain) -> Json:
     }
 
 
-def mapping(account: AccountSid, noun: CredentialListMapping, mapped: CredentialList) -> Json:
-    """Return a mapping of a credential list to a domain, as `/Auth/…` shows it."""
-    return {
+def mapping(
+    account: AccountSid, noun: CredentialListMapping, mapped: CredentialList, *, legacy_domain: str | None = None
+) -> Json:
+    """Return a mapping of a credential list to a domain: as `/Auth/…` shows it, or as the older resource does."""
+    shown: Json = {
         "account_sid": account,
         "date_created": date(noun.created_at),
         "date_updated": date(noun.created_at),
         "friendly_name": mapped.friendly_name,
         "sid": noun.sid,
     }
-
-
-def legacy_mapping(account: AccountSid, noun: CredentialListMapping, mapped: CredentialList, within: SipDomain) -> Json:
-    """Return a mapping of a credential list for calls, as the older resource shows it."""
-    path = ("SIP", "Domains", within.sid, "CredentialListMappings", f"{noun.sid}.json")
-    return mapping(account, noun, mapped) | {"domain_sid": within.sid, "uri": uri(account, *path)}
+    if legacy_domain is None:
+        return shown
+    path = ("SIP", "Domains", legacy_domain, "CredentialListMappings", f"{noun.sid}.json")
+    return shown | {"domain_sid": legacy_domain, "uri": uri(account, *path)}

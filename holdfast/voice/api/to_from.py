@@ -85,7 +85,7 @@ def _client(to: str) -> Target:
 def _application(to: str, directory: Directory) -> Target:
     """Return an application and its parameters as a target. Source: Twilio API, POST Participants, `To`."""
     sid, _, query = to.removeprefix("app:").partition("?")
-    if directory.application(sid) is None:
+    if directory.applications.get(sid) is None:
         raise ToInvalid(f"'To' is no application of ours: {sid[:64]}")
     own = tuple((name, value) for name, value in _pairs(query) if name not in ("To", "customerId"))
     return Target(to=f"app:{sid}", parameters=own)

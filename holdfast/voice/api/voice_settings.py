@@ -6,6 +6,7 @@ from typing import Final
 
 from holdfast.voice.api.errors import NameInvalid, VoiceUrlInvalid
 from holdfast.voice.api.forms import Form
+from holdfast.voice.runtime.directory.collection import ResourceRecord
 from holdfast.voice.runtime.directory.records import VoiceSettings
 
 VOICE: Final = frozenset(
@@ -45,3 +46,8 @@ def read_name(form: Form, default: str) -> str:
     if name is not None and len(name) > MAX_NAME:
         raise NameInvalid(f"FriendlyName must have 1 to {MAX_NAME} characters")
     return name or default
+
+
+def has_name(form: Form, record: ResourceRecord) -> bool:
+    """Return whether a list filtered by `FriendlyName` has this record."""
+    return form.text("FriendlyName") in (None, record.friendly_name)

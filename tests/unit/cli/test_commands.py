@@ -217,7 +217,7 @@ async def _lines(directory: Directory) -> tuple[LineRecord, ...]:
 
 
 async def _routes(directory: Directory) -> tuple[RouteRecord, ...]:
-    return directory.routes()
+    return directory.routes.all()
 
 
 def test_a_short_password_is_refused_unless_sip_is_on_loopback(

@@ -94,12 +94,12 @@ def add_lines(engine: APIRouter, directory: Directory, *, min_password_length: i
             may_call=tuple(line.may_call),
             rtp_source=line.rtp_source,
         )
-        await directory.put_line(added)
+        await directory.own_lines.put(added)
         return _line_response(added)
 
     @engine.delete("/lines/{name}", status_code=204, summary="Remove a line")
     async def remove_line(name: str) -> None:
-        if not await directory.remove_line(name):
+        if not await directory.own_lines.remove(name):
             raise NotFound(f"there is no line {name}")
 
 
@@ -108,7 +108,7 @@ def add_numbers(engine: APIRouter, directory: Directory, *, now: Callable[[], fl
 
     @engine.get("/numbers", summary="Every number")
     async def numbers() -> NumbersResponse:
-        return NumbersResponse(numbers=[_number_response(number) for number in directory.numbers()])
+        return NumbersResponse(numbers=[_number_response(number) for number in directory.numbers.all()])
 
     @engine.post("/numbers", status_code=201, summary="Add a number, or change what answers it")
     async def add_number(number: NewNumber) -> NumberResponse:
@@ -127,12 +127,12 @@ def add_numbers(engine: APIRouter, directory: Directory, *, now: Callable[[], fl
             voice_application_sid=None,
             updated_at=timestamp,
         )
-        await directory.put_number(added)
+        await directory.numbers.put(added)
         return _number_response(added)
 
     @engine.delete("/numbers/{phone_number}", status_code=204, summary="Remove a number")
     async def remove_number(phone_number: str) -> None:
-        if not await directory.remove_number(normalize_number(phone_number)):
+        if not await directory.numbers.remove(normalize_number(phone_number)):
             raise NotFound(f"{phone_number} is not ours")
 
 

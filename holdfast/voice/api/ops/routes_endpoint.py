@@ -138,18 +138,18 @@ def add_routes(engine: APIRouter, directory: Directory, registrations: TrunkRegi
 
     @engine.get("/routes", summary="Every route")
     async def routes() -> RoutesResponse:
-        return RoutesResponse(routes=[shown(route) for route in directory.routes()])
+        return RoutesResponse(routes=[shown(route) for route in directory.routes.all()])
 
     @engine.post("/routes", status_code=201, summary="Add a route, or replace it")
     async def add_route(route: NewRoute) -> RouteResponse:
         added = route.as_route(route.prefix)
-        await directory.put_route(added)
+        await directory.routes.put(added)
         registrations.follow_trunks()
         return shown(added)
 
     @engine.delete("/routes/{prefix}", status_code=204, summary="Remove a route")
     async def remove_route(prefix: str) -> None:
-        if not await directory.remove_route(prefix):
+        if not await directory.routes.remove(prefix):
             raise NotFound(f"there is no route for {prefix}")
         registrations.follow_trunks()
 

@@ -12,12 +12,13 @@ from typing import Final
 from holdfast.voice.api import render_access
 from holdfast.voice.api.errors import NameInvalid, ParameterInvalid, RecordExists
 from holdfast.voice.api.forms import Form
-from holdfast.voice.api.paging import PAGING, page
-from holdfast.voice.api.resource import ApiContext, ApiRequest, ApiResponse, Operation, Resource
+from holdfast.voice.api.resource import ApiContext, ApiRequest, ApiResponse
 from holdfast.voice.api.sids import new_sid
+from holdfast.voice.api.stored_resource import StoredResource
 from holdfast.voice.api.voice_settings import MAX_NAME
-from holdfast.voice.model.errors import NotFound, ParameterMissing
+from holdfast.voice.model.errors import ParameterMissing
 from holdfast.voice.runtime.directory.access import CredentialList, SipUser
+from holdfast.voice.runtime.directory.collection import Members
 from holdfast.voice.sip.message.digest import Ha1
 
 NAME: Final = frozenset({"FriendlyName"})
@@ -25,22 +26,6 @@ MIN_PASSWORD: Final = 12
 MAX_PASSWORD: Final = 256
 MAX_USERS: Final = 1000
 _USERNAME = re.compile(r"[A-Za-z0-9_.+-]{1,32}\Z")
-
-
-def find(context: ApiContext, sid: str) -> CredentialList:
-    """Return the credential list with that SID. Raises: NotFound."""
-    found = context.directory.access.lists.get(sid)
-    if found is None:
-        raise NotFound(f"there is no credential list {sid}")
-    return found
-
-
-def _find_user(context: ApiContext, request: ApiRequest) -> tuple[CredentialList, SipUser]:
-    credential_list = find(context, request.path_params["CredentialListSid"])
-    user = credential_list.user(request.path_params["Sid"])
-    if user is None:
-        raise NotFound(f"there is no such credential in {credential_list.sid}")
-    return credential_list, user
 
 
 def _name(form: Form) -> str:
@@ -69,130 +54,81 @@ def _password(form: Form) -> str:
     return password
 
 
-async def create(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Create an empty list. Raises: ParameterMissing, NameInvalid."""
+def _new(context: ApiContext, request: ApiRequest) -> CredentialList:
+    """Return a new, empty list. Raises: ParameterMissing, NameInvalid."""
     now = context.switch.now()
-    created = CredentialList(sid=new_sid("CL"), friendly_name=_name(request.form), created_at=now, updated_at=now)
-    await context.directory.access.lists.put(created)
-    return ApiResponse(status=201, body=render_access.credential_list(context.account, created))
+    return CredentialList(sid=new_sid("CL"), friendly_name=_name(request.form), created_at=now, updated_at=now)
 
 
-async def fetch(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Return one list. Raises: NotFound."""
-    return ApiResponse(body=render_access.credential_list(context.account, find(context, request.path_params["Sid"])))
+def _rename(context: ApiContext, request: ApiRequest, stored: CredentialList) -> CredentialList:
+    """Return the list with another name. Raises: ParameterMissing, NameInvalid."""
+    return replace(stored, friendly_name=_name(request.form), updated_at=context.switch.now())
 
 
-async def update(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Rename a list. Raises: NotFound, ParameterMissing, NameInvalid."""
-    stored = find(context, request.path_params["Sid"])
-    renamed = replace(stored, friendly_name=_name(request.form), updated_at=context.switch.now())
-    await context.directory.access.lists.put(renamed)
-    return ApiResponse(body=render_access.credential_list(context.account, renamed))
+class CredentialListResource(StoredResource[CredentialList]):
+    """Credential lists as a resource."""
+
+    async def delete(self, context: ApiContext, request: ApiRequest) -> ApiResponse:
+        """Delete a list and its mappings to domains. Raises: NotFound."""
+        await context.directory.access.remove_list(self.find(context, request).sid)
+        return ApiResponse(status=204, body=None)
 
 
-async def delete(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Delete a list and its mappings to domains. Raises: NotFound."""
-    await context.directory.access.remove_list(find(context, request.path_params["Sid"]).sid)
-    return ApiResponse(status=204, body=None)
+LISTS: Final = CredentialListResource(
+    rows=lambda context, request: context.directory.access.lists,
+    missing="there is no credential list {}",
+    collection="credential_lists",
+    render=lambda context, request, each: render_access.credential_list(context.account, each),
+    new=_new,
+    change=_rename,
+)
 
 
-async def list_page(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """List the credential lists, the newest first."""
-    body = page(
-        context.directory.access.lists.all(),
-        form=request.form,
-        path=request.path,
-        collection="credential_lists",
-        key=lambda each: each.sid,
-        render=lambda each: render_access.credential_list(context.account, each),
-    )
-    return ApiResponse(body=body)
+def _users(context: ApiContext, request: ApiRequest) -> Members[SipUser]:
+    """Return the users of the list that the path names. Raises: NotFound."""
+    parent = LISTS.find(context, request, request.path_params["CredentialListSid"])
+    return Members(context.directory.access.lists, parent, "users", now=context.switch.now())
 
 
-async def create_user(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Add a user. Raises: NotFound, ParameterMissing, ParameterInvalid, RecordExists."""
-    credential_list = find(context, request.path_params["CredentialListSid"])
-    name = request.form.text("Username")
+def _new_user(context: ApiContext, request: ApiRequest) -> SipUser:
+    """Return a new user. Raises: NotFound, ParameterMissing, ParameterInvalid, RecordExists."""
+    users, name = _users(context, request).all(), request.form.text("Username")
     if name is None:
         raise ParameterMissing("Username is required")
     if not _USERNAME.match(name):
         raise ParameterInvalid("Username must have 1 to 32 of letters, digits, _ . + -")
-    if any(user.username == name for user in credential_list.users):
+    if any(user.username == name for user in users):
         raise RecordExists(f"There is a user {name} in this list")
-    if len(credential_list.users) >= MAX_USERS:
+    if len(users) >= MAX_USERS:
         raise ParameterInvalid(f"A credential list has up to {MAX_USERS} users")
     now = context.switch.now()
     ha1 = Ha1.of(name, _password(request.form))
-    user = SipUser(sid=new_sid("CR"), username=name, ha1=ha1, created_at=now, updated_at=now)
-    await _store(context, credential_list, (*credential_list.users, user))
-    return ApiResponse(status=201, body=render_access.credential(context.account, credential_list, user))
+    return SipUser(sid=new_sid("CR"), username=name, ha1=ha1, created_at=now, updated_at=now)
 
 
-async def fetch_user(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Return one user. Raises: NotFound."""
-    return ApiResponse(body=render_access.credential(context.account, *_find_user(context, request)))
+def _change_user(context: ApiContext, request: ApiRequest, stored: SipUser) -> SipUser:
+    """Return the user with another password, if one was sent. Raises: ParameterMissing, ParameterInvalid."""
+    if request.form.raw("Password") is None:
+        return stored
+    ha1 = Ha1.of(stored.username, _password(request.form))
+    return replace(stored, ha1=ha1, updated_at=context.switch.now())
 
 
-async def update_user(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Set another password for a user. Raises: NotFound, ParameterInvalid."""
-    credential_list, stored = _find_user(context, request)
-    user = stored
-    if request.form.raw("Password") is not None:
-        ha1 = Ha1.of(stored.username, _password(request.form))
-        user = replace(stored, ha1=ha1, updated_at=context.switch.now())
-    await _store(
-        context, credential_list, tuple(user if each.sid == user.sid else each for each in credential_list.users)
-    )
-    return ApiResponse(body=render_access.credential(context.account, credential_list, user))
-
-
-async def delete_user(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Remove a user. Raises: NotFound."""
-    credential_list, removed = _find_user(context, request)
-    await _store(context, credential_list, tuple(each for each in credential_list.users if each.sid != removed.sid))
-    return ApiResponse(status=204, body=None)
-
-
-async def _store(context: ApiContext, credential_list: CredentialList, users: tuple[SipUser, ...]) -> None:
-    await context.directory.access.lists.put(replace(credential_list, users=users, updated_at=context.switch.now()))
-
-
-async def list_users(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """List the users of a credential list, the newest first. Raises: NotFound."""
-    credential_list = find(context, request.path_params["CredentialListSid"])
-    body = page(
-        credential_list.users[::-1],
-        form=request.form,
-        path=request.path,
-        collection="credentials",
-        key=lambda user: user.sid,
-        render=lambda user: render_access.credential(context.account, credential_list, user),
-    )
-    return ApiResponse(body=body)
-
-
-_USERS = "/SIP/CredentialLists/{CredentialListSid}/Credentials"
+USERS: Final = StoredResource(
+    rows=_users,
+    missing="there is no such credential in {CredentialListSid}",
+    collection="credentials",
+    render=lambda context, request, each: render_access.credential(
+        context.account, request.path_params["CredentialListSid"], each
+    ),
+    new=_new_user,
+    change=_change_user,
+)
 RESOURCES: Final = (
-    Resource(
-        path="/SIP/CredentialLists",
-        get=Operation(run=list_page, parameters=PAGING),
-        post=Operation(run=create, parameters=NAME),
-    ),
-    Resource(
-        path="/SIP/CredentialLists/{Sid}",
-        get=Operation(run=fetch),
-        post=Operation(run=update, parameters=NAME),
-        delete=Operation(run=delete),
-    ),
-    Resource(
-        path=_USERS,
-        get=Operation(run=list_users, parameters=PAGING),
-        post=Operation(run=create_user, parameters=frozenset({"Username", "Password"})),
-    ),
-    Resource(
-        path=f"{_USERS}/{{Sid}}",
-        get=Operation(run=fetch_user),
-        post=Operation(run=update_user, parameters=frozenset({"Password"})),
-        delete=Operation(run=delete_user),
+    *LISTS.resources("/SIP/CredentialLists", create=NAME, update=NAME),
+    *USERS.resources(
+        "/SIP/CredentialLists/{CredentialListSid}/Credentials",
+        create=frozenset({"Username", "Password"}),
+        update=frozenset({"Password"}),
     ),
 )

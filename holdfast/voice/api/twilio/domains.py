@@ -12,11 +12,11 @@ from typing import Final
 from holdfast.voice.api import render_access
 from holdfast.voice.api.errors import ParameterInvalid, RecordExists, VoiceUrlInvalid
 from holdfast.voice.api.forms import Form
-from holdfast.voice.api.paging import PAGING, page
-from holdfast.voice.api.resource import ApiContext, ApiRequest, ApiResponse, Operation, Resource
+from holdfast.voice.api.resource import ApiContext, ApiRequest
 from holdfast.voice.api.sids import new_sid
+from holdfast.voice.api.stored_resource import StoredResource
 from holdfast.voice.api.voice_settings import read_name
-from holdfast.voice.model.errors import NotFound, ParameterMissing
+from holdfast.voice.model.errors import ParameterMissing
 from holdfast.voice.runtime.directory.access import SipDomain
 from holdfast.voice.runtime.directory.records import VoiceSettings
 
@@ -29,14 +29,6 @@ WRITE: Final = frozenset(
 IGNORED: Final = frozenset({"EmergencyCallingEnabled", "ByocTrunkSid", "EmergencyCallerSid"})
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})+\Z")
-
-
-def find(context: ApiContext, sid: str) -> SipDomain:
-    """Return the domain with that SID. Raises: NotFound."""
-    found = context.directory.access.domains.get(sid)
-    if found is None:
-        raise NotFound(f"there is no SIP domain {sid}")
-    return found
 
 
 def _host(form: Form, context: ApiContext, stored: SipDomain | None = None) -> str | None:
@@ -78,8 +70,8 @@ def _with_settings(domain: SipDomain, form: Form, *, now: float) -> SipDomain:
     )
 
 
-async def create(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Create a domain. Raises: ParameterMissing, ParameterInvalid, RecordExists, and the errors of its settings."""
+def _new(context: ApiContext, request: ApiRequest) -> SipDomain:
+    """Return a new domain. Raises: ParameterMissing, ParameterInvalid, RecordExists, and the errors of its settings."""
     name = _host(request.form, context)
     if name is None:
         raise ParameterMissing("DomainName is required")
@@ -92,56 +84,23 @@ async def create(context: ApiContext, request: ApiRequest) -> ApiResponse:
         created_at=now,
         updated_at=now,
     )
-    domain = _with_settings(created, request.form, now=now)
-    await context.directory.access.domains.put(domain)
-    return ApiResponse(status=201, body=render_access.domain(context.account, domain))
+    return _with_settings(created, request.form, now=now)
 
 
-async def fetch(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Return one domain. Raises: NotFound."""
-    return ApiResponse(body=render_access.domain(context.account, find(context, request.path_params["Sid"])))
-
-
-async def update(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Set the parameters that were sent. Raises: NotFound, RecordExists, and the errors of each parameter."""
-    stored = find(context, request.path_params["Sid"])
+def _change(context: ApiContext, request: ApiRequest, stored: SipDomain) -> SipDomain:
+    """Return the domain with the parameters set. Raises: RecordExists, and the errors of each parameter."""
     name = _host(request.form, context, stored)
-    domain = _with_settings(
+    return _with_settings(
         replace(stored, domain_name=name or stored.domain_name), request.form, now=context.switch.now()
     )
-    await context.directory.access.domains.put(domain)
-    return ApiResponse(body=render_access.domain(context.account, domain))
 
 
-async def delete(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Delete a domain. Raises: NotFound."""
-    await context.directory.access.domains.remove(find(context, request.path_params["Sid"]).sid)
-    return ApiResponse(status=204, body=None)
-
-
-async def list_page(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """List the domains, the newest first."""
-    body = page(
-        context.directory.access.domains.all(),
-        form=request.form,
-        path=request.path,
-        collection="domains",
-        key=lambda domain: domain.sid,
-        render=lambda domain: render_access.domain(context.account, domain),
-    )
-    return ApiResponse(body=body)
-
-
-RESOURCES: Final = (
-    Resource(
-        path="/SIP/Domains",
-        get=Operation(run=list_page, parameters=PAGING),
-        post=Operation(run=create, parameters=WRITE, ignored=IGNORED),
-    ),
-    Resource(
-        path="/SIP/Domains/{Sid}",
-        get=Operation(run=fetch),
-        post=Operation(run=update, parameters=WRITE, ignored=IGNORED),
-        delete=Operation(run=delete),
-    ),
+DOMAINS: Final = StoredResource(
+    rows=lambda context, request: context.directory.access.domains,
+    missing="there is no SIP domain {}",
+    collection="domains",
+    render=lambda context, request, each: render_access.domain(context.account, each),
+    new=_new,
+    change=_change,
 )
+RESOURCES: Final = DOMAINS.resources("/SIP/Domains", create=WRITE, update=WRITE, ignored=IGNORED)

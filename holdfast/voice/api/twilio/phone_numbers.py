@@ -18,40 +18,30 @@ from holdfast.voice.api.errors import (
     NumberTaken,
 )
 from holdfast.voice.api.forms import Form
-from holdfast.voice.api.paging import PAGING, page
-from holdfast.voice.api.resource import ApiContext, ApiRequest, ApiResponse, Operation, Resource
-from holdfast.voice.api.voice_settings import MESSAGES, VOICE, read_name, read_voice
-from holdfast.voice.model.errors import NotFound
+from holdfast.voice.api.paging import PAGING
+from holdfast.voice.api.resource import ApiContext, ApiRequest, Operation, Resource
+from holdfast.voice.api.stored_resource import StoredResource
+from holdfast.voice.api.voice_settings import MESSAGES, VOICE, has_name, read_name, read_voice
 from holdfast.voice.runtime.directory.directory import E164, normalize_number
 from holdfast.voice.runtime.directory.records import NumberRecord
 
 UPDATE: Final = VOICE | {"VoiceApplicationSid"}
-CREATE: Final = UPDATE | {"PhoneNumber", "AreaCode"}
 IGNORED: Final = MESSAGES | {
     *("SmsApplicationSid", "EmergencyStatus", "EmergencyAddressSid", "TrunkSid", "IdentitySid", "AddressSid"),
     *("VoiceReceiveMode", "BundleSid", "AccountSid"),
 }
-LIST: Final = PAGING | {"PhoneNumber", "FriendlyName"}
+FILTERS: Final = frozenset({"PhoneNumber", "FriendlyName"})
+IGNORED_FILTERS: Final = frozenset({"Beta", "Origin"})
 _AREA_CODE = re.compile(r"[2-9][0-9]{2}\Z")
 
 
-def find(context: ApiContext, sid: str) -> NumberRecord:
-    """Return the number with that SID. Raises: NotFound."""
-    number = context.directory.number_of_sid(sid)
-    if number is None:
-        raise NotFound(f"there is no number {sid}")
-    return number
-
-
-async def create(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Add a number to the account.
+def _new(context: ApiContext, request: ApiRequest) -> NumberRecord:
+    """Return a number that the account is to have.
 
     Raises: NumberInvalid, NumberTaken, AreaCodeInvalid, AreaCodeExhausted, ApplicationInvalid.
     """
     e164 = _requested_number(request.form, context)
-    number = _with_settings(context.directory.new_number(e164, now=context.switch.now()), request.form, context)
-    await context.directory.put_number(number)
-    return ApiResponse(status=201, body=render.phone_number(context.account, number))
+    return _change(context, request, context.directory.new_number(e164, now=context.switch.now()))
 
 
 def _requested_number(form: Form, context: ApiContext) -> str:
@@ -73,12 +63,12 @@ def _requested_number(form: Form, context: ApiContext) -> str:
     return e164
 
 
-def _with_settings(number: NumberRecord, form: Form, context: ApiContext) -> NumberRecord:
-    """Return the number with the parameters of the form set. Raises: ApplicationInvalid and those of `read_voice`."""
-    application = number.voice_application_sid
+def _change(context: ApiContext, request: ApiRequest, number: NumberRecord) -> NumberRecord:
+    """Return the number with the parameters set. Raises: ApplicationInvalid and those of `read_voice`."""
+    form, application = request.form, number.voice_application_sid
     if form.raw("VoiceApplicationSid") is not None:
         application = form.text("VoiceApplicationSid")
-        if application is not None and context.directory.application(application) is None:
+        if application is not None and application not in context.directory.applications:
             raise ApplicationInvalid("VoiceApplicationSid is not an application of ours")
     return replace(
         number,
@@ -89,66 +79,39 @@ def _with_settings(number: NumberRecord, form: Form, context: ApiContext) -> Num
     )
 
 
-async def fetch(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Return one number. Raises: NotFound."""
-    return ApiResponse(body=render.phone_number(context.account, find(context, request.path_params["Sid"])))
+def _shows(form: Form, number: NumberRecord) -> bool:
+    """Return whether a list has this number. `PhoneNumber` may be a part of it, with `*` for any one digit."""
+    pattern = form.text("PhoneNumber") or ""
+    wanted = "".join("[0-9]" if character == "*" else re.escape(character) for character in pattern)
+    return re.search(wanted, number.phone_number) is not None and has_name(form, number)
 
 
-async def update(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Change how a number is answered. Raises: NotFound, ApplicationInvalid, VoiceUrlInvalid, MethodInvalid."""
-    number = _with_settings(find(context, request.path_params["Sid"]), request.form, context)
-    await context.directory.put_number(number)
-    return ApiResponse(body=render.phone_number(context.account, number))
-
-
-async def delete(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """Remove a number from the account. Raises: NotFound."""
-    await context.directory.remove_number(find(context, request.path_params["Sid"]).phone_number)
-    return ApiResponse(status=204, body=None)
-
-
-async def list_page(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """List the numbers, the newest first. `PhoneNumber` may be a part of a number, with `*` for any one digit."""
-    pattern, name = request.form.text("PhoneNumber"), request.form.text("FriendlyName")
-    wanted = re.compile("".join("[0-9]" if character == "*" else re.escape(character) for character in pattern or ""))
-    rows = [
-        number
-        for number in context.directory.numbers()
-        if wanted.search(number.phone_number) and (name is None or number.friendly_name == name)
-    ]
-    return _page(context, request, rows)
-
-
-async def list_none(context: ApiContext, request: ApiRequest) -> ApiResponse:
-    """List the numbers of a type that no number here has."""
-    return _page(context, request, [])
-
-
-def _page(context: ApiContext, request: ApiRequest, rows: list[NumberRecord]) -> ApiResponse:
-    body = page(
-        rows,
-        form=request.form,
-        path=request.path,
-        collection="incoming_phone_numbers",
-        key=lambda number: number.sid,
-        render=lambda number: render.phone_number(context.account, number),
-    )
-    return ApiResponse(body=body)
-
-
-_LIST = Operation(run=list_page, parameters=LIST, ignored=frozenset({"Beta", "Origin"}))
-_NONE = Operation(run=list_none, parameters=LIST, ignored=frozenset({"Beta", "Origin"}))
-_CREATE = Operation(run=create, parameters=CREATE, ignored=IGNORED)
-
+NUMBERS: Final = StoredResource(
+    rows=lambda context, request: context.directory.numbers,
+    missing="there is no number {}",
+    collection="incoming_phone_numbers",
+    render=lambda context, request, each: render.phone_number(context.account, each),
+    new=_new,
+    change=_change,
+    shows=_shows,
+)
+_NUMBERS, _NUMBER = NUMBERS.resources(
+    "/IncomingPhoneNumbers",
+    create=UPDATE | {"PhoneNumber", "AreaCode"},
+    update=UPDATE,
+    filters=FILTERS,
+    ignored=IGNORED,
+    ignored_filters=IGNORED_FILTERS,
+)
+_NONE = Operation(
+    run=replace(NUMBERS, shows=lambda form, number: False).list_page,
+    parameters=PAGING | FILTERS,
+    ignored=IGNORED_FILTERS,
+)
 RESOURCES: Final = (
-    Resource(path="/IncomingPhoneNumbers", get=_LIST, post=_CREATE),
-    Resource(path="/IncomingPhoneNumbers/Local", get=_LIST, post=_CREATE),
+    _NUMBERS,
+    replace(_NUMBERS, path="/IncomingPhoneNumbers/Local"),
     Resource(path="/IncomingPhoneNumbers/Mobile", get=_NONE),
     Resource(path="/IncomingPhoneNumbers/TollFree", get=_NONE),
-    Resource(
-        path="/IncomingPhoneNumbers/{Sid}",
-        get=Operation(run=fetch),
-        post=Operation(run=update, parameters=UPDATE, ignored=IGNORED),
-        delete=Operation(run=delete),
-    ),
+    _NUMBER,
 )

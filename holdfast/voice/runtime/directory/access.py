@@ -4,77 +4,59 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 from holdfast.voice.model.ports import KeyValues
-from holdfast.voice.runtime.directory.collection import Collection
+from holdfast.voice.runtime.directory.collection import Collection, ResourceRecord, SidRecord
 from holdfast.voice.runtime.directory.records import LineRecord, VoiceSettings
 from holdfast.voice.sip.message.digest import Ha1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ApiKey:
+class ApiKey(ResourceRecord):
     """An API key authenticates REST clients for the account; only the digest of its secret is stored.
 
     Source: Twilio API, Key resource.
     """
 
-    sid: str
-    friendly_name: str
+    KIND: ClassVar[str] = "api-key"
     digest: str = field(repr=False)
-    created_at: float
-    updated_at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SipUser:
+class SipUser(SidRecord):
     """A SIP user of a credential list; `ha1` verifies its password, which is not stored."""
 
-    sid: str
     username: str
     ha1: Ha1
-    created_at: float
     updated_at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CredentialList:
+class CredentialList(ResourceRecord):
     """A credential list holds SIP users. Source: Twilio API, SIP CredentialList resource."""
 
-    sid: str
-    friendly_name: str
-    created_at: float
-    updated_at: float
+    KIND: ClassVar[str] = "credential-list"
     users: tuple[SipUser, ...] = ()
 
-    def user(self, sid: str) -> SipUser | None:
-        """Return the user with this SID, or None."""
-        return next((user for user in self.users if user.sid == sid), None)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CredentialListMapping:
+class CredentialListMapping(SidRecord):
     """A mapping of a credential list to a domain. Its SID is that of the list."""
 
-    sid: str
-    created_at: float
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SipDomain:
+class SipDomain(ResourceRecord):
     """A SIP domain is a host name of the account; `voice` answers calls to any user at it.
 
     `calls` maps the lists whose users may call it, `registrations` those whose users may register.
     Source: Twilio API, SIP Domain resource.
     """
 
-    sid: str
+    KIND: ClassVar[str] = "sip-domain"
     domain_name: str
-    friendly_name: str
-    created_at: float
-    updated_at: float
     voice: VoiceSettings
     sip_registration: bool = False
     secure: bool = False
@@ -98,9 +80,9 @@ class Access:
     async def open(cls, kv: KeyValues) -> Access:
         """Load what is stored. Raises: StoreFailed."""
         return cls(
-            keys=await Collection.open(kv, "api-key", read_key),
-            lists=await Collection.open(kv, "credential-list", read_list),
-            domains=await Collection.open(kv, "sip-domain", read_domain),
+            keys=await Collection.open(kv, ApiKey),
+            lists=await Collection.open(kv, CredentialList),
+            domains=await Collection.open(kv, SipDomain),
         )
 
     def verify_key(self, sid: str, secret: str) -> bool:
@@ -160,24 +142,3 @@ class Access:
 def digest_secret(secret: str) -> str:
     """Return the digest of a key's secret; one round of SHA-256 is enough for a long random secret."""
     return hashlib.sha256(secret.encode()).hexdigest()
-
-
-def read_key(text: str) -> ApiKey:
-    """Parse a stored API key. Raises: KeyError, TypeError, ValueError."""
-    return ApiKey(**json.loads(text))
-
-
-def read_list(text: str) -> CredentialList:
-    """Parse a stored credential list. Raises: KeyError, TypeError, ValueError."""
-    values = json.loads(text)
-    users = tuple(SipUser(**(user | {"ha1": Ha1(**user["ha1"])})) for user in values["users"])
-    return CredentialList(**(values | {"users": users}))
-
-
-def read_domain(text: str) -> SipDomain:
-    """Parse a stored domain. Raises: KeyError, TypeError, ValueError."""
-    values = json.loads(text)
-    mappings = {
-        name: tuple(CredentialListMapping(**each) for each in values[name]) for name in ("calls", "registrations")
-    }
-    return SipDomain(**(values | mappings | {"voice": VoiceSettings(**values["voice"])}))

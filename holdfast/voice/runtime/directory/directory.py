@@ -17,18 +17,14 @@ from holdfast.voice.model.commands import (
 )
 from holdfast.voice.model.ids import AccountSid, derive
 from holdfast.voice.model.ports import KeyValues
-from holdfast.voice.runtime.directory.access import Access
+from holdfast.voice.runtime.directory.access import Access, ApiKey, CredentialList, SipDomain
+from holdfast.voice.runtime.directory.collection import Collection, DirectoryRecord
 from holdfast.voice.runtime.directory.records import (
     ApplicationRecord,
     LineRecord,
     NumberRecord,
     RouteRecord,
     VoiceSettings,
-    read_application,
-    read_line,
-    read_number,
-    read_route,
-    write_record,
 )
 from holdfast.voice.sip.effects import Address
 
@@ -45,7 +41,11 @@ PREFIX = re.compile(r"\+[0-9]{0,15}\Z")
 DOMAIN = r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?"
 """The name or numeric address under which a trunk knows this engine."""
 
-_LINES, _NUMBERS, _APPLICATIONS, _ROUTES = "line", "number", "application", "route"
+RECORDS: tuple[type[DirectoryRecord], ...] = (
+    *(LineRecord, NumberRecord, ApplicationRecord, RouteRecord),
+    *(ApiKey, CredentialList, SipDomain),
+)
+"""The kinds of records that the directory stores."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,16 +62,23 @@ class Directory:
     """A directory holds lines by name, numbers by E.164, applications by SID, and `Access`. Create it with `open`."""
 
     def __init__(
-        self, kv: KeyValues, *, account: AccountSid, access: Access, default_voice_url: str | None = None
+        self,
+        *,
+        account: AccountSid,
+        access: Access,
+        own_lines: Collection[LineRecord],
+        numbers: Collection[NumberRecord],
+        applications: Collection[ApplicationRecord],
+        routes: Collection[RouteRecord],
+        default_voice_url: str | None = None,
     ) -> None:
         self.access = access
-        self._kv = kv
+        self.own_lines = own_lines
+        self.numbers = numbers
+        self.applications = applications
+        self.routes = routes
         self._account = account
         self._default_voice_url = default_voice_url
-        self._lines: dict[str, LineRecord] = {}
-        self._numbers: dict[str, NumberRecord] = {}
-        self._applications: dict[str, ApplicationRecord] = {}
-        self._routes: dict[str, RouteRecord] = {}
 
     @classmethod
     async def open(
@@ -89,20 +96,20 @@ class Directory:
 
         Raises: StoreFailed.
         """
-        access = await Access.open(kv)
-        directory = cls(kv, account=account, access=access, default_voice_url=default_voice_url)
-        directory._lines = {name: read_line(text) for name, text in (await kv.get_all(_LINES)).items()}
-        directory._numbers = {key: read_number(text) for key, text in (await kv.get_all(_NUMBERS)).items()}
-        directory._applications = {
-            sid: read_application(text) for sid, text in (await kv.get_all(_APPLICATIONS)).items()
-        }
-        directory._routes = {prefix: read_route(text) for prefix, text in (await kv.get_all(_ROUTES)).items()}
-        directory._lines |= {line.name: line for line in lines}
-        directory._routes |= {route.prefix: route for route in routes}
+        directory = cls(
+            account=account,
+            access=await Access.open(kv),
+            own_lines=await Collection.open(kv, LineRecord),
+            numbers=await Collection.open(kv, NumberRecord),
+            applications=await Collection.open(kv, ApplicationRecord),
+            routes=await Collection.open(kv, RouteRecord),
+            default_voice_url=default_voice_url,
+        )
+        directory.own_lines.preset(lines)
+        directory.routes.preset(routes)
         for e164, voice in (numbers or {}).items():
-            known = directory._numbers.get(e164)
-            listed = known or directory.new_number(e164, now=now)
-            directory._numbers[e164] = replace(listed, voice=voice, voice_application_sid=None)
+            number = directory.numbers.get(e164) or directory.new_number(e164, now=now)
+            directory.numbers.preset([replace(number, voice=voice, voice_application_sid=None)])
         return directory
 
     # --- lines
@@ -113,36 +120,18 @@ class Directory:
         Both are always looked up, so that the response time reveals nothing.
         """
         mapped_user = self.access.line(name)
-        return self._lines.get(name, mapped_user)
+        return self.own_lines.get(name) or mapped_user
 
     def lines(self) -> tuple[LineRecord, ...]:
         """Return every line, by name."""
-        known = {line.name: line for line in self.access.lines()} | self._lines
+        known = {line.name: line for line in (*self.access.lines(), *self.own_lines.all())}
         return tuple(known[name] for name in sorted(known))
-
-    async def put_line(self, line: LineRecord) -> None:
-        """Add or replace a line. Raises: StoreFailed."""
-        await self._kv.put(_LINES, line.name, write_record(line))
-        self._lines[line.name] = line
-
-    async def remove_line(self, name: str) -> bool:
-        """Remove a line, and return whether there was one. Raises: StoreFailed."""
-        await self._kv.remove(_LINES, name)
-        return self._lines.pop(name, None) is not None
 
     # --- numbers
 
     def number(self, dialled: str) -> NumberRecord | None:
         """Return our number that was dialled, with or without plus, spaces, dots, dashes and brackets, or None."""
-        return self._numbers.get(normalize_number(dialled))
-
-    def number_of_sid(self, sid: str) -> NumberRecord | None:
-        """Return the number with this SID, or None."""
-        return next((number for number in self._numbers.values() if number.sid == sid), None)
-
-    def numbers(self) -> tuple[NumberRecord, ...]:
-        """Return every number, the newest first."""
-        return tuple(sorted(self._numbers.values(), key=lambda number: (-number.created_at, number.phone_number)))
+        return self.numbers.get(normalize_number(dialled))
 
     def new_number(self, e164: str, *, now: float, friendly_name: str | None = None) -> NumberRecord:
         """Return a number that is not in the directory yet; its SID is derived from the number."""
@@ -154,66 +143,22 @@ class Directory:
             updated_at=now,
         )
 
-    async def put_number(self, number: NumberRecord) -> None:
-        """Add or replace a number. Raises: StoreFailed."""
-        await self._kv.put(_NUMBERS, number.phone_number, write_record(number))
-        self._numbers[number.phone_number] = number
-
-    async def remove_number(self, e164: str) -> bool:
-        """Remove a number, and return whether there was one. Raises: StoreFailed."""
-        await self._kv.remove(_NUMBERS, e164)
-        return self._numbers.pop(e164, None) is not None
-
-    # --- applications
-
-    def application(self, sid: str) -> ApplicationRecord | None:
-        """Return the application with this SID, or None."""
-        return self._applications.get(sid)
-
-    def applications(self) -> tuple[ApplicationRecord, ...]:
-        """Return every application, the newest first."""
-        return tuple(sorted(self._applications.values(), key=lambda each: (-each.created_at, each.sid)))
-
-    async def put_application(self, application: ApplicationRecord) -> None:
-        """Add or replace an application. Raises: StoreFailed."""
-        await self._kv.put(_APPLICATIONS, application.sid, write_record(application))
-        self._applications[application.sid] = application
-
-    async def remove_application(self, sid: str) -> bool:
-        """Remove an application, and return whether there was one. Raises: StoreFailed."""
-        await self._kv.remove(_APPLICATIONS, sid)
-        return self._applications.pop(sid, None) is not None
-
     # --- routes
-
-    def routes(self) -> tuple[RouteRecord, ...]:
-        """Return every route, by prefix."""
-        return tuple(self._routes[prefix] for prefix in sorted(self._routes))
 
     def trunks(self) -> tuple[RouteRecord, ...]:
         """Return every trunk, including those that are tried only after others."""
-        return tuple(trunk for route in self.routes() for trunk in route.trunks)
-
-    async def put_route(self, route: RouteRecord) -> None:
-        """Add or replace a route. Raises: StoreFailed."""
-        await self._kv.put(_ROUTES, route.prefix, write_record(route))
-        self._routes[route.prefix] = route
+        return tuple(trunk for route in self.routes.all() for trunk in route.trunks)
 
     async def put_backup(self, prefix: str, trunk: RouteRecord | None) -> bool:
         """Add, replace or remove the trunk that is tried after a route's own; return False without such a route.
 
         Raises: StoreFailed.
         """
-        route = self._routes.get(prefix)
+        route = self.routes.get(prefix)
         if route is None or (trunk is None and route.backup is None):
             return False
-        await self.put_route(replace(route, backup=trunk))
+        await self.routes.put(replace(route, backup=trunk))
         return True
-
-    async def remove_route(self, prefix: str) -> bool:
-        """Remove a route, and return whether there was one. Raises: StoreFailed."""
-        await self._kv.remove(_ROUTES, prefix)
-        return self._routes.pop(prefix, None) is not None
 
     def route_for(self, number: str) -> RouteRecord | None:
         """Return the route of a number, the one with the longest prefix, or None for our own numbers.
@@ -223,8 +168,8 @@ class Directory:
         e164 = normalize_number(number)
         if not E164.match(e164) or len(e164) <= SHORTEST_DIGITS or self.is_own_number(e164):
             return None
-        fitting = [prefix for prefix in self._routes if e164.startswith(prefix)]
-        return self._routes[max(fitting, key=len)] if fitting else None
+        fitting = [route for route in self.routes.all() if e164.startswith(route.prefix)]
+        return max(fitting, key=lambda route: len(route.prefix), default=None)
 
     def trusts(self, host: str) -> bool:
         """Return whether calls from this numeric host are accepted without authentication."""
@@ -243,12 +188,12 @@ class Directory:
     def is_own_number(self, number: str) -> bool:
         """Return whether a phone number is one of our numbers, or the name of a line."""
         e164 = normalize_number(number)
-        return e164 in self._numbers or e164 in self._lines or number in self._lines
+        return e164 in self.numbers or e164 in self.own_lines or number in self.own_lines
 
     def unreachable_reason(self, number: str) -> str:
         """Return the reason why neither a line nor a trunk accepts a call to a number."""
         e164 = normalize_number(number)
-        if e164 in self._numbers:
+        if e164 in self.numbers:
             return f"{e164} is a number of yours with no voice URL, and no line of that name to ring"
         if not E164.match(e164):
             return f"{number} is no line of ours, and no phone number in E.164, such as +15550100"
@@ -270,7 +215,7 @@ class Directory:
             return AnsweringDocument(instruction=at_domain, callback=domain.voice.callback(), sip_domain_sid=domain.sid)
         number = self.number(dialled)
         if number is not None:
-            application = self._applications.get(number.voice_application_sid or "")
+            application = self.applications.get(number.voice_application_sid or "")
             voice = application.voice if application is not None else number.voice
             instruction = voice.instruction()
             if instruction is not None:
@@ -286,11 +231,11 @@ class Directory:
 
     def answer_of_number(self, number: str) -> AnsweringDocument | None:
         """Return the document that answers a call to one of our numbers; None for other numbers or without one."""
-        return self.answer_for(number) if normalize_number(number) in self._numbers else None
+        return self.answer_for(number) if normalize_number(number) in self.numbers else None
 
     def answer_of_application(self, sid: str) -> AnsweringDocument | None:
         """Return the document that answers a call to an application; None without an application or document."""
-        application = self._applications.get(sid)
+        application = self.applications.get(sid)
         instruction = application.voice.instruction() if application is not None else None
         if application is None or instruction is None:
             return None

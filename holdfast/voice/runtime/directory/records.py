@@ -1,11 +1,10 @@
-"""Define the records of the directory: lines, phone numbers, applications and routes, stored as JSON."""
+"""Define the records of the directory: lines, phone numbers, applications and routes."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
-from typing import Any
+from typing import ClassVar
 
 from holdfast.voice.media.rtp.latch import RtpSource
 from holdfast.voice.model.commands import (
@@ -14,7 +13,7 @@ from holdfast.voice.model.commands import (
     Method,
     WebRequest,
 )
-from holdfast.voice.model.errors import StoreFailed
+from holdfast.voice.runtime.directory.collection import DirectoryRecord, ResourceRecord
 from holdfast.voice.sip.effects import Address, Transport
 from holdfast.voice.sip.message.digest import Ha1
 
@@ -23,13 +22,15 @@ MIN_PASSWORD_LENGTH = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LineRecord:
+class LineRecord(DirectoryRecord):
     """A line is a SIP user that may register, and may call numbers and names with a prefix in `may_call`.
 
     Shape: `may_call` ("",) allows everything we answer, () nothing. The password is not stored: `ha1` verifies it in
     our realm.
     """
 
+    KIND: ClassVar[str] = "line"
+    KEY: ClassVar[str] = "name"
     name: str
     ha1: Ha1
     may_call: tuple[str, ...] = ("",)
@@ -89,37 +90,32 @@ class VoiceSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NumberRecord:
+class NumberRecord(ResourceRecord):
     """A phone number of the account; `voice_application_sid` replaces the number's own voice settings.
 
-    Units: `…_at` seconds since the Unix epoch. Source: Twilio API, IncomingPhoneNumber.
+    Source: Twilio API, IncomingPhoneNumber.
     """
 
-    sid: str
+    KIND: ClassVar[str] = "number"
+    KEY: ClassVar[str] = "phone_number"
     phone_number: str
-    friendly_name: str
-    created_at: float
-    updated_at: float
     voice: VoiceSettings = VoiceSettings()
     voice_application_sid: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ApplicationRecord:
+class ApplicationRecord(ResourceRecord):
     """An application holds voice settings under one name.
 
-    Units: `…_at` seconds since the Unix epoch. Source: Twilio API, Application.
+    Source: Twilio API, Application.
     """
 
-    sid: str
-    friendly_name: str
-    created_at: float
-    updated_at: float
+    KIND: ClassVar[str] = "application"
     voice: VoiceSettings = VoiceSettings()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RouteRecord:
+class RouteRecord(DirectoryRecord):
     """A route sends calls to the numbers that begin with `prefix`, unless a longer prefix fits, to a trunk.
 
     `realm` None: the first challenge decides; several may be named, separated by commas. `caller_id` is sent in From
@@ -129,6 +125,8 @@ class RouteRecord:
     From and in our registration. `backup` is the trunk that is tried if this one does not answer.
     """
 
+    KIND: ClassVar[str] = "route"
+    KEY: ClassVar[str] = "prefix"
     prefix: str
     host: str
     port: int
@@ -168,49 +166,3 @@ class RouteRecord:
         address = ip_address(host)
         registered = self.register and address == ip_address(self.host)
         return registered or any(address in ip_network(network) for network in self.sources)
-
-
-def write_record(record: LineRecord | NumberRecord | ApplicationRecord | RouteRecord) -> str:
-    """Return a record as JSON."""
-    return json.dumps(asdict(record))
-
-
-def read_line(text: str) -> LineRecord:
-    """Parse a stored line. Raises: StoreFailed."""
-    try:
-        values = json.loads(text)
-        return LineRecord(**(values | {"ha1": Ha1(**values["ha1"]), "may_call": tuple(values["may_call"])}))
-    except (KeyError, TypeError, ValueError) as error:
-        raise StoreFailed(f"a stored line cannot be read: {error!r}") from error
-
-
-def read_route(text: str) -> RouteRecord:
-    """Parse a stored route. Raises: StoreFailed."""
-    try:
-        return _route(json.loads(text))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise StoreFailed(f"a stored route cannot be read: {error!r}") from error
-
-
-def _route(values: dict[str, Any]) -> RouteRecord:
-    backup = values.get("backup")
-    sources, backup_route = tuple(values["sources"]), None if backup is None else _route(backup)
-    return RouteRecord(**(values | {"sources": sources, "backup": backup_route}))
-
-
-def read_number(text: str) -> NumberRecord:
-    """Parse a stored phone number. Raises: StoreFailed."""
-    try:
-        values = json.loads(text)
-        return NumberRecord(**(values | {"voice": VoiceSettings(**values["voice"])}))
-    except (KeyError, TypeError, ValueError) as error:
-        raise StoreFailed(f"a stored phone number cannot be read: {error!r}") from error
-
-
-def read_application(text: str) -> ApplicationRecord:
-    """Parse a stored application. Raises: StoreFailed."""
-    try:
-        values = json.loads(text)
-        return ApplicationRecord(**(values | {"voice": VoiceSettings(**values["voice"])}))
-    except (KeyError, TypeError, ValueError) as error:
-        raise StoreFailed(f"a stored application cannot be read: {error!r}") from error

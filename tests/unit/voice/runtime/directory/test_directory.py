@@ -20,8 +20,10 @@ from holdfast.voice.model.commands import (
 from holdfast.voice.model.errors import StoreFailed
 from holdfast.voice.model.ids import AccountSid, is_sid
 from holdfast.voice.runtime.directory import access
+from holdfast.voice.runtime.directory.collection import read_record, write_record
 from holdfast.voice.runtime.directory.directory import (
     E164,
+    RECORDS,
     AnsweringDocument,
     Directory,
     format_number,
@@ -33,11 +35,6 @@ from holdfast.voice.runtime.directory.records import (
     NumberRecord,
     RouteRecord,
     VoiceSettings,
-    read_application,
-    read_line,
-    read_number,
-    read_route,
-    write_record,
 )
 from holdfast.voice.sip.effects import Address
 from holdfast.voice.sip.message.digest import Ha1
@@ -99,35 +96,37 @@ async def test_stored_records_survive_a_restart() -> None:
     application = ApplicationRecord(
         sid="AP" + "1" * 32, friendly_name="desk", created_at=5.0, updated_at=6.0, voice=VOICE
     )
-    await first.put_line(line)
-    await first.put_number(number)
-    await first.put_application(application)
+    await first.own_lines.put(line)
+    await first.numbers.put(number)
+    await first.applications.put(application)
     second = await opened(shelf)
-    assert (second.lines(), second.numbers(), second.applications()) == ((line,), (number,), (application,))
-    assert (second.line("alice"), second.number_of_sid(number.sid)) == (line, number)
-    assert second.application(application.sid) == application
+    assert (second.lines(), second.numbers.all(), second.applications.all()) == ((line,), (number,), (application,))
+    assert (second.line("alice"), second.numbers.with_sid(number.sid)) == (line, number)
+    assert second.applications.get(application.sid) == application
 
 
 async def test_a_removed_record_is_absent_and_a_second_removal_returns_false() -> None:
     shelf = Shelf()
     directory = await opened(shelf)
     application = ApplicationRecord(sid="AP" + "1" * 32, friendly_name="desk", created_at=5.0, updated_at=6.0)
-    await directory.put_line(LineRecord.with_password(name="alice", password="secret"))
-    await directory.put_number(directory.new_number(OURS, now=5.0))
-    await directory.put_application(application)
+    await directory.own_lines.put(LineRecord.with_password(name="alice", password="secret"))
+    await directory.numbers.put(directory.new_number(OURS, now=5.0))
+    await directory.applications.put(application)
     for expected in (True, False):
-        assert await directory.remove_line("alice") is expected
-        assert await directory.remove_number(OURS) is expected
-        assert await directory.remove_application(application.sid) is expected
+        assert await directory.own_lines.remove("alice") is expected
+        assert await directory.numbers.remove(OURS) is expected
+        assert await directory.applications.remove(application.sid) is expected
     assert shelf.kept == {}
-    assert (directory.line("alice"), directory.number(OURS), directory.application(application.sid)) == (None,) * 3
+    assert (directory.line("alice"), directory.number(OURS), directory.applications.get(application.sid)) == (None,) * 3
 
 
 async def test_entries_of_the_settings_replace_stored_ones_and_are_not_stored() -> None:
     shelf = Shelf()
     stored = await opened(shelf)
-    await stored.put_line(LineRecord.with_password(name="alice", password="old"))
-    await stored.put_number(replace(stored.new_number(OURS, now=5.0, friendly_name="desk"), voice_application_sid="AP"))
+    await stored.own_lines.put(LineRecord.with_password(name="alice", password="old"))
+    await stored.numbers.put(
+        replace(stored.new_number(OURS, now=5.0, friendly_name="desk"), voice_application_sid="AP")
+    )
     before = dict(shelf.kept)
     directory = await opened(
         shelf,
@@ -144,7 +143,7 @@ async def test_entries_of_the_settings_replace_stored_ones_and_are_not_stored() 
 
 async def test_a_number_of_the_settings_has_the_same_sid_at_every_start() -> None:
     starts = [await opened(Shelf(), now=now, numbers={OURS: VOICE}) for now in (1.0, 2.0)]
-    sids = {number.sid for directory in starts for number in directory.numbers()}
+    sids = {number.sid for directory in starts for number in directory.numbers.all()}
     assert len(sids) == 1
     assert is_sid(sids.pop(), "PN")
 
@@ -152,13 +151,13 @@ async def test_a_number_of_the_settings_has_the_same_sid_at_every_start() -> Non
 async def test_numbers_and_applications_are_listed_newest_first() -> None:
     directory = await opened(Shelf())
     for second, e164 in enumerate(["+15550100001", "+15550100003", "+15550100002"]):
-        await directory.put_number(directory.new_number(e164, now=float(second // 2)))
+        await directory.numbers.put(directory.new_number(e164, now=float(second // 2)))
         sid = f"AP{second:032x}"
-        await directory.put_application(
+        await directory.applications.put(
             ApplicationRecord(sid=sid, friendly_name=sid, created_at=float(second), updated_at=0.0)
         )
-    assert [each.phone_number[-1] for each in directory.numbers()] == ["2", "1", "3"]
-    assert [each.sid[-1] for each in directory.applications()] == ["2", "1", "0"]
+    assert [each.phone_number[-1] for each in directory.numbers.all()] == ["2", "1", "3"]
+    assert [each.sid[-1] for each in directory.applications.all()] == ["2", "1", "0"]
 
 
 # --- answers -------------------------------------------------------------------------------------------
@@ -184,12 +183,12 @@ async def test_the_application_of_a_number_answers_unless_it_was_removed() -> No
         updated_at=6.0,
         voice=VoiceSettings(voice_url="http://h/app"),
     )
-    await directory.put_application(application)
+    await directory.applications.put(application)
     number = replace(directory.new_number(OURS, now=5.0), voice=VOICE, voice_application_sid=application.sid)
-    await directory.put_number(number)
+    await directory.numbers.put(number)
     by_application = Instruction(request=WebRequest(url="http://h/app"))
     assert directory.answer_for(OURS) == AnsweringDocument(instruction=by_application, phone_number_sid=number.sid)
-    await directory.remove_application(application.sid)
+    await directory.applications.remove(application.sid)
     answer = directory.answer_for(OURS)
     assert answer is not None
     assert answer.instruction == ANSWER
@@ -199,7 +198,7 @@ async def test_the_default_voice_url_answers_numbers_without_their_own() -> None
     silent = {OURS: VoiceSettings()}
     directory = await opened(Shelf(), numbers=silent, default="http://h/default")
     by_default = Instruction(request=WebRequest(url="http://h/default"))
-    (number,) = directory.numbers()
+    (number,) = directory.numbers.all()
     assert directory.answer_for(OURS) == AnsweringDocument(instruction=by_default, phone_number_sid=number.sid)
     assert directory.answer_for("anything at all") == AnsweringDocument(instruction=by_default)
     without = await opened(Shelf(), numbers=silent)
@@ -223,12 +222,11 @@ async def test_our_numbers_are_those_of_the_directory_and_lines_named_by_a_numbe
 
 @pytest.mark.parametrize("text", ["", "null", "[]", "{}", '{"name": 1, "nonsense": 2}', "[1, 2]", '"x"'])
 async def test_an_unreadable_record_is_an_error(text: str) -> None:
-    readers = {"line": read_line, "number": read_number, "application": read_application, "route": read_route}
-    for kind, read in readers.items():
+    for kind in RECORDS:
         with pytest.raises(StoreFailed):
-            read(text)
+            read_record(kind, text)
         shelf = Shelf()
-        await shelf.put(kind, "x", text)
+        await shelf.put(kind.KIND, "x", text)
         with pytest.raises(StoreFailed):
             await opened(shelf)
 
@@ -236,7 +234,7 @@ async def test_an_unreadable_record_is_an_error(text: str) -> None:
 @given(name=st.text(), password=st.text(), may_call=st.lists(st.text()))
 def test_every_line_survives_storage(name: str, password: str, may_call: list[str]) -> None:
     line = LineRecord.with_password(name=name, password=password, may_call=tuple(may_call))
-    assert read_line(write_record(line)) == line
+    assert read_record(LineRecord, write_record(line)) == line
     assert not any(secret in repr(line) for secret in (line.ha1.md5, line.ha1.sha256))
 
 
@@ -258,14 +256,14 @@ def test_the_store_keeps_the_ha1_of_a_password_and_whether_it_is_short() -> None
 
 def test_an_unreadable_stored_line_is_reported_without_its_content() -> None:
     with pytest.raises(StoreFailed) as failure:
-        read_line('{"name": "a", "password": "hush", "may_call": []}')
+        read_record(LineRecord, '{"name": "a", "password": "hush", "may_call": []}')
     assert "hush" not in failure.value.message
 
 
 @given(text=st.text(), at=st.floats(allow_nan=False, allow_infinity=False))
 def test_every_number_survives_storage(text: str, at: float) -> None:
     number = NumberRecord(sid=text, phone_number=text, friendly_name=text, created_at=at, updated_at=at, voice=VOICE)
-    assert read_number(write_record(number)) == number
+    assert read_record(NumberRecord, write_record(number)) == number
 
 
 @given(st.from_regex(E164, fullmatch=True))
@@ -327,8 +325,9 @@ async def test_an_unknown_line_takes_as_long_to_look_up_as_a_known_one() -> None
             registrations=at_door,
         )
     )
-    directory = Directory(shelf, account=ACCOUNT, access=doors)
-    await directory.put_line(LineRecord.with_password(name="own", password="x"))
+    directory = await opened(shelf)
+    directory.access = doors
+    await directory.own_lines.put(LineRecord.with_password(name="own", password="x"))
     for name, found in (("own", True), ("u0", True), ("u8", True), ("nobody", False)):
         doors.looked = 0
         assert (directory.line(name) is not None) is found
@@ -347,7 +346,7 @@ async def test_a_number_takes_the_route_of_the_longest_prefix_and_our_own_take_n
     shelf = Shelf()
     directory = await opened(shelf, lines=lines(**{"+15550100002": "x"}), numbers={OURS: VOICE})
     for each in (route("+"), route("+44", "203.0.113.6"), route("+4420", "203.0.113.7", transport="TLS")):
-        await directory.put_route(each)
+        await directory.routes.put(each)
     hosts = {
         number: found.host if (found := directory.route_for(number)) else None
         for number in ("+49301234567", "+44121234567", "4420 7946 0000", OURS, "+15550100002", "alice", "+", "112")
@@ -359,9 +358,9 @@ async def test_a_number_takes_the_route_of_the_longest_prefix_and_our_own_take_n
         **dict.fromkeys((OURS, "+15550100002", "alice", "+", "112")),
     }
     again = await opened(shelf)
-    assert again.routes() == directory.routes()
-    assert await again.remove_route("+") is True
-    assert await again.remove_route("+") is False
+    assert again.routes.all() == directory.routes.all()
+    assert await again.routes.remove("+") is True
+    assert await again.routes.remove("+") is False
     assert again.route_for("+49301234567") is None
 
 
@@ -376,7 +375,7 @@ async def test_a_call_from_us_to_our_own_number_is_answered_by_its_document() ->
 
 async def test_an_unreachable_number_has_a_reason() -> None:
     directory = await opened(Shelf(), numbers={OURS: VOICE, "+15550100003": VoiceSettings()})
-    await directory.put_route(route("+44"))
+    await directory.routes.put(route("+44"))
     assert "yours with no voice URL, and no line of that name" in directory.unreachable_reason("+15550100003")
     assert directory.unreachable_reason("112").startswith("112 is no number or line of ours, and too short for a trunk")
     assert "no phone number in E.164" in directory.unreachable_reason("0123456789")
@@ -385,7 +384,7 @@ async def test_an_unreachable_number_has_a_reason() -> None:
 
 async def test_a_trunk_has_trusted_sources_and_a_certificate_name() -> None:
     directory = await opened(Shelf())
-    await directory.put_route(route("+1", sources=("203.0.113.0/28", "2001:db8::/32"), tls_name="sip.example"))
+    await directory.routes.put(route("+1", sources=("203.0.113.0/28", "2001:db8::/32"), tls_name="sip.example"))
     assert [directory.trusts(host) for host in ("203.0.113.15", "203.0.113.16", "2001:db8::1")] == [True, False, True]
     assert directory.tls_name(Address("203.0.113.5", 5060)) == "sip.example"
     assert directory.tls_name(Address("203.0.113.6", 5060)) is None
@@ -396,20 +395,20 @@ async def test_a_route_may_have_a_backup_trunk() -> None:
     directory = await opened(shelf)
     second = route("+1", "203.0.113.6", sources=("198.51.100.0/24",), tls_name="two.example")
     assert await directory.put_backup("+1", second) is False
-    await directory.put_route(route("+1"))
+    await directory.routes.put(route("+1"))
     assert await directory.put_backup("+1", None) is False
     assert await directory.put_backup("+1", second) is True
     assert [trunk.host for trunk in directory.trunks()] == ["203.0.113.5", "203.0.113.6"]
     assert directory.trusts("198.51.100.7")
     assert directory.tls_name(Address("203.0.113.6", 5060)) == "two.example"
-    assert (await opened(shelf)).routes() == directory.routes()
+    assert (await opened(shelf)).routes.all() == directory.routes.all()
     assert await directory.put_backup("+1", None) is True
     assert directory.trunks() == (route("+1"),)
 
 
 async def test_a_trunk_we_register_with_may_call_from_its_own_address() -> None:
     directory = await opened(Shelf())
-    await directory.put_route(route("+1", user="acme", password="hush", register=True))
+    await directory.routes.put(route("+1", user="acme", password="hush", register=True))
     assert [directory.trusts(host) for host in ("203.0.113.5", "203.0.113.6")] == [True, False]
     assert directory.is_registered_as("acme", "203.0.113.5")
     assert not directory.is_registered_as("acme", "203.0.113.6")
@@ -418,7 +417,7 @@ async def test_a_trunk_we_register_with_may_call_from_its_own_address() -> None:
 
 def test_a_route_survives_storage_and_hides_its_password() -> None:
     kept = route("+", user="acme", password="hush", realm="r", caller_id=OURS, sources=("10.0.0.0/8",))
-    assert read_route(write_record(kept)) == kept
+    assert read_record(RouteRecord, write_record(kept)) == kept
     assert "hush" not in repr(kept)
 
 
