@@ -16,11 +16,12 @@ import os
 import resource
 import signal
 import sys
-from typing import BinaryIO
+from collections.abc import Callable, Mapping
+from typing import Any, BinaryIO
 
-from holdfast.voice.runtime.http.content_sniffing import AudioFormat
 from holdfast.voice.runtime.http.errors import SoundUnplayable
 from holdfast.voice.runtime.sounds.decode import decode_audio
+from holdfast.voice.runtime.sounds.sound import DecodedAudio
 
 MEMORY_BYTES = 768 * 1024 * 1024
 """The memory beyond that at the start: a file, 40 minutes of float samples twice, and the codecs."""
@@ -44,25 +45,29 @@ def confine() -> None:
         resource.setrlimit(limit, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
 
 
-def serve(requests: BinaryIO, replies: BinaryIO) -> None:
-    """Answer requests until the input ends."""
+def serve(requests: BinaryIO, replies: BinaryIO, work: Callable[[bytes, Mapping[str, Any]], DecodedAudio]) -> None:
+    """Answer requests until the input ends; `work` makes audio of the body of a request, or raises SoundUnplayable."""
     while line := requests.readline():
         request = json.loads(line)
         body = requests.read(request["size"])
         limit_cpu_time(request["cpu_s"])
-        reply, audio = _answer(body, request["kind"], max_duration_s=request["max_duration_s"])
+        reply: dict[str, object]
+        audio = b""
+        try:
+            sound = work(body, request)
+        except SoundUnplayable as error:
+            reply = {"error": error.message}
+        except MemoryError:
+            reply = {"error": "decoding it takes too much memory"}
+        else:
+            reply = {"size": len(sound.audio), "level_db": sound.level_db, "peak_db": sound.peak_db}
+            audio = sound.audio
         replies.write(json.dumps(reply).encode() + b"\n" + audio)
         replies.flush()
 
 
-def _answer(body: bytes, kind: AudioFormat, *, max_duration_s: float) -> tuple[dict[str, object], bytes]:
-    try:
-        sound = decode_audio(body, kind, max_duration_s=max_duration_s)
-    except SoundUnplayable as error:
-        return {"error": error.message}, b""
-    except MemoryError:
-        return {"error": "decoding it takes too much memory"}, b""
-    return {"size": len(sound.audio), "level_db": sound.level_db, "peak_db": sound.peak_db}, sound.audio
+def _decode(body: bytes, request: Mapping[str, Any]) -> DecodedAudio:
+    return decode_audio(body, request["kind"], max_duration_s=request["max_duration_s"])
 
 
 def limit_cpu_time(cpu_s: float) -> None:
@@ -77,4 +82,4 @@ def limit_cpu_time(cpu_s: float) -> None:
 
 if __name__ == "__main__":
     confine()
-    serve(sys.stdin.buffer, sys.stdout.buffer)
+    serve(sys.stdin.buffer, sys.stdout.buffer, _decode)

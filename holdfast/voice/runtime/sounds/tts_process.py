@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import json
 import sys
-from typing import BinaryIO
 
 import espeakng_loader
 import numpy as np
@@ -18,7 +17,7 @@ import soxr
 from numpy.typing import NDArray
 
 from holdfast.voice.runtime.http.errors import SoundUnplayable
-from holdfast.voice.runtime.sounds.decode_process import confine, limit_cpu_time
+from holdfast.voice.runtime.sounds.decode_process import confine, serve
 from holdfast.voice.runtime.sounds.sound import RATE_HZ, DecodedAudio, encode_samples
 
 SYNCHRONOUS, BY_CHARACTER, UTF8, SSML = 2, 1, 1, 0x10
@@ -102,25 +101,11 @@ def _normalized(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     return samples * np.float32(min(10 ** (LEVEL_DB / 20) / level, 0.7 / peak))
 
 
-def serve(engine: EspeakEngine, requests: BinaryIO, replies: BinaryIO) -> None:
-    """Answer requests until the input ends."""
-    while line := requests.readline():
-        request = json.loads(line)
-        utterance = json.loads(requests.read(request["size"]))
-        limit_cpu_time(request["cpu_s"])
-        reply: dict[str, object]
-        try:
-            sound = engine.speak(**utterance, max_duration_s=request["max_duration_s"])
-        except SoundUnplayable as error:
-            reply, audio = {"error": error.message}, b""
-        else:
-            reply = {"size": len(sound.audio), "level_db": sound.level_db, "peak_db": sound.peak_db}
-            audio = sound.audio
-        replies.write(json.dumps(reply).encode() + b"\n" + audio)
-        replies.flush()
-
-
 if __name__ == "__main__":
     espeak = EspeakEngine()
     confine()
-    serve(espeak, sys.stdin.buffer, sys.stdout.buffer)
+    serve(
+        sys.stdin.buffer,
+        sys.stdout.buffer,
+        lambda body, request: espeak.speak(**json.loads(body), max_duration_s=request["max_duration_s"]),
+    )
