@@ -15,9 +15,8 @@ from holdfast.holds.clock import SystemClock
 from holdfast.holds.history.hold_log import HoldLog
 from holdfast.holds.history.memory_store import MemoryStore
 from holdfast.holds.web.metrics import HoldsCollector
-from holdfast.voice.api.ops.metrics_endpoint import CallbackCollector, Metrics
+from holdfast.voice.api.ops.metrics_endpoint import CallbackCollector, Metrics, TrunkCollector
 from holdfast.voice.api.ops.quality_endpoint import QualityCollector
-from holdfast.voice.api.ops.trunk_metrics import TrunkCollector
 from holdfast.voice.media_process.control_link.protocol import Load
 from holdfast.voice.model.effects import LogNotification
 from holdfast.voice.model.ids import CallSid

@@ -7,8 +7,9 @@ from urllib.parse import urlencode
 import pytest
 
 from holdfast.voice.api.app import make_api
+from holdfast.voice.api.entry import request_bucket
 from holdfast.voice.api.errors import BacklogFull
-from holdfast.voice.api.rate_limit import MAX_WAIT_S, CallPacing, TokenBucket
+from holdfast.voice.api.rate_limit import MAX_WAIT_S, CallPacing
 from holdfast.voice.model.commands import CreateCall
 from tests.conformance.engine import ACCOUNT, OURS, TOKEN, VOICE_URL, Engine, new_notifications, open_directory
 from tests.conformance.rest_client import BASE, BASIC, FORM, MemoryJournal, asgi_request
@@ -18,15 +19,15 @@ PATH = BASE.removeprefix("/2010-04-01") + "/Calls.json"
 
 def test_a_bucket_holds_one_seconds_requests_and_at_least_one() -> None:
     now = 0.0
-    bucket, slow = TokenBucket(per_s=3, now=lambda: now), TokenBucket(per_s=0.5, now=lambda: now)
-    assert [bucket.take() for _ in range(4)] == [True, True, True, False]
-    assert [slow.take() for _ in range(2)] == [True, False]
+    bucket, slow = request_bucket(3), request_bucket(0.5)
+    assert [bucket.consume(ACCOUNT, now) for _ in range(4)] == [True, True, True, False]
+    assert [slow.consume(ACCOUNT, now) for _ in range(2)] == [True, False]
     now = 1 / 3
-    assert [bucket.take() for _ in range(2)] == [True, False]
+    assert [bucket.consume(ACCOUNT, now) for _ in range(2)] == [True, False]
     now = 2.0
-    assert [slow.take() for _ in range(2)] == [True, False]
+    assert [slow.consume(ACCOUNT, now) for _ in range(2)] == [True, False]
     now = 100.0
-    assert [bucket.take() for _ in range(4)] == [True, True, True, False]
+    assert [bucket.consume(ACCOUNT, now) for _ in range(4)] == [True, True, True, False]
 
 
 async def test_requests_above_the_rate_are_429_until_time_has_passed() -> None:

@@ -58,9 +58,8 @@ from holdfast.store.key_values import SqlKeyValues
 from holdfast.voice.api.app import make_api
 from holdfast.voice.api.ops.diagnostics import make_diagnostics
 from holdfast.voice.api.ops.explain_endpoint import make_explain
-from holdfast.voice.api.ops.metrics_endpoint import CallbackCollector, Metrics
+from holdfast.voice.api.ops.metrics_endpoint import CallbackCollector, Metrics, TrunkCollector
 from holdfast.voice.api.ops.quality_endpoint import QualityCollector, make_quality
-from holdfast.voice.api.ops.trunk_metrics import TrunkCollector
 from holdfast.voice.model.errors import StoreFailed
 from holdfast.voice.model.ids import AccountSid
 from holdfast.voice.runtime.directory.directory import Directory

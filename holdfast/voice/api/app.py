@@ -14,13 +14,13 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
 
-from holdfast.voice.api.authentication import AccountOnly, RestCredentials
+from holdfast.voice.api.authentication import RestCredentials
+from holdfast.voice.api.entry import RestEntry, request_bucket
 from holdfast.voice.api.errors import error_response
-from holdfast.voice.api.ops.metrics_endpoint import CountedRequests, Metrics
+from holdfast.voice.api.ops.metrics_endpoint import Metrics
 from holdfast.voice.api.ports import Recordings, SwitchPort
-from holdfast.voice.api.rate_limit import CallPacing, RateLimited, TokenBucket
+from holdfast.voice.api.rate_limit import CallPacing
 from holdfast.voice.api.resource import PATH, ApiContext, ApiEndpoint, Resource
 from holdfast.voice.api.twilio import (
     accounts,
@@ -90,8 +90,6 @@ def make_api(
         call_pacing=CallPacing(per_s=calls_per_s, now=switch.now),
         is_ending=is_ending,
     )
-    metrics = metrics or Metrics(switch=switch)
-    bucket = None if requests_per_s is None else TokenBucket(per_s=requests_per_s, now=switch.now)
     credentials = RestCredentials(
         account_sid=account_sid, auth_token=auth_token, key_matches=directory.access.verify_key
     )
@@ -100,30 +98,19 @@ def make_api(
         openapi_url=None,
         redirect_slashes=False,
         middleware=[
-            Middleware(CountedRequests, metrics=metrics),
-            Middleware(WithoutSuffix),
-            Middleware(AccountOnly, credentials=credentials),
-            Middleware(RateLimited, bucket=bucket),
+            Middleware(
+                RestEntry,
+                metrics=metrics or Metrics(switch=switch),
+                credentials=credentials,
+                bucket=None if requests_per_s is None else request_bucket(requests_per_s),
+                now=switch.now,
+            )
         ],
         exception_handlers={HTTPException: _not_found, Exception: _internal_error},
     )
     app.router.routes[:] = [Route("/Accounts", ApiEndpoint(context, accounts.ACCOUNTS))]
     app.router.routes += [Route("/Accounts/{AccountSid}" + each.path, ApiEndpoint(context, each)) for each in RESOURCES]
     return app
-
-
-class WithoutSuffix:
-    """ASGI middleware that removes `.json` from the end of a path. The scope keeps the requested path."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Remove the suffix and pass the request on."""
-        if scope["type"] == "http":
-            path: str = scope["path"]
-            scope = {**scope, "path": path.removesuffix(".json"), PATH: path}
-        await self._app(scope, receive, send)
 
 
 async def _not_found(request: Request, error: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""Authenticate each request by HTTP Basic, with the account's SID and token or an API key, before anything else."""
+"""Authenticate requests by HTTP Basic, with the account's SID and token or an API key."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Literal
 
-from starlette.types import ASGIApp, Receive, Scope, Send
-
-from holdfast.voice.api.errors import NotAuthenticated, error_response
+from holdfast.voice.api.errors import NotAuthenticated
 from holdfast.voice.model.ids import AccountSid
 
 _ACCOUNT = re.compile(r"/Accounts/([^/]+)")
@@ -56,36 +54,11 @@ class RestCredentials:
             return "key"
         raise NotAuthenticated("Your account SID or auth token was incorrect")
 
-
-class AccountOnly:
-    """ASGI middleware that passes on only requests of the account, and only to that account's resources.
-
-    Any other client is answered 401 on every path, so an unauthenticated client does not learn which paths exist.
-    Source: Twilio error 20003.
-    """
-
-    def __init__(self, app: ASGIApp, *, credentials: RestCredentials) -> None:
-        self._app = app
-        self._credentials = credentials
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer 401."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        try:
-            who = self._credentials.authenticate(header(scope, b"authorization"))
-            named = _ACCOUNT.search(scope["path"])
-            if named is not None and named[1].removesuffix(".json") not in (self._credentials.account_sid, ""):
-                raise NotAuthenticated("Your credentials are not of the account in the path")
-            if who == "key" and _ACCOUNT_ONLY_PATHS.search(scope["path"]):
-                raise NotAuthenticated("An API key may not read or change accounts and keys; use the auth token")
-        except NotAuthenticated as error:
-            await error_response(error, scope["path"])(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
-
-
-def header(scope: Scope, name: bytes) -> str:
-    """Return the first header field with that lower-case name, or ""."""
-    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), "")
+    def authorize(self, authorization: str, path: str) -> None:
+        """Check that this header gives access to a path without suffix. Raises: NotAuthenticated."""
+        who = self.authenticate(authorization)
+        named = _ACCOUNT.search(path)
+        if named is not None and named[1].removesuffix(".json") not in (self.account_sid, ""):
+            raise NotAuthenticated("Your credentials are not of the account in the path")
+        if who == "key" and _ACCOUNT_ONLY_PATHS.search(path):
+            raise NotAuthenticated("An API key may not read or change accounts and keys; use the auth token")

@@ -12,8 +12,6 @@ from starlette.responses import Response
 from holdfast.voice.model.errors import AskedWrong, NotFound, ParameterMissing, VoiceError
 
 MORE_INFO_URL = "https://www.twilio.com/docs/errors/"
-RETRY_AFTER_S = 10
-"""Units: seconds until a client may ask again for a call: most often a new server runs by then."""
 OTHER_FORMATS = (".csv", ".xml", ".html")
 """Suffixes for which Twilio has had other formats than JSON. Deviation: they are unknown here; the error says so."""
 
@@ -56,6 +54,8 @@ class TooManyRequests(AskedWrong):
 
     code = 20429
     http = 429
+    retry_after_s = 1
+    """As the client libraries expect."""
 
 
 class BacklogFull(AskedWrong):
@@ -70,6 +70,8 @@ class ServerStopping(VoiceError):
 
     code = 20503
     http = 503
+    retry_after_s = 10
+    """Most often a new server runs by then."""
 
 
 class NameInvalid(AskedWrong):
@@ -218,7 +220,7 @@ def error_response(error: VoiceError, path: str) -> Response:
         body["message"] = "Authenticate"
         body["detail"] = error.message
         headers["WWW-Authenticate"] = 'Basic realm="Twilio API"'
-    if isinstance(error, ServerStopping):
-        headers["Retry-After"] = str(RETRY_AFTER_S)
+    if isinstance(error, ServerStopping | TooManyRequests):
+        headers["Retry-After"] = str(error.retry_after_s)
     body["status"] = error.http
     return Response(json.dumps(body), status_code=error.http, headers=headers, media_type="application/json")

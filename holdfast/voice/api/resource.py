@@ -7,6 +7,7 @@ handle HTTP, so they are short.
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -123,6 +124,11 @@ class Resource:
         if found is None:
             raise MethodNotAllowed(f"Method {method} is not allowed on this resource")
         return found
+
+
+def new_sid(prefix: str) -> str:
+    """Return a SID that cannot be guessed, for what REST creates."""
+    return prefix + secrets.token_hex(16)
 
 
 def _audio_response(sound: AudioBody) -> Response:

@@ -9,12 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 from starlette.responses import JSONResponse, PlainTextResponse
 
-from holdfast.voice.api.authentication import RestCredentials
-from holdfast.voice.api.ops.json_errors import JsonErrorRoute
+from holdfast.voice.api.ops.json_errors import JsonErrorRoute, engine_router
 from holdfast.voice.api.ops.lines_endpoint import add_lines, add_numbers
 from holdfast.voice.api.ops.metrics_endpoint import Metrics
 from holdfast.voice.api.ops.routes_endpoint import NoRegistrations, TrunkRegistrations, add_routes
@@ -75,13 +74,8 @@ def make_diagnostics(
     `not_ready` returns why the engine is not ready, or None when it is. `min_password_length` is the least number of
     characters in the password of a line.
     """
-    credentials = RestCredentials(account_sid=account_sid, auth_token=auth_token)
-
-    def account(request: Request) -> None:
-        credentials.authenticate(request.headers.get("authorization", ""))
-
     router = APIRouter(route_class=JsonErrorRoute)
-    engine = APIRouter(prefix="/engine", tags=["engine"], dependencies=[Depends(account)], route_class=JsonErrorRoute)
+    engine = engine_router(account_sid, auth_token)
 
     @router.get("/healthz", tags=["operation"], summary="Whether the process answers")
     async def healthz() -> dict[str, str]:

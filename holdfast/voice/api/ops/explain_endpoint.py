@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from starlette.responses import PlainTextResponse
 
-from holdfast.voice.api.authentication import RestCredentials
-from holdfast.voice.api.ops.json_errors import JsonErrorRoute
+from holdfast.voice.api.ops.json_errors import engine_router
 from holdfast.voice.api.ports import SwitchPort
 from holdfast.voice.diagnostics.explain import ReceivedPackets, explain
 from holdfast.voice.diagnostics.explain_end import dialled_legs
@@ -40,12 +39,7 @@ def make_explain(
     auth_token: str,
 ) -> APIRouter:
     """Return the router, to be included at the root. It needs the account's credentials, as all of `/engine/…` does."""
-    credentials = RestCredentials(account_sid=account_sid, auth_token=auth_token)
-
-    def account(request: Request) -> None:
-        credentials.authenticate(request.headers.get("authorization", ""))
-
-    engine = APIRouter(prefix="/engine", tags=["engine"], dependencies=[Depends(account)], route_class=JsonErrorRoute)
+    engine = engine_router(account_sid, auth_token)
 
     @engine.get("/explain/{call}", summary="Why a call is silent, what it waits for", response_model=Explanation)
     async def explained(call: str, request: Request) -> Explanation | PlainTextResponse:

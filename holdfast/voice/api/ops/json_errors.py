@@ -1,4 +1,4 @@
-"""Answer the errors of our own JSON endpoints, invalid JSON too, in the REST API's format."""
+"""Make the routers of our own JSON endpoints: errors, invalid JSON too, are answered in the REST API's format."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import re
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from fastapi import Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
+from holdfast.voice.api.authentication import RestCredentials
 from holdfast.voice.api.errors import ParameterInvalid, error_response
 from holdfast.voice.model.errors import VoiceError
+from holdfast.voice.model.ids import AccountSid
 
 NOT_AN_OBJECT = "send a JSON object, with Content-Type: application/json; /docs shows its fields"
 MAX_NAME = 60
@@ -40,6 +42,16 @@ class JsonErrorRoute(APIRoute):
                 return error_response(ParameterInvalid("; ".join(problems)), request.url.path)
 
         return respond
+
+
+def engine_router(account_sid: AccountSid, auth_token: str) -> APIRouter:
+    """Return a router below `/engine`, which needs the account's SID and token in HTTP Basic authentication."""
+    credentials = RestCredentials(account_sid=account_sid, auth_token=auth_token)
+
+    def account(request: Request) -> None:
+        credentials.authenticate(request.headers.get("authorization", ""))
+
+    return APIRouter(prefix="/engine", tags=["engine"], dependencies=[Depends(account)], route_class=JsonErrorRoute)
 
 
 def validation_message(kind: str, where: tuple[str | int, ...], words: str) -> str:

@@ -11,11 +11,12 @@ from typing import Protocol
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Send
 
 from holdfast.voice.api.ports import SwitchPort
 from holdfast.voice.control.entities import FINAL, CallStatus, RoomStatus
 from holdfast.voice.runtime.counters import Counters
+from holdfast.voice.runtime.sip.trunks import Trunks
 
 BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
@@ -48,6 +49,19 @@ class Metrics:
     def add_counters(self, tally: Counters, not_ready: Callable[[], str | None]) -> None:
         """Add an engine's counters and its readiness."""
         self.add("webhooks", CounterCollector(tally, not_ready))
+
+    def counted(self, method: str, send: Send) -> Send:
+        """Return `send` for one request: it counts and times the response."""
+        began = time.perf_counter()
+        method = method if method in ("GET", "POST", "DELETE") else "other"
+
+        async def counting(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self.requests.labels(method, str(message["status"])).inc()
+                self.seconds.observe(time.perf_counter() - began)
+            await send(message)
+
+        return counting
 
     def exposition(self) -> bytes:
         """Return all metrics in the text format. Source: Prometheus exposition format 0.0.4."""
@@ -172,25 +186,17 @@ class CallbackCollector(Collector):
         yield GaugeMetricFamily("holdfast_callbacks_longest_seconds", description, value=longest_s)
 
 
-class CountedRequests:
-    """ASGI middleware that counts and times every request."""
+class TrunkCollector(Collector):
+    """Reports our registration with each trunk at each scrape."""
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
-        self._app = app
-        self._metrics = metrics
+    def __init__(self, trunks: Trunks) -> None:
+        self._trunks = trunks
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and record the status and duration of its response."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        began = time.perf_counter()
-        method = scope["method"] if scope["method"] in ("GET", "POST", "DELETE") else "other"
-
-        async def noted(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                self._metrics.requests.labels(method, str(message["status"])).inc()
-                self._metrics.seconds.observe(time.perf_counter() - began)
-            await send(message)
-
-        await self._app(scope, receive, noted)
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yield the gauges."""
+        description = "1 when we are registered with the trunk, else 0."
+        family = GaugeMetricFamily("holdfast_trunk_registered", description, labels=["trunk"])
+        for standing in self._trunks.statuses():
+            trunk = f"{standing.user}@{standing.host}:{standing.port}"
+            family.add_metric([trunk], 1 if standing.state == "registered" else 0)
+        yield family

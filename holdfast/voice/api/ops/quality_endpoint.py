@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from statistics import fmean
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from pydantic import BaseModel
 
-from holdfast.voice.api.authentication import RestCredentials
-from holdfast.voice.api.ops.json_errors import JsonErrorRoute
+from holdfast.voice.api.ops.json_errors import engine_router
 from holdfast.voice.media_process.control_link.protocol import Statistics
 from holdfast.voice.model.errors import NotFound
 from holdfast.voice.model.ids import AccountSid, CallSid
@@ -56,12 +55,7 @@ class CallQualities(BaseModel):
 
 def make_quality(quality: Quality, *, account_sid: AccountSid, auth_token: str) -> APIRouter:
     """Return the router, to be included at the root. It needs the account's credentials, as all of `/engine/…` does."""
-    credentials = RestCredentials(account_sid=account_sid, auth_token=auth_token)
-
-    def account(request: Request) -> None:
-        credentials.authenticate(request.headers.get("authorization", ""))
-
-    engine = APIRouter(prefix="/engine", tags=["engine"], dependencies=[Depends(account)], route_class=JsonErrorRoute)
+    engine = engine_router(account_sid, auth_token)
 
     @engine.get("/quality", summary="The audio quality of every call")
     async def calls() -> CallQualities:

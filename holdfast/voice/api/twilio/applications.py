@@ -6,8 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from holdfast.voice.api import render
-from holdfast.voice.api.resource import ApiContext, ApiRequest
-from holdfast.voice.api.sids import new_sid
+from holdfast.voice.api.resource import ApiContext, ApiRequest, new_sid
 from holdfast.voice.api.stored_resource import StoredResource
 from holdfast.voice.api.voice_settings import MESSAGES, VOICE, has_name, read_name, read_voice
 from holdfast.voice.runtime.directory.records import ApplicationRecord, VoiceSettings

@@ -21,8 +21,7 @@ from holdfast.voice.api.call_parameters import (
 )
 from holdfast.voice.api.errors import ParameterInvalid, UrlInvalid
 from holdfast.voice.api.paging import PAGING, DateRange, date_filters, newest_first, page
-from holdfast.voice.api.resource import ApiContext, ApiRequest, ApiResponse, Operation, Resource
-from holdfast.voice.api.sids import new_sid
+from holdfast.voice.api.resource import ApiContext, ApiRequest, ApiResponse, Operation, Resource, new_sid
 from holdfast.voice.api.to_from import read_parties
 from holdfast.voice.control.entities import Call, CallStatus
 from holdfast.voice.model.commands import (

@@ -12,8 +12,7 @@ from typing import Final
 from holdfast.voice.api import render_access
 from holdfast.voice.api.errors import ParameterInvalid, RecordExists, VoiceUrlInvalid
 from holdfast.voice.api.forms import Form
-from holdfast.voice.api.resource import ApiContext, ApiRequest
-from holdfast.voice.api.sids import new_sid
+from holdfast.voice.api.resource import ApiContext, ApiRequest, new_sid
 from holdfast.voice.api.stored_resource import StoredResource
 from holdfast.voice.api.voice_settings import read_name
 from holdfast.voice.model.errors import ParameterMissing

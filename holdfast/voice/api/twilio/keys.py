@@ -10,8 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from holdfast.voice.api import render_access
-from holdfast.voice.api.resource import ApiContext, ApiRequest, ApiResponse, Resource
-from holdfast.voice.api.sids import new_sid
+from holdfast.voice.api.resource import ApiContext, ApiRequest, ApiResponse, Resource, new_sid
 from holdfast.voice.api.stored_resource import StoredResource
 from holdfast.voice.api.voice_settings import read_name
 from holdfast.voice.runtime.directory.access import ApiKey, digest_secret

@@ -22,8 +22,7 @@ from holdfast.voice.api.call_parameters import (
 from holdfast.voice.api.errors import ParameterInvalid
 from holdfast.voice.api.forms import Form
 from holdfast.voice.api.paging import PAGING, page
-from holdfast.voice.api.resource import ApiContext, ApiRequest, ApiResponse, Operation, Resource
-from holdfast.voice.api.sids import new_sid
+from holdfast.voice.api.resource import ApiContext, ApiRequest, ApiResponse, Operation, Resource, new_sid
 from holdfast.voice.api.to_from import read_parties
 from holdfast.voice.api.twilio import conferences
 from holdfast.voice.control.entities import Participant, Room, RoomStatus

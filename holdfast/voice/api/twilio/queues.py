@@ -11,8 +11,7 @@ from holdfast.voice.api import render
 from holdfast.voice.api.errors import NameInvalid, UrlInvalid
 from holdfast.voice.api.forms import Form
 from holdfast.voice.api.paging import PAGING, newest_first, page
-from holdfast.voice.api.resource import ApiContext, ApiRequest, ApiResponse, Operation, Resource
-from holdfast.voice.api.sids import new_sid
+from holdfast.voice.api.resource import ApiContext, ApiRequest, ApiResponse, Operation, Resource, new_sid
 from holdfast.voice.control.entities import Queue
 from holdfast.voice.model.commands import (
     ChangeQueue,

@@ -13,8 +13,7 @@ from holdfast.voice.api import render
 from holdfast.voice.api.call_parameters import RECORDING, read_recording
 from holdfast.voice.api.errors import ParameterInvalid
 from holdfast.voice.api.paging import PAGING, DateRange, date_filters, newest_first, page
-from holdfast.voice.api.resource import ApiContext, ApiRequest, ApiResponse, AudioBody, Operation, Resource
-from holdfast.voice.api.sids import new_sid
+from holdfast.voice.api.resource import ApiContext, ApiRequest, ApiResponse, AudioBody, Operation, Resource, new_sid
 from holdfast.voice.api.twilio import calls, conferences
 from holdfast.voice.control.entities import Recording, RecordingStatus
 from holdfast.voice.model.commands import ChangeRecording, DeleteRecording, RecordCall
