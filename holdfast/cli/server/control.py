@@ -352,9 +352,9 @@ def make_application(
         requests_per_s=wiring.settings.api_requests_per_s,
         calls_per_s=wiring.settings.calls_per_s,
         recordings=engine.recorder,
-        is_ending=lambda: engine.is_stopping,
+        is_ending=engine.is_stopping,
     )
-    app = make_web(holds, is_ending=lambda: engine.is_stopping)
+    app = make_web(holds, is_ending=engine.is_stopping)
     app.include_router(
         make_diagnostics(
             switch=engine.switch,

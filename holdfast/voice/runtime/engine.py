@@ -182,14 +182,13 @@ class Engine:
     recorder: Recorder
     legs: SipLegs
     quality: Quality
-    is_stopping: bool = False
-    """Whether the engine is stopping, so that no call begins any more."""
+    _stopping: bool = False
     _calls_at_detach: tuple[CallSid, ...] = ()
     """The calls that had a media row when the media process was lost."""
 
     def not_ready_reason(self) -> str | None:
         """Return the reason why no call can be made now; None if calls can be made."""
-        if self.is_stopping:
+        if self._stopping:
             return "the engine is stopping"
         if not self.media.is_attached:
             return "the media process is down; it is being restarted"
@@ -200,9 +199,13 @@ class Engine:
             return f"the store cannot be written: {trouble}"
         return None
 
+    def is_stopping(self) -> bool:
+        """Return whether the engine is stopping, so that no call begins any more."""
+        return self._stopping
+
     def begin_shutdown(self) -> None:
         """Refuse new calls from phones and from REST from now on, because the engine will stop."""
-        self.is_stopping = True
+        self._stopping = True
         self.legs.refuse_new_calls()
 
     async def shut_down(self) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from holdfast.voice.control.caller_geography import country, geography_params
+from holdfast.voice.control.webhook_params import country, geography_params
 
 
 @pytest.mark.parametrize(
