@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import lru_cache
 
 from holdfast.voice.control.entities import Call, Recording
 from holdfast.voice.control.read_only_state import ReadOnlyState
@@ -159,6 +160,7 @@ def status_callback(
     return counted, (PostCallback(call=call.sid, kind="call", request=request),)
 
 
+@lru_cache(maxsize=1000)
 def geography_params(from_: str, to: str) -> Form:
     """Return the geographic parameters of a call's two parties, without those of a party that is no phone number."""
     form: list[tuple[str, str]] = []
