@@ -189,6 +189,28 @@ async def test_a_change_without_a_response_is_resolved_by_a_read(
     assert len(stage.account.writes()) == (1 if made else 2)
 
 
+@pytest.mark.parametrize("status", [500, 503])
+@pytest.mark.parametrize("made", [True, False], ids=["made all the same", "not made"])
+async def test_an_error_of_the_accounts_server_is_resolved_by_a_read(
+    stage: Stage, room: tuple[CallSid, CallSid], made: bool, status: int
+) -> None:
+    stage.account.errors["set_hold"] = [(AccountRefused("server error", status=status), made)]
+    hold = await stage.holds.hold(room[0])
+    assert hold.status is Status.HELD
+    assert len(stage.account.writes()) == (1 if made else 2)
+    stage.account.errors["set_hold"] = [(AccountRefused("server error", status=status), made)]
+    assert (await stage.holds.resume(hold)).status is Status.RESUMED
+    assert len(stage.account.writes()) == (2 if made else 4)
+
+
+async def test_a_change_that_is_never_made_is_sent_twice_and_fails(stage: Stage, room: tuple[CallSid, CallSid]) -> None:
+    stage.account.errors["set_hold"] = [(AccountRefused("server error", status=500), False)] * 3
+    with pytest.raises(HoldFailed, match=r"^server error$"):
+        await stage.holds.hold(room[0])
+    assert len(stage.account.writes()) == 2
+    assert stage.account.hears(room[0]) == room[1]
+
+
 async def test_an_account_that_stops_responding_leaves_the_hold_to_be_reconciled(
     stage: Stage, room: tuple[CallSid, CallSid]
 ) -> None:

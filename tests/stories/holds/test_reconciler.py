@@ -9,6 +9,7 @@ from holdfast.holds.errors import AccountUnreachable, CallNotInProgress, NotAllo
 from holdfast.holds.hold import Hold, HoldEnded, RecordEvent, Resume, Status, WayName
 from holdfast.holds.ids import CallSid, HoldId
 from holdfast.holds.policy import Policy, PolicyAction
+from holdfast.holds.steps.pair import queue_name
 from tests.stories.holds.conftest import Stage
 
 pytestmark = pytest.mark.anyio
@@ -113,6 +114,36 @@ async def test_a_resume_by_another_client_is_recorded_when_seen_twice(stage: Sta
     await later(stage, 1)
     ended = await stage.holds.get(hold.id)
     assert (ended.status, ended.cause) == (Status.RESUMED, "another client resumed the party")
+
+
+@pytest.mark.parametrize("way", ["conference", "legs"])
+async def test_unexpected_reads_must_follow_each_other(stage: Stage, way: str) -> None:
+    """One read right after a change may show the state before it, again and again."""
+    if way == "legs":
+        _, call = await stage.two_legs()
+    else:
+        call = stage.account.add_call(1)
+        stage.account.meet("support", call, stage.account.add_call(2))
+    hold = await stage.holds.hold(call)
+
+    def show(held: bool) -> None:
+        if way == "conference":
+            stage.account.calls_[call].held = held
+        elif held:
+            stage.account.queues_[queue_name(call)].append(call)
+        else:
+            stage.account.queues_[queue_name(call)].remove(call)
+
+    for _ in range(3):
+        show(False)
+        await later(stage, 1)
+        assert (await stage.holds.get(hold.id)).status is Status.HELD
+        show(True)
+        await later(stage, 1)
+    show(False)
+    await later(stage, 1)
+    await later(stage, 1)
+    assert (await stage.holds.get(hold.id)).status is Status.RESUMED
 
 
 async def test_an_error_at_one_check_is_forgotten_at_the_next(stage: Stage, room: Room) -> None:

@@ -1,5 +1,7 @@
 """Stories of holds by independent legs, as both parties hear them."""
 
+from dataclasses import replace
+
 import pytest
 
 from holdfast.holds.errors import (
@@ -115,6 +117,27 @@ async def test_adopting_two_calls_that_are_no_pair_is_refused(stage: Stage) -> N
     stage.account.party_hangs_up(unrelated)
     with pytest.raises(CallNotInProgress):
         await stage.holds.adopt(unrelated)
+
+
+async def test_adopting_a_parent_with_several_answered_children_is_refused_untouched(stage: Stage) -> None:
+    parent, child = stage.account.dial(1, 2, action=stage.holds.continue_url)
+    stage.account.add_call(3, parent=parent)
+    stage.account.add_call(4, parent=parent, status="ringing")
+    with pytest.raises(HoldRefused, match=r"has 2 answered children, and none was named\n  Adopt once"):
+        await stage.holds.adopt(parent)
+    assert stage.account.writes() == []
+    assert await stage.store.pairs() == []
+    assert ears(stage, parent, child) == [child, parent]
+    assert (await stage.holds.adopt(parent, child)).child.call == child
+
+
+async def test_adopting_with_another_child_replaces_the_pair(stage: Stage) -> None:
+    parent, _ = await stage.two_legs(after=AFTER)
+    other = stage.account.add_call(3, parent=parent)
+    pair = await stage.holds.adopt(parent, other, after=f"{AFTER}/2")
+    assert (pair.child.call, pair.after) == (other, f"{AFTER}/2")
+    assert await stage.store.pairs() == [pair]
+    assert stage.holds.pairs.of(CallSid(f"CA{2:032x}")) is None
 
 
 @pytest.mark.parametrize("after", [AFTER, None])
@@ -426,9 +449,40 @@ async def test_converting_a_pair_whose_child_just_hung_up(stage: Stage) -> None:
 async def test_converting_is_refused_by_the_account(stage: Stage) -> None:
     stage.start(legs="convert")
     parent, child = await stage.two_legs()
+    before = stage.holds.pairs.of(parent)
     stage.account.errors["redirect"] = [(AccountRefused("no", status=429), False)]
-    with pytest.raises(HoldFailed):
+    with pytest.raises(HoldFailed, match=r"^no$") as caught:
         await stage.holds.hold(parent)
+    assert ears(stage, parent, child) == [child, parent]
+    assert (await stage.holds.get(str(caught.value.hold))).status is Status.FAILED
+    # All is taken back but the number of the generation, and so the next attempt succeeds.
+    assert before is not None
+    assert await stage.store.pairs() == [replace(before, generation=1)]
+    assert (await stage.holds.hold(parent)).way is WayName.CONFERENCE
+    assert ears(stage, parent, child) == ["music", "silence"]
+
+
+@pytest.mark.parametrize("made", [True, False], ids=["made all the same", "not made"])
+async def test_converting_without_an_answer_is_settled_by_a_read(stage: Stage, made: bool) -> None:
+    stage.start(legs="convert")
+    parent, child = await stage.two_legs()
+    stage.account.errors["redirect"] = [(OutcomeUnknown("no answer"), made)]
+    if made:
+        assert (await stage.holds.hold(parent)).way is WayName.CONFERENCE
+        assert ears(stage, parent, child) == ["music", "silence"]
+        return
+    with pytest.raises(HoldFailed, match="did not come together"):
+        await stage.holds.hold(parent)
+    assert ears(stage, parent, child) == [child, parent]
+
+
+async def test_a_served_dial_with_several_answered_children_is_refused_untouched(stage: Stage) -> None:
+    parent, child = stage.account.dial(1, 2, action=f"{PUBLIC}/twiml/continue")
+    stage.account.add_call(3, parent=parent)
+    stage.holds.pairs.add_served(parent, None)
+    with pytest.raises(HoldRefused, match="plain <Dial>"):
+        await stage.holds.hold(parent)
+    assert stage.account.writes() == []
     assert ears(stage, parent, child) == [child, parent]
 
 
