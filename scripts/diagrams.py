@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from holdfast.holds import hold
 from holdfast.voice.control import entities
-from holdfast.voice.sip.dialog import session_state
+from holdfast.voice.sip.dialog import session_machine
 from holdfast.voice.sip.transaction import machines
 from scripts.drawings import drawings
 
@@ -49,8 +49,13 @@ def page() -> str:
         ),
         draw_machine(
             "A SIP session",
-            "holdfast/voice/sip/dialog/session_state.py",
-            edges_of(session_state.TRANSITIONS),
+            "holdfast/voice/sip/dialog/session_machine.py",
+            [
+                (before, after, session_machine.word_of(received) + (f" [{condition}]" if condition else ""))
+                for (before, received), followers in session_machine.TRANSITIONS.items()
+                for after, condition in followers.items()
+                if after is not before
+            ],
         ),
     ]
     for machine, table in machines.TRANSITIONS.items():

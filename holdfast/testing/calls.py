@@ -12,7 +12,6 @@ from enum import Enum
 from typing import Any, Literal
 
 from holdfast.testing.audio.rtp_stream import RtpStream
-from holdfast.testing.clock import now_s
 from holdfast.testing.hold_forms import HoldForm, hold_offer
 from holdfast.testing.sip_endpoint import TestEndpoint
 from holdfast.voice.sip.effects import (
@@ -47,6 +46,20 @@ from holdfast.voice.sip.sdp.offer import (
     withdraw_offer,
 )
 from holdfast.voice.sip.sdp.sdp import Direction
+from holdfast.voice.sip.session_commands import (
+    AcceptInvite,
+    AcknowledgeOffer,
+    AnswerRefer,
+    AnswerReoffer,
+    EndSession,
+    NotifyRefer,
+    RefuseInvite,
+    RefuseReoffer,
+    SendDigit,
+    SendRefer,
+    SendReoffer,
+    SendRinging,
+)
 
 RINGING, SESSION_PROGRESS, BUSY_HERE, BAD_REQUEST, NOT_ACCEPTABLE_HERE, REQUEST_PENDING = 180, 183, 486, 400, 488, 491
 
@@ -142,7 +155,7 @@ class PhoneCall:
     def answer(self) -> None:
         """Answer an inbound call."""
         if self._described:
-            self._endpoint.carry_out(self._endpoint.agent.accept(self.session, None, now=now_s()))
+            self._endpoint.command(self.session, AcceptInvite(sdp=None))
             return
         try:
             if self._offer is None:
@@ -153,11 +166,11 @@ class PhoneCall:
         except (SdpUnreadable, NotAcceptableHere) as error:
             self.refuse(BAD_REQUEST if isinstance(error, SdpUnreadable) else NOT_ACCEPTABLE_HERE)
             return
-        self._endpoint.carry_out(self._endpoint.agent.accept(self.session, sdp, now=now_s()))
+        self._endpoint.command(self.session, AcceptInvite(sdp=sdp))
 
     def ring(self) -> None:
         """Send 180 to the caller."""
-        self._endpoint.carry_out(self._endpoint.agent.ring(self.session, now=now_s(), status=RINGING))
+        self._endpoint.command(self.session, SendRinging(status=RINGING))
 
     def ring_aloud(self, *, acknowledged: bool = False) -> None:
         """Ring with early media: send a description before the answer, and begin to hum.
@@ -170,15 +183,13 @@ class PhoneCall:
             return
         self._negotiation, sdp = answer_offer(self._negotiation, self._offer)
         self._apply_agreed()
-        rings = self._endpoint.agent.ring(
-            self.session, now=now_s(), status=SESSION_PROGRESS, sdp=sdp, acknowledged=acknowledged
-        )
         self._described = acknowledged
-        self._endpoint.carry_out(rings)
+        rings = SendRinging(status=SESSION_PROGRESS, sdp=sdp, acknowledged=acknowledged)
+        self._endpoint.command(self.session, rings)
 
     def refuse(self, status: int = BUSY_HERE) -> None:
         """Refuse an inbound call."""
-        self._endpoint.carry_out(self._endpoint.agent.refuse(self.session, status, now=now_s()))
+        self._endpoint.command(self.session, RefuseInvite(status=status))
 
     async def hold(
         self, form: HoldForm = HoldForm.SENDONLY, *, by: Literal["INVITE", "UPDATE"] = "INVITE", within_s: float = 5.0
@@ -220,23 +231,23 @@ class PhoneCall:
 
     def tell(self, digit: str) -> None:
         """Send a digit to the peer by INFO, whatever was agreed."""
-        self._endpoint.carry_out(self._endpoint.agent.send_digit(self.session, digit, now=now_s()))
+        self._endpoint.command(self.session, SendDigit(digit=digit))
 
     async def put_through(self, target: str, *, within_s: float = 5.0) -> int:
         """Ask the peer to call another target (REFER); return the last status received for it. Raises: TimeoutError."""
         self._put_through = asyncio.get_running_loop().create_future()
-        self._endpoint.carry_out(self._endpoint.agent.refer(self.session, target, now=now_s()))
+        self._endpoint.command(self.session, SendRefer(target=target))
         await self._wait(self._put_through, "word of the call it was asked for", within_s)
         return self._put_through.result()
 
     def follow(self, *statuses: int) -> None:
         """Notify the peer that referred us of how the new call proceeds."""
         for status in statuses:
-            self._endpoint.carry_out(self._endpoint.agent.notify_refer(self.session, status, now=now_s()))
+            self._endpoint.command(self.session, NotifyRefer(status=status))
 
     async def hang_up(self, *, within_s: float = 5.0) -> None:
         """End the call in any state. Raises: TimeoutError."""
-        self._endpoint.carry_out(self._endpoint.agent.bye(self.session, now=now_s()))
+        self._endpoint.command(self.session, EndSession())
         await self.over(within_s=within_s)
 
     # --- what the peer does
@@ -275,16 +286,14 @@ class PhoneCall:
             case RefreshDue():
                 if not self._negotiation.offered:
                     self._negotiation, sdp = make_offer(self._negotiation)
-                    self._endpoint.carry_out(self._endpoint.agent.reoffer(self.session, sdp, now=now_s()))
+                    self._endpoint.command(self.session, SendReoffer(sdp=sdp))
             case ReofferDue(method=by):
-                self._endpoint.carry_out(
-                    self._endpoint.agent.reoffer(self.session, self._make_offer(), now=now_s(), method=by)
-                )
+                self._endpoint.command(self.session, SendReoffer(sdp=self._make_offer(), method=by))
             case DigitSignalled():
                 self.digits.append(event.digit)
             case Referred():
                 self.referred.append(event.target)
-                self._endpoint.carry_out(self._endpoint.agent.answer_refer(self.session, self.refers_with, now=now_s()))
+                self._endpoint.command(self.session, AnswerRefer(status=self.refers_with))
             case ReferralAnswered():
                 self.referral.append(event.status)
                 if event.status >= 300 and self._put_through is not None and not self._put_through.done():
@@ -312,26 +321,25 @@ class PhoneCall:
         try:
             self._negotiation = apply_answer(self._negotiation, sdp)
         except (SdpUnreadable, NotAcceptableHere):
-            self._endpoint.carry_out(self._endpoint.agent.bye(self.session, now=now_s()))
+            self._endpoint.command(self.session, EndSession())
             return
         self._apply_agreed()
 
     def _handle_reoffer(self, offer: bytes | None) -> None:
-        agent, now = self._endpoint.agent, now_s()
         try:
             if offer is None:
                 self._negotiation, sdp = make_offer(self._negotiation)
             else:
                 self._negotiation, sdp = answer_offer(self._negotiation, offer)
         except SdpUnreadable:
-            self._endpoint.carry_out(agent.refuse_reoffer(self.session, BAD_REQUEST, now=now))
+            self._endpoint.command(self.session, RefuseReoffer(status=BAD_REQUEST))
         except NotAcceptableHere:
-            self._endpoint.carry_out(agent.refuse_reoffer(self.session, NOT_ACCEPTABLE_HERE, now=now))
+            self._endpoint.command(self.session, RefuseReoffer(status=NOT_ACCEPTABLE_HERE))
         except OfferOutOfOrder:
-            self._endpoint.carry_out(agent.refuse_reoffer(self.session, REQUEST_PENDING, now=now))
+            self._endpoint.command(self.session, RefuseReoffer(status=REQUEST_PENDING))
         else:
             self._apply_agreed()
-            self._endpoint.carry_out(agent.answer_reoffer(self.session, sdp, now=now))
+            self._endpoint.command(self.session, AnswerReoffer(sdp=sdp))
 
     def _make_offer(self) -> bytes:
         """Return an offer of our direction, written in the form of our hold. Raises: WrongMoment."""
@@ -343,7 +351,7 @@ class PhoneCall:
 
     async def _change(self, sdp: bytes | None, by: Literal["INVITE", "UPDATE"], what: str, within_s: float) -> str:
         self._changed = asyncio.get_running_loop().create_future()
-        self._endpoint.carry_out(self._endpoint.agent.reoffer(self.session, sdp, now=now_s(), method=by))
+        self._endpoint.command(self.session, SendReoffer(sdp=sdp, method=by))
         await self._wait(self._changed, what, within_s)
         return self._changed.result()
 
@@ -352,10 +360,10 @@ class PhoneCall:
         try:
             self._negotiation, sdp = answer_offer(self._negotiation, offer)
         except (SdpUnreadable, NotAcceptableHere):
-            self._endpoint.carry_out(self._endpoint.agent.bye(self.session, now=now_s()))
+            self._endpoint.command(self.session, EndSession())
             return
         self._apply_agreed()
-        self._endpoint.carry_out(self._endpoint.agent.acknowledge(self.session, sdp, now=now_s()))
+        self._endpoint.command(self.session, AcknowledgeOffer(sdp=sdp))
 
     def _apply_agreed(self) -> None:
         if self._negotiation.agreed is not None:

@@ -34,6 +34,7 @@ from holdfast.voice.sip.effects import (
     ContactsChanged,
     Effect,
     Event,
+    InputRefused,
     Invited,
     LockedOut,
     MessageDropped,
@@ -56,6 +57,7 @@ from holdfast.voice.sip.sdp.offer import (
     SrtpPolicy,
     make_offer,
 )
+from holdfast.voice.sip.session_commands import RefuseInvite
 
 BUSY_HERE = 486
 POLL_S = 0.01
@@ -284,7 +286,14 @@ class Phone:
             case Registered() | RegistrationFailed() | Unregistered():
                 if self._registration is not None and not self._registration.done():
                     self._registration.set_result(event)
-            case ContactsChanged() | OptionsAnswered() | PasswordWrong() | LockedOut() | MessageDropped():
+            case (
+                ContactsChanged()
+                | OptionsAnswered()
+                | PasswordWrong()
+                | LockedOut()
+                | MessageDropped()
+                | InputRefused()
+            ):
                 pass
             case in_session:
                 self._handle_session_event(in_session)
@@ -298,7 +307,7 @@ class Phone:
 
     def _handle_invite(self, event: Invited) -> None:
         if self.call_now is not None:
-            self._endpoint.carry_out(self._endpoint.agent.refuse(event.session, BUSY_HERE, now=now_s()))
+            self._endpoint.command(event.session, RefuseInvite(status=BUSY_HERE))
             return
         line, negotiation = self._open_stream()
         call = PhoneCall(

@@ -21,12 +21,14 @@ from holdfast.voice.sip.effects import (
     Effect,
     Event,
     SendMessage,
+    SessionId,
     StartSipTimer,
     StopSipTimer,
     TimerToken,
     Transport,
 )
 from holdfast.voice.sip.message.framing import FramingBroken
+from holdfast.voice.sip.session_commands import SessionCommand
 
 ALLOW_EVERY_CALL = AllowEveryCall()
 
@@ -91,6 +93,10 @@ class TestEndpoint(asyncio.DatagramProtocol):
 
     def error_received(self, exc: Exception) -> None:
         """Ignore a closed port at the far end; the transactions notice by themselves."""
+
+    def command(self, session: SessionId, command: SessionCommand) -> None:
+        """Give a command to a session."""
+        self.carry_out(self.agent.command(session, command, now_s()))
 
     def carry_out(self, effects: Iterable[Effect]) -> None:
         """Carry out the agent's effects."""

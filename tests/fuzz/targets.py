@@ -42,6 +42,14 @@ from holdfast.voice.sip.sdp.offer import (
     make_offer,
     withdraw_offer,
 )
+from holdfast.voice.sip.session_commands import (
+    AcceptInvite,
+    AnswerReoffer,
+    EndSession,
+    RefuseInvite,
+    RefuseReoffer,
+    SendRinging,
+)
 from tests.fuzz.hostile import Dialog, answered, packet, sip
 
 US, CALLER, UNKNOWN = Address("127.0.0.1", 5060), Address("127.0.0.1", 5070), Address("127.0.0.1", 5099)
@@ -164,23 +172,25 @@ class Line:
         try:
             state, ours = make_offer(state) if event.sdp is None else answer_offer(state, event.sdp)
         except VoiceError as refused:
-            self._do(self.agent.refuse(event.session, refused.sip, now=self.now))
+            self._do(self.agent.command(event.session, RefuseInvite(status=refused.sip), self.now))
             return
         self.agreed[event.session] = state
         self._do(
-            self.agent.ring(event.session, now=self.now, sdp=ours if event.reliable and event.sdp is None else None)
+            self.agent.command(
+                event.session, SendRinging(sdp=ours if event.reliable and event.sdp is None else None), self.now
+            )
         )
-        self._do(self.agent.accept(event.session, ours, now=self.now))
+        self._do(self.agent.command(event.session, AcceptInvite(sdp=ours), self.now))
 
     def _reoffered(self, event: Reoffered) -> None:
         state = self.agreed[event.session]
         try:
             state, ours = make_offer(state) if event.sdp is None else answer_offer(state, event.sdp)
         except VoiceError as refused:
-            self._do(self.agent.refuse_reoffer(event.session, refused.sip, now=self.now))
+            self._do(self.agent.command(event.session, RefuseReoffer(status=refused.sip), self.now))
             return
         self.agreed[event.session] = state
-        self._do(self.agent.answer_reoffer(event.session, ours, now=self.now))
+        self._do(self.agent.command(event.session, AnswerReoffer(sdp=ours), self.now))
 
     def _answered(self, session: SessionId, answer: bytes | None) -> None:
         state = self.agreed.get(session)
@@ -269,7 +279,7 @@ def _verdict(line: Line, *, call_lives: bool) -> list[str]:
     if not line.is_alive():
         wrong.append("a good OPTIONS was not answered")
     for session in line.agent.sessions():
-        line._do(line.agent.bye(session, now=line.now))
+        line._do(line.agent.command(session, EndSession(), line.now))
     line.passes(TIMEOUT_S)
     if (left := (line.agent.sessions(), line.agent.transactions(), line.agent.timers())) != ((), 0, 0):
         wrong.append(f"left behind: {left}")
@@ -288,7 +298,7 @@ def the_callee(numbers: Iterable[int]) -> list[str]:
             line.take(answered(rng, asked), CALLER)
             line.passes(rng.choice((0.0, 1.0, 40.0)))
         if session in line.agent.sessions():
-            line._do(line.agent.bye(session, now=line.now))
+            line._do(line.agent.command(session, EndSession(), line.now))
         line.passes(200.0)
     return _verdict(line, call_lives=False)
 

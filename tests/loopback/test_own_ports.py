@@ -29,6 +29,7 @@ from holdfast.voice.sip.effects import (
     ReofferRefused,
     SessionId,
 )
+from holdfast.voice.sip.session_commands import AcceptInvite, AcknowledgeOffer, SendReoffer, SendRinging
 from tests.loopback.media_process import free_ports
 from tests.loopback.test_sip_legs import CALL, FAR_SDP, FakeDirectory, LegsHarness, RemotePeer, opened
 
@@ -231,11 +232,11 @@ async def test_a_change_that_names_a_port_of_ours_is_refused_and_the_call_goes_o
         came = await bench.received()
         bench.legs.carry_out(AnswerLeg(call=came.call))
         await far.event(Accepted)
-        far.sip.carry_out(far.sip.agent.reoffer(session, describes(bench), now=time.time(), method=method))
+        far.sip.command(session, SendReoffer(sdp=describes(bench), method=method))
         assert (await far.event(ReofferRefused)).status == 488
         assert bench.rows.remotes == {came.call: ("127.0.0.1", 40000)}
         # The hold of old, which names no host, is one still.
-        far.sip.carry_out(far.sip.agent.reoffer(session, sends_to("0.0.0.0", 40000), now=time.time()))
+        far.sip.command(session, SendReoffer(sdp=sends_to("0.0.0.0", 40000)))
         await far.event(ReofferAnswered)
         assert await bench.fact(PhoneHeld) == PhoneHeld(call=came.call)
         bench.legs.carry_out(HangUpLeg(call=CALL))
@@ -251,7 +252,7 @@ async def test_an_answer_in_an_ack_that_names_a_port_of_ours_ends_the_call(
         came = await bench.received()
         bench.legs.carry_out(AnswerLeg(call=came.call))
         await far.event(Accepted)
-        far.sip.carry_out(far.sip.agent.acknowledge(session, describes(bench), now=time.time()))
+        far.sip.command(session, AcknowledgeOffer(sdp=describes(bench)))
         assert await bench.fact(LegEnded) == LegEnded(call=came.call, cause="lost", sip_code=488)
         assert (await far.event(Ended)).cause is EndCause.HUNG_UP
         assert bench.rows.remotes == {}
@@ -266,9 +267,9 @@ async def test_a_called_phone_that_names_a_port_of_ours_is_acknowledged_and_hung
         bench.place(f"sip:far@{far.sip.address.host}:{far.sip.address.port}")
         invited = await far.event(Invited)
         wrong = describes(bench)
-        far.sip.carry_out(far.sip.agent.ring(invited.session, now=time.time(), status=183, sdp=wrong))
+        far.sip.command(invited.session, SendRinging(status=183, sdp=wrong))
         assert await bench.fact(LegRinging) == LegRinging(call=CALL, early_media=False)
-        far.sip.carry_out(far.sip.agent.accept(invited.session, wrong, now=time.time()))
+        far.sip.command(invited.session, AcceptInvite(sdp=wrong))
         refused = await bench.fact(LegRefused)
         assert isinstance(refused, LegRefused)
         assert refused.sip_code == 488

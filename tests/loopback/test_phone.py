@@ -184,9 +184,9 @@ async def test_a_line_registers_and_leaves() -> None:
         registrar = await open_endpoint(host="127.0.0.1", port=0, contact_user="registrar", policy=policy, tasks=tasks)
         async with Phone("alice", server=registrar.address, password="wonderland") as alice:
             await alice.register()
-            ((contact, address),) = registrar.agent.contacts("alice", now_s())
+            ((contact, address),) = registrar.agent.contacts.of("alice", now_s())
             assert (contact, address) == (alice.uri, alice.address)
-        assert registrar.agent.contacts("alice", now_s()) == ()
+        assert registrar.agent.contacts.of("alice", now_s()) == ()
 
         async with Phone("alice", server=registrar.address, password="wrong") as impostor:
             with pytest.raises(CallFailed, match="was not registered"):

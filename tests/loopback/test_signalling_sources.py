@@ -114,7 +114,7 @@ async def test_rtp_of_a_called_line_behind_a_proxy_is_accepted_from_where_it_reg
             instance=None,
             behind=PHONE,
         )
-        bench.legs._context.agent.restore_contacts("alice", {("alice", ""): contact}, now)
+        bench.legs._context.agent.contacts.restore("alice", {("alice", ""): contact}, now)
         bench.place("client:alice")
         await bench.fact(LegAnswered)
         assert set(bench.rows.sources) == {(PHONE, "signalling")}

@@ -66,6 +66,17 @@ from holdfast.voice.sip.effects import (
     SessionId,
 )
 from holdfast.voice.sip.sdp.offer import Codec, RtpAddress
+from holdfast.voice.sip.session_commands import (
+    AcceptInvite,
+    AcknowledgeOffer,
+    AnswerReoffer,
+    CancelInvite,
+    EndSession,
+    RefuseInvite,
+    RefuseReoffer,
+    SendDigit,
+    SendReoffer,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -488,15 +499,15 @@ async def test_rtp_follows_a_phone_that_changes_its_address(bench: LegsHarness) 
         bench.legs.carry_out(AnswerLeg(call=came.call))
         await far.event(Accepted)
         moved = FAR_SDP.replace(b"40000", b"40002").replace(b" 96", b" 97").replace(b":96", b":97")
-        far.sip.carry_out(far.sip.agent.reoffer(session, moved, now=time.time()))
+        far.sip.command(session, SendReoffer(sdp=moved))
         await far.event(ReofferAnswered)
         again = moved.replace(b"40002", b"40004")
-        far.sip.carry_out(far.sip.agent.reoffer(session, again, now=time.time(), method="UPDATE"))
+        far.sip.command(session, SendReoffer(sdp=again, method="UPDATE"))
         await far.event(ReofferAnswered)
-        far.sip.carry_out(far.sip.agent.reoffer(session, None, now=time.time()))
+        far.sip.command(session, SendReoffer(sdp=None))
         assert (await far.event(ReofferAnswered)).offer_to_answer
         elsewhere = again.replace(b"c=IN IP4 127.0.0.1", b"c=IN IP4 127.0.0.2").replace(b"40004", b"40006")
-        far.sip.carry_out(far.sip.agent.acknowledge(session, elsewhere + b"a=sendonly\r\n", now=time.time()))
+        far.sip.command(session, AcknowledgeOffer(sdp=elsewhere + b"a=sendonly\r\n"))
         await bench.fact(PhoneHeld)
         assert bench.rows.where == [
             (("127.0.0.1", 40000), 96),
@@ -504,7 +515,7 @@ async def test_rtp_follows_a_phone_that_changes_its_address(bench: LegsHarness) 
             (("127.0.0.1", 40004), 97),
             (("127.0.0.2", 40006), 97),
         ]
-        far.sip.carry_out(far.sip.agent.bye(session, now=time.time()))
+        far.sip.command(session, EndSession())
         await bench.fact(LegEnded)
 
 
@@ -586,19 +597,19 @@ async def test_a_call_without_an_offer_gets_ours_and_answers_in_the_ack(bench: L
         assert accepted.offer_to_answer
         assert b"RTP/AVP 0 8 9 101" in (accepted.sdp or b"")
         assert bench.rows.requests == []
-        far.sip.carry_out(far.sip.agent.acknowledge(session, FAR_SDP, now=time.time()))
-        far.sip.carry_out(far.sip.agent.send_digit(session, "5", now=time.time()))
+        far.sip.command(session, AcknowledgeOffer(sdp=FAR_SDP))
+        far.sip.command(session, SendDigit(digit="5"))
         assert await bench.fact(DigitPressed) == DigitPressed(call=came.call, digit="5")
         assert bench.rows.requests == [(came.call, ("PCMA", True, True)), (came.call, "5")]
-        far.sip.carry_out(far.sip.agent.reoffer(session, None, now=time.time()))
+        far.sip.command(session, SendReoffer(sdp=None))
         answered = await far.event(ReofferAnswered)
         assert answered.offer_to_answer
         holding = FAR_SDP + b"a=sendonly\r\n"
-        far.sip.carry_out(far.sip.agent.acknowledge(session, holding, now=time.time()))
+        far.sip.command(session, AcknowledgeOffer(sdp=holding))
         assert await bench.fact(PhoneHeld) == PhoneHeld(call=came.call)
-        far.sip.carry_out(far.sip.agent.reoffer(session, b"v=0 nonsense", now=time.time()))
+        far.sip.command(session, SendReoffer(sdp=b"v=0 nonsense"))
         assert (await far.event(ReofferRefused)).status == 400
-        far.sip.carry_out(far.sip.agent.bye(session, now=time.time()))
+        far.sip.command(session, EndSession())
         await bench.fact(LegEnded)
 
 
@@ -611,13 +622,13 @@ async def test_a_digit_detected_in_rtp_does_not_count_again_by_info(bench: LegsH
         await far.event(Accepted)
         bench.legs.handle_digit(came.call, "5")
         for digit in "567":
-            far.sip.carry_out(far.sip.agent.send_digit(session, digit, now=time.time()))
+            far.sip.command(session, SendDigit(digit=digit))
         seven = DigitPressed(call=came.call, digit="7")
         await bench.until(lambda: seven in bench.facts)
         assert [fact.digit for fact in bench.facts if isinstance(fact, DigitPressed)] == ["6", "7"]
         assert [requests for _, requests in bench.rows.requests[1:]] == ["6", "7"]
         # A phone that tells by INFO alone is not waited for any more; what it presses after all is no second key.
-        far.sip.carry_out(far.sip.agent.send_digit(session, "8", now=time.time()))
+        far.sip.command(session, SendDigit(digit="8"))
         eight = DigitPressed(call=came.call, digit="8")
         await bench.until(lambda: eight in bench.facts)
         assert not bench.legs.handle_digit(came.call, "8")
@@ -630,12 +641,12 @@ async def test_a_refresh_that_the_phone_refuses_leaves_it_free_to_hold(bench: Le
         came = await bench.received()
         bench.legs.carry_out(AnswerLeg(call=came.call))
         await far.event(Accepted)
-        far.sip.carry_out(far.sip.agent.send_digit(session, "5", now=time.time()))
+        far.sip.command(session, SendDigit(digit="5"))
         await bench.fact(DigitPressed)  # so the ACK has come as well
         refresh(bench)
         await far.event(Reoffered)
-        far.sip.carry_out(far.sip.agent.refuse_reoffer(session, 488, now=time.time()))
-        far.sip.carry_out(far.sip.agent.reoffer(session, FAR_SDP + b"a=sendonly\r\n", now=time.time()))
+        far.sip.command(session, RefuseReoffer(status=488))
+        far.sip.command(session, SendReoffer(sdp=FAR_SDP + b"a=sendonly\r\n"))
         assert await bench.fact(PhoneHeld) == PhoneHeld(call=came.call)
         assert (await far.event(ReofferAnswered)).sdp is not None
 
@@ -649,9 +660,9 @@ async def test_a_refresh_answered_without_a_description_leaves_the_phone_free_to
         for _ in range(2):
             refresh(bench)
             await far.event(Reoffered)
-            far.sip.carry_out(far.sip.agent.answer_reoffer(session, b"", now=time.time()))
+            far.sip.command(session, AnswerReoffer(sdp=b""))
             await far.event(Confirmed)
-        far.sip.carry_out(far.sip.agent.reoffer(session, FAR_SDP + b"a=sendonly\r\n", now=time.time()))
+        far.sip.command(session, SendReoffer(sdp=FAR_SDP + b"a=sendonly\r\n"))
         assert await bench.fact(PhoneHeld) == PhoneHeld(call=came.call)
         assert (await far.event(ReofferAnswered)).sdp is not None
 
@@ -662,12 +673,12 @@ async def test_a_refresh_that_meets_a_hold_lets_it_through(bench: LegsHarness) -
         came = await bench.received()
         bench.legs.carry_out(AnswerLeg(call=came.call))
         await far.event(Accepted)
-        far.sip.carry_out(far.sip.agent.send_digit(session, "5", now=time.time()))
+        far.sip.command(session, SendDigit(digit="5"))
         await bench.fact(DigitPressed)  # so the ACK has come as well
         refresh(bench)
         first = await far.event(Reoffered)
-        far.sip.carry_out(far.sip.agent.refuse_reoffer(session, 491, now=time.time()))
-        far.sip.carry_out(far.sip.agent.reoffer(session, FAR_SDP + b"a=sendonly\r\n", now=time.time()))
+        far.sip.command(session, RefuseReoffer(status=491))
+        far.sip.command(session, SendReoffer(sdp=FAR_SDP + b"a=sendonly\r\n"))
         assert await bench.fact(PhoneHeld) == PhoneHeld(call=came.call)
         held = await far.event(ReofferAnswered)
         again = await far.event(Reoffered)
@@ -687,7 +698,7 @@ async def test_a_refresh_that_waits_for_an_ack_still_knows_its_offer_when_it_is_
         bench.legs.carry_out(AnswerLeg(call=came.call))
         refresh(bench)
         await far.event(Reoffered)
-        far.sip.carry_out(far.sip.agent.answer_reoffer(session, FAR_SDP + b"a=sendonly\r\n", now=time.time()))
+        far.sip.command(session, AnswerReoffer(sdp=FAR_SDP + b"a=sendonly\r\n"))
         assert await bench.fact(PhoneHeld) == PhoneHeld(call=came.call)
         assert not any(isinstance(message, LegEnded) for message in bench.facts)
 
@@ -705,7 +716,7 @@ async def test_a_call_whose_late_answer_is_unusable_ends(bench: LegsHarness) -> 
         came = await bench.received()
         bench.legs.carry_out(AnswerLeg(call=came.call))
         await far.event(Accepted)
-        far.sip.carry_out(far.sip.agent.acknowledge(session, FAR_SDP.replace(b"AVP 8", b"AVP 18"), now=time.time()))
+        far.sip.command(session, AcknowledgeOffer(sdp=FAR_SDP.replace(b"AVP 8", b"AVP 18")))
         assert await bench.fact(LegEnded) == LegEnded(call=came.call, cause="lost", sip_code=488)
         assert (await far.event(Ended)).cause is EndCause.HUNG_UP
 
@@ -719,9 +730,9 @@ async def test_a_refresh_that_is_answered_with_nonsense_costs_no_call(bench: Leg
         for unusable in (b"nonsense", FAR_SDP.replace(b"AVP 8", b"AVP 18")):
             refresh(bench)
             await far.event(Reoffered)
-            far.sip.carry_out(far.sip.agent.answer_reoffer(session, unusable, now=time.time()))
+            far.sip.command(session, AnswerReoffer(sdp=unusable))
             await far.event(Confirmed)
-        far.sip.carry_out(far.sip.agent.reoffer(session, FAR_SDP.replace(b"40000", b"0"), now=time.time()))
+        far.sip.command(session, SendReoffer(sdp=FAR_SDP.replace(b"40000", b"0")))
         assert await bench.fact(PhoneHeld) == PhoneHeld(call=came.call)
         assert (came.call, ("PCMA", False, False)) in bench.rows.requests
         # As long as it is so, a refresh asks for no sound.
@@ -745,7 +756,7 @@ async def test_a_phone_that_answers_with_nonsense_is_not_answered(bench: LegsHar
     async with RemotePeer() as far:
         bench.place(f"sip:far@{far.sip.address[0]}:{far.sip.address[1]}")
         invited = await far.event(Invited)
-        far.sip.carry_out(far.sip.agent.accept(invited.session, b"nonsense", now=time.time()))
+        far.sip.command(invited.session, AcceptInvite(sdp=b"nonsense"))
         refused = await bench.fact(LegRefused)
         assert isinstance(refused, LegRefused)
         assert refused.sip_code == 400
@@ -763,7 +774,7 @@ async def test_an_invite_too_large_for_a_datagram_is_sent_as_the_uri_says_and_wa
         invited = await far.event(Invited)
         assert dict(invited.headers)["X-Field-8"] == "x" * 90
         assert ("LargeInvite" in caplog.text) is warned
-        far.sip.carry_out(far.sip.agent.refuse(invited.session, 486, now=time.time()))
+        far.sip.command(invited.session, RefuseInvite(status=486))
         await bench.fact(LegRefused)
 
 
@@ -778,8 +789,8 @@ async def test_two_phones_that_answer_at_once_are_one_call(bench: LegsHarness) -
             await far.event(Registered)
         bench.place("bob")
         at_desk, at_mobile = await desk_phone.event(Invited), await mobile.event(Invited)
-        desk_phone.sip.carry_out(desk_phone.sip.agent.accept(at_desk.session, FAR_SDP, now=time.time()))
-        mobile.sip.carry_out(mobile.sip.agent.accept(at_mobile.session, FAR_SDP, now=time.time()))
+        desk_phone.sip.command(at_desk.session, AcceptInvite(sdp=FAR_SDP))
+        mobile.sip.command(at_mobile.session, AcceptInvite(sdp=FAR_SDP))
         await bench.fact(LegAnswered)
         done, waiting = await asyncio.wait(
             [asyncio.create_task(desk_phone.event(Ended)), asyncio.create_task(mobile.event(Ended))],
@@ -815,3 +826,20 @@ async def test_hostile_datagrams_do_not_stop_the_listener(bench: LegsHarness) ->
         await call.answered()
         await call.hang_up()
         await bench.fact(LegEnded)
+
+
+async def test_an_input_that_a_session_refuses_is_counted_and_logged_once_in_ten_seconds(
+    bench: LegsHarness, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with RemotePeer() as far:
+        session = far.call(bench.legs.address, FAR_SDP)
+        came = await bench.received()
+        bench.legs.carry_out(AnswerLeg(call=came.call))
+        await far.event(Accepted)
+        far.sip.command(session, CancelInvite())
+        far.sip.command(session, CancelInvite())
+        far.sip.command(session, EndSession())
+        assert (await far.event(Ended)).cause is EndCause.WE_HUNG_UP
+        assert far.sip.ignored == {"InputRefused": 2}
+    assert caplog.text.count("fact=InputRefused source=far count=1") == 1
+    assert "a session that is running takes no CancelInvite" in caplog.text

@@ -22,6 +22,7 @@ from holdfast.voice.runtime.sip.sip_legs import SipSettings
 from holdfast.voice.runtime.sip.transport.endpoint import SipEndpoint, open_endpoint
 from holdfast.voice.sip.effects import Address, Event, Invited, SessionId, Transport
 from holdfast.voice.sip.message.digest import Ha1
+from holdfast.voice.sip.session_commands import AcceptInvite, RefuseInvite
 from tests.loopback.shared_server import client
 from tests.loopback.test_sip_legs import CALL, FAR_SDP, FakeDirectory, LegsHarness, opened
 
@@ -59,16 +60,15 @@ class Carrier:
     def happened(self, event: Event) -> None:
         if isinstance(event, Invited):
             self.invited.put_nowait(event)
-            agent, now = self.sip.agent, time.time()
             if self.sends_on is None:
-                self.sip.carry_out(agent.accept(event.session, FAR_SDP, now=now))
+                self.sip.command(event.session, AcceptInvite(sdp=FAR_SDP))
             else:
                 contact = (("Contact", f"<{self.sends_on}>"),)
-                self.sip.carry_out(agent.refuse(event.session, 302, now=now, headers=contact))
+                self.sip.command(event.session, RefuseInvite(status=302, headers=contact))
 
     def contacts(self) -> tuple[tuple[str, Address], ...]:
         """Where its customer is reached."""
-        return self.sip.agent.contacts("acme", time.time())
+        return self.sip.agent.contacts.of("acme", time.time())
 
     async def called(self) -> Invited:
         async with asyncio.timeout(5):

@@ -11,15 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal, assert_never
+from typing import assert_never
 
-from holdfast.voice.sip.dialog.session_state import SessionState
-from holdfast.voice.sip.dispatch import response_dispatch
+from holdfast.voice.sip.dialog.session_machine import SessionState, TimerKind
+from holdfast.voice.sip.dispatch import command_dispatch, response_dispatch
 from holdfast.voice.sip.dispatch.uas import UserAgentServer
 from holdfast.voice.sip.effects import (
     Address,
     Effect,
-    EndCause,
     Headers,
     MessageDropped,
     SessionId,
@@ -30,15 +29,12 @@ from holdfast.voice.sip.message.codec import Malformed, decode, malformed_from_h
 from holdfast.voice.sip.message.digest import DigestCredentials
 from holdfast.voice.sip.message.message import Request, Response, stamp_source
 from holdfast.voice.sip.registrar import register_client
-from holdfast.voice.sip.registrar.registrar import Bindings
+from holdfast.voice.sip.registrar.contact_book import ContactBook
 from holdfast.voice.sip.session import (
     early_dialog,
-    info,
     invite_client,
-    invite_server,
-    referral,
-    reinvite,
 )
+from holdfast.voice.sip.session_commands import SessionCommand
 from holdfast.voice.sip.settings import AdmissionPolicy, AgentSettings, AllowEveryCall
 from holdfast.voice.sip.stack import SipStack
 from holdfast.voice.sip.transaction.machines import (
@@ -128,7 +124,7 @@ class Agent:
             any(known.peer == address for known in stack.transactions.values())
             or any(address in (session.peer, session.peer_address) for session in stack.sessions.values())
             or any(known.registrar == address for known in self._registrations.values())
-            or self._uas.is_registered_from(address, now)
+            or self._uas.contacts.is_registered_from(address, now)
         )
 
     def fire(self, timer: TimerToken, now: float) -> list[Effect]:
@@ -144,7 +140,7 @@ class Agent:
         elif kind == "registration":
             self._registrations[rest] = register_client.send(stack, self._registrations[rest])
         else:
-            response_dispatch.handle_session_timer(stack, name, stack.sessions[SessionId(subject)])
+            response_dispatch.handle_session_timer(stack, TimerKind(name), SessionId(subject))
         return stack.drain()
 
     # --- a call out
@@ -182,157 +178,14 @@ class Agent:
         )
         return stack.drain()
 
-    def acknowledge(self, session: SessionId, sdp: bytes, *, now: float) -> list[Effect]:
-        """Send ACK with our answer to the offer of a 2xx."""
+    # --- a session
+
+    def command(self, session: SessionId, command: SessionCommand, now: float) -> list[Effect]:
+        """Carry out a command of the owner. One about a session that is gone has no effect: its end was emitted."""
         stack = self._begin_turn(now)
-        found = stack.live(session)
-        if found is not None and found.ack_due is not None and found.state is SessionState.RUNNING:
-            cseq = found.ack_due
-            found = invite_client.acknowledge(stack, replace(found, ack_due=None), cseq, sdp)
-            reinvite.send_waiting(stack, found)
-        return stack.drain()
-
-    def cancel(self, session: SessionId, *, now: float) -> list[Effect]:
-        """Cancel a call that is not answered yet; it ends in `Refused`. A 200 that crosses it is ended by BYE."""
-        stack = self._begin_turn(now)
-        found = stack.live(session)
-        if found is not None and found.state is SessionState.CALLING:
-            invite_client.cancel(stack, found)
-        return stack.drain()
-
-    # --- a call in
-
-    def ring(
-        self,
-        session: SessionId,
-        *,
-        now: float,
-        status: int = 180,
-        sdp: bytes | None = None,
-        acknowledged: bool = False,
-    ) -> list[Effect]:
-        """Send a provisional response; with `acknowledged` the caller acknowledges it, if it supports that."""
-        stack = self._begin_turn(now)
-        found = stack.live(session)
-        if found is not None and found.state is SessionState.CALLED:
-            invite_server.ring(stack, found, status, sdp, acknowledged=acknowledged)
-        return stack.drain()
-
-    def accept(self, session: SessionId, sdp: bytes | None, *, now: float, headers: Headers = ()) -> list[Effect]:
-        """Answer with 200, repeated until acknowledged; it ends in `Confirmed` or `Ended`.
-
-        `sdp` is the answer, or our offer when the INVITE had none. It is None when a provisional response held it; it
-        is sent again if that response was not acknowledged.
-        """
-        stack = self._begin_turn(now)
-        found = stack.live(session)
-        if found is not None and found.state is SessionState.CALLED:
-            invite_server.accept(stack, found, sdp, headers)
-        return stack.drain()
-
-    def refuse(self, session: SessionId, status: int, *, now: float, headers: Headers = ()) -> list[Effect]:
-        """Answer with a final response of 300 or more."""
-        stack = self._begin_turn(now)
-        found = stack.live(session)
-        if found is not None and found.state is SessionState.CALLED:
-            invite_server.refuse(stack, found, status if 300 <= status <= 699 else 480, EndCause.WE_REFUSED, headers)
-        return stack.drain()
-
-    # --- a call that runs
-
-    def bye(self, session: SessionId, *, now: float) -> list[Effect]:
-        """End the session whatever its state: BYE when answered, CANCEL when calling, 603 when called.
-
-        A BYE that is due before the peer's ACK waits for it (RFC 3261 §15).
-        """
-        stack = self._begin_turn(now)
-        found = stack.live(session)
+        found = stack.admit(session, type(command))
         if found is not None:
-            match found.state:
-                case SessionState.CALLING:
-                    invite_client.cancel(stack, found)
-                case SessionState.CALLED:
-                    invite_server.refuse(stack, found, 603, EndCause.WE_REFUSED)
-                case SessionState.ANSWERED:
-                    stack.put(replace(found, bye_due=True))
-                case SessionState.RUNNING:
-                    reinvite.hang_up(stack, found)
-                case SessionState.CANCELLING | SessionState.ENDING | SessionState.OVER:
-                    pass
-                case _:
-                    assert_never(found.state)
-        return stack.drain()
-
-    def reoffer(
-        self, session: SessionId, sdp: bytes | None, *, now: float, method: Literal["INVITE", "UPDATE"] = "INVITE"
-    ) -> list[Effect]:
-        """Change the session by re-INVITE, or by UPDATE when it holds an offer.
-
-        One change is sent at a time: a later one waits, and the latest replaces an earlier waiting one. Before the
-        answer only an UPDATE can be sent, after both sides have sent their descriptions in messages that were
-        acknowledged; any other change ends in `ReofferRefused` with 491 at once.
-        """
-        stack = self._begin_turn(now)
-        found = stack.live(session)
-        if found is not None and found.state in (SessionState.ANSWERED, SessionState.RUNNING):
-            reinvite.reoffer(stack, found, sdp, method if sdp is not None else "INVITE")
-        elif found is not None and found.state in early_dialog.UNANSWERED:
-            early_dialog.send_update(stack, found, sdp if method == "UPDATE" else None)
-        return stack.drain()
-
-    def answer_reoffer(self, session: SessionId, sdp: bytes, *, now: float) -> list[Effect]:
-        """Answer the `Reoffered` of this session with 200."""
-        stack = self._begin_turn(now)
-        found = stack.live(session)
-        if found is not None:
-            reinvite.answer_change(stack, found, sdp)
-        return stack.drain()
-
-    def refuse_reoffer(self, session: SessionId, status: int, *, now: float) -> list[Effect]:
-        """Refuse the `Reoffered` of this session; the session goes on unchanged."""
-        stack = self._begin_turn(now)
-        found = stack.live(session)
-        if found is not None:
-            reinvite.refuse_change(stack, found, status if 300 <= status <= 699 else 488)
-        return stack.drain()
-
-    def send_digit(self, session: SessionId, digit: str, *, now: float, duration_ms: int = 160) -> list[Effect]:
-        """Send a digit to the peer by INFO (application/dtmf-relay)."""
-        stack = self._begin_turn(now)
-        found = stack.live(session)
-        if found is not None and found.state is SessionState.RUNNING:
-            info.send_digit(stack, found, digit, duration_ms)
-        return stack.drain()
-
-    def record_audio(self, session: SessionId, *, now: float) -> None:
-        """Record that the peer's audio arrives: the peer is reachable even if it answers no requests."""
-        stack = self._begin_turn(now)
-        found = stack.live(session)
-        if found is not None:
-            stack.put(replace(found, last_audio_at=now))
-
-    def refer(self, session: SessionId, target: str, *, now: float) -> list[Effect]:
-        """Ask the peer to call this URI instead (REFER): `ReferralAnswered`, then `Referral` until it is over."""
-        stack = self._begin_turn(now)
-        found = stack.live(session)
-        if found is not None and found.state in (SessionState.ANSWERED, SessionState.RUNNING):
-            referral.refer(stack, found, target)
-        return stack.drain()
-
-    def answer_refer(self, session: SessionId, status: int, *, now: float) -> list[Effect]:
-        """Answer the `Referred` of this session: 202, after which `notify_refer` reports the outcome, or a refusal."""
-        stack = self._begin_turn(now)
-        found = stack.live(session)
-        if found is not None:
-            referral.answer(stack, found, status)
-        return stack.drain()
-
-    def notify_refer(self, session: SessionId, status: int, *, now: float) -> list[Effect]:
-        """Notify the peer of the progress of the call that it asked for; a final status is the last."""
-        stack = self._begin_turn(now)
-        found = stack.live(session)
-        if found is not None:
-            referral.notify(stack, found, status)
+            command_dispatch.handle_command(stack, found, command)
         return stack.drain()
 
     # --- outside calls
@@ -386,18 +239,10 @@ class Agent:
 
     # --- what is known
 
-    def contacts(self, user: str, now: float) -> tuple[tuple[str, Address], ...]:
-        """Return the contacts of a line, most preferred first: the URI to call and the address to send to."""
-        return self._uas.contacts(user, now)
-
-    def restorable_contacts(self, user: str) -> Bindings:
-        """Return the contacts of a line that survive our restart, for `restore_contacts`."""
-        return self._uas.restorable_contacts(user)
-
-    def restore_contacts(self, user: str, contacts: Bindings, now: float) -> None:
-        """Restore the contacts that a line had before our restart."""
-        self._begin_turn(now)
-        self._uas.restore_contacts(user, contacts)
+    @property
+    def contacts(self) -> ContactBook:
+        """Return the contacts of all lines that are registered here."""
+        return self._uas.contacts
 
     def origin(self, session: SessionId, *, fork: str = "") -> str | None:
         """Return the host of the peer's own signalling; before the answer of an outbound call, that of a fork."""
@@ -407,10 +252,6 @@ class Agent:
         early = early_dialog.find(found, fork) if found.dialog is None else None
         dialog = found.dialog if early is None else early.dialog
         return found.peer.host if dialog is None else dialog.origin
-
-    def contact_origin(self, uri: str, now: float) -> str | None:
-        """Return the host of a contact behind a trusted proxy, as the proxy reported it; None without a proxy."""
-        return self._uas.contact_origin(uri, now)
 
     def has_no_response(self, session: SessionId) -> bool:
         """Return whether an outbound call has had no response yet, not even 100."""

@@ -407,6 +407,18 @@ class MessageDropped:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputRefused:
+    """A session received an input that the table of its machine does not list in its state; nothing was changed.
+
+    The shell logs it at a bounded rate. `received` names the input.
+    """
+
+    session: SessionId
+    state: str
+    received: str
+
+
 SessionEvent = (
     Progressed
     | Accepted
@@ -439,5 +451,6 @@ Event = (
     | PasswordWrong
     | LockedOut
     | MessageDropped
+    | InputRefused
 )
 Effect = SendMessage | StartSipTimer | StopSipTimer | Event

@@ -12,12 +12,16 @@ from dataclasses import replace
 from typing import Literal
 
 from holdfast.voice.sip.dialog import dialog as dialogs
-from holdfast.voice.sip.dialog.session_state import (
+from holdfast.voice.sip.dialog.session_machine import (
+    TOO_LATE,
     TRANSITIONS,
-    EarlyDialog,
-    Session,
+    Followers,
+    SessionInput,
     SessionState,
+    TimerKind,
+    word_of,
 )
+from holdfast.voice.sip.dialog.session_state import EarlyDialog, Session
 from holdfast.voice.sip.effects import (
     Address,
     Effect,
@@ -25,6 +29,7 @@ from holdfast.voice.sip.effects import (
     Ended,
     Event,
     Headers,
+    InputRefused,
     MessageSeen,
     SendMessage,
     SessionId,
@@ -61,21 +66,6 @@ ALLOW = ("Allow", "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO, PRACK, REFER
 MAX_TRIES = 2
 """Answers to challenges of one realm per request: the first, and one more after a stale nonce."""
 
-SESSION_TIMERS = (
-    "repeat-ok",
-    "answer",
-    "ring",
-    "prack",
-    "cancel",
-    "glare",
-    "reoffer",
-    "refresh",
-    "expire",
-    "idle",
-    "refer",
-    "referral",
-)
-
 _CSEQ_LINE = re.compile(rb"^CSeq\s*:\s*([^\r\n]{1,40})", re.IGNORECASE | re.MULTILINE)
 
 
@@ -84,6 +74,7 @@ class SipStack:
 
     __slots__ = (
         "_effects",
+        "_followers",
         "dialogs",
         "invites",
         "now",
@@ -108,6 +99,8 @@ class SipStack:
         """Call-ID, From tag, CSeq of a peer's first INVITE → its transaction, to detect one that arrived twice."""
         self.running_timers: set[TimerToken] = set()
         self._effects: list[Effect] = []
+        self._followers: Followers = {}
+        """The states that may follow the input in progress."""
 
     # --- effects
 
@@ -290,9 +283,24 @@ class SipStack:
         self.sessions[session.id] = session
         return session
 
+    def admit(self, id: SessionId, received: SessionInput) -> Session | None:
+        """Return the session that handles this input; None if the input is refused, too late, or its session is gone.
+
+        An input that the table does not list in the session's state is refused: nothing is changed.
+        """
+        session = self.sessions.get(id)
+        if session is None:
+            return None
+        followers = TRANSITIONS.get((session.state, received))
+        if followers is None:
+            self.emit(InputRefused(session=id, state=session.state.value, received=word_of(received)))
+            return None
+        self._followers = followers
+        return None if followers.get(session.state) == TOO_LATE else session
+
     def change_state(self, session: Session, state: SessionState) -> Session:
-        """Store a session in a new state."""
-        if state not in TRANSITIONS[session.state]:
+        """Store a session in a new state, one of those that may follow the input in progress."""
+        if state not in self._followers:
             raise AssertionError(f"{session.state.value} → {state.value} is not in the table")
         return self.put(replace(session, state=state))
 
@@ -304,22 +312,19 @@ class SipStack:
     def index_dialog(self, session: Session) -> Session:
         """Index the session by its dialog."""
         if session.dialog is not None:
-            dialog = session.dialog
-            self.dialogs[dialog.call_id, dialog.local_tag, dialog.remote_tag] = session.id
+            self.dialogs[session.dialog.key] = session.id
         return self.put(session)
 
     def index_early_dialog(self, session: Session, early: EarlyDialog) -> Session:
         """Index the session by one of its early dialogs."""
-        dialog = early.dialog
-        self.dialogs[dialog.call_id, dialog.local_tag, dialog.remote_tag] = session.id
-        others = tuple(known for known in session.early_dialogs if known.dialog.remote_tag != dialog.remote_tag)
+        self.dialogs[early.dialog.key] = session.id
+        others = tuple(known for known in session.early_dialogs if known.dialog.key != early.dialog.key)
         return self.put(replace(session, early_dialogs=(*others, early)))
 
     def remove_early_dialogs(self, session: Session) -> Session:
         """Remove the early dialogs of a session."""
         for known in session.early_dialogs:
-            dialog = known.dialog
-            self.dialogs.pop((dialog.call_id, dialog.local_tag, dialog.remote_tag), None)
+            self.dialogs.pop(known.dialog.key, None)
         return replace(session, early_dialogs=())
 
     def finish(self, session: Session) -> None:
@@ -327,11 +332,10 @@ class SipStack:
         if session.peer_reoffer is not None:
             self.reply(session.peer_reoffer.transaction, 487, tag=session.local_tag)
         session = self.remove_early_dialogs(session)
-        for name in SESSION_TIMERS:
-            self.stop(session_timer_token(name, session.id))
-        dialog = session.dialog
-        if dialog is not None:
-            self.dialogs.pop((dialog.call_id, dialog.local_tag, dialog.remote_tag), None)
+        for kind in TimerKind:
+            self.stop(session_timer_token(kind, session.id))
+        if session.dialog is not None:
+            self.dialogs.pop(session.dialog.key, None)
         over = self.change_state(
             replace(session, own_reoffer=None, waiting_reoffer=None, peer_reoffer=None, pending_ok=None),
             SessionState.OVER,
@@ -389,11 +393,6 @@ def transaction_timer_token(letter: Trigger, key: str) -> TimerToken:
     return TimerToken(f"transaction {letter.value} {key}")
 
 
-def session_timer_token(name: str, session: SessionId) -> TimerToken:
+def session_timer_token(kind: TimerKind, session: SessionId) -> TimerToken:
     """Return the token of a timer of a session."""
-    return TimerToken(f"session {name} {session}")
-
-
-def sdp_headers(body: bytes | None) -> Headers:
-    """Return Content-Type when there is a description."""
-    return () if body is None else (("Content-Type", "application/sdp"),)
+    return TimerToken(f"session {kind.value} {session}")

@@ -17,6 +17,7 @@ from holdfast.voice.sip.sdp.offer import (
     repeat_offer,
     withdraw_offer,
 )
+from holdfast.voice.sip.session_commands import AnswerReoffer, EndSession, RefuseReoffer, SendReoffer
 
 log = logging.getLogger(__name__)
 
@@ -40,11 +41,11 @@ class LegNegotiation:
             else:
                 leg.negotiation, ours = answer_offer(leg.negotiation, event.sdp)
         except VoiceError as wrong:
-            context.carry_out(context.agent.refuse_reoffer(event.session, wrong.sip, now=context.now()))
+            context.command(event.session, RefuseReoffer(status=wrong.sip))
             return
         if event.sdp is not None and leg.negotiation is not None and leg.negotiation.agreed is not None:
             self.apply(leg, leg.negotiation.agreed)
-        context.carry_out(context.agent.answer_reoffer(event.session, ours, now=context.now()))
+        context.command(event.session, AnswerReoffer(sdp=ours))
 
     def refresh(self, leg: SipLeg) -> None:
         """Send the re-INVITE that is due, by the session timer or after glare: offer our direction again.
@@ -54,7 +55,7 @@ class LegNegotiation:
         context = self._context
         if leg.session is not None and leg.negotiation is not None and not leg.negotiation.offered:
             leg.negotiation, offer = repeat_offer(leg.negotiation)
-            context.carry_out(context.agent.reoffer(leg.session, offer, now=context.now()))
+            context.command(leg.session, SendReoffer(sdp=offer))
 
     def handle_ack(self, leg: SipLeg, event: s.Confirmed) -> None:
         """Handle an ACK. If it lacks the answer it owes, a new call ends, and an established one is left alone."""
@@ -84,7 +85,7 @@ class LegNegotiation:
             session = leg.session
             context.discard(leg)
             context.post(LegEnded(call=leg.call, cause="lost", sip_code=wrong.sip))
-            context.carry_out(context.agent.bye(session, now=context.now()))
+            context.command(session, EndSession())
             return
         if leg.negotiation.agreed is not None:
             self.apply(leg, leg.negotiation.agreed)

@@ -30,6 +30,7 @@ from holdfast.voice.sip.effects import Address, SessionId
 from holdfast.voice.sip.errors import UriUnreadable
 from holdfast.voice.sip.message.uri import Uri, address_of
 from holdfast.voice.sip.sdp.offer import AnyDestination, Codec, make_offer
+from holdfast.voice.sip.session_commands import CancelInvite, EndSession
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +125,7 @@ class OutboundCalls:
         """
         context = self._context
         if not leg.is_discarded and leg.session is None and context.agent.has_no_response(session):
-            context.carry_out(context.agent.cancel(session, now=context.now()))
+            context.command(session, CancelInvite())
             self._try_next_trunk(leg, session, 408)
 
     def _try_next_trunk(self, leg: SipLeg, session: SessionId, status: int) -> None:
@@ -181,22 +182,23 @@ class OutboundCalls:
     def handle_accepted(self, leg: SipLeg, event: s.Accepted) -> None:
         """Handle a phone that answers. The first one wins; the other forks are cancelled."""
         context = self._context
-        if leg.session is not None:
-            context.carry_out(context.agent.bye(event.session, now=context.now()))
-            return
         fork = leg.forks[event.session]
+        if leg.session is not None:
+            fork.given_up = True
+            context.command(event.session, EndSession())
+            return
         try:
             leg.negotiation = fork.take_final_answer(event.fork, event.sdp)
         except VoiceError as wrong:
             fork.refused = (wrong.sip, wrong.message)
-            context.carry_out(context.agent.bye(event.session, now=context.now()))
+            context.command(event.session, EndSession())
             if leg.all_refused():
                 self._post_refused(leg, *leg.best_refusal())
             return
         leg.session, leg.answered = event.session, True
         for session, other in leg.forks.items():
             if session != event.session and other.refused is None:
-                context.carry_out(context.agent.cancel(session, now=context.now()))
+                context.command(session, CancelInvite())
         if leg.negotiation.agreed is not None:
             leg.agreed_at = context.now()
             context.describe(leg, leg.negotiation.agreed)
@@ -224,7 +226,7 @@ class OutboundCalls:
             self._context.post(LegRefused(call=leg.call, sip_code=status, code=code, reason=reason))
 
     def _contacts(self, line: str) -> tuple[tuple[str, Address], ...]:
-        return self._context.agent.contacts(line, self._context.now())
+        return self._context.agent.contacts.of(line, self._context.now())
 
     def _is_own_uri(self, uri: Uri) -> bool:
         """Return whether a SIP URI names a line of the engine rather than a phone elsewhere."""

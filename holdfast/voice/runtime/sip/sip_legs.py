@@ -71,6 +71,17 @@ from holdfast.voice.sip.sdp.offer import (
     make_offer,
     withdraw_offer,
 )
+from holdfast.voice.sip.session_commands import (
+    AcceptInvite,
+    AnswerRefer,
+    CancelInvite,
+    EndSession,
+    NotifyRefer,
+    RecordAudio,
+    RefuseInvite,
+    SendRefer,
+    SendRinging,
+)
 
 __all__ = ["SipLegs", "SipSettings"]
 
@@ -144,7 +155,7 @@ class SipLegs:
         if context.settings.http is not None:
             context.own_ports.add_listener(*context.settings.http)
         for line, contacts in known.items():
-            context.agent.restore_contacts(line, contacts, context.now())
+            context.agent.contacts.restore(line, contacts, context.now())
         self.follow_trunks()
         return context.endpoint.address
 
@@ -197,7 +208,7 @@ class SipLegs:
 
     def is_registered(self, line: str) -> bool:
         """Return whether a line can be reached now."""
-        return bool(self._context.agent.contacts(line, self._context.now()))
+        return bool(self._context.agent.contacts.of(line, self._context.now()))
 
     def repeat_descriptions(self) -> None:
         """Describe every answered leg to the media process again, after it could not be reached."""
@@ -216,7 +227,7 @@ class SipLegs:
             log.warning("call=%s fact=Lost why=no sound for %.0f s", call, silent_s)
             context.discard(leg)
             context.post(LegEnded(call=call, cause="lost", sip_code=408))
-            context.carry_out(context.agent.bye(leg.session, now=context.now()))
+            context.command(leg.session, EndSession())
 
     def handle_packets(self, call: CallSid, packets: int) -> None:
         """Handle a count of received packets: if it has grown, the phone is alive."""
@@ -224,7 +235,7 @@ class SipLegs:
         leg = context.legs.get(call)
         if leg is not None and leg.session is not None and packets != leg.packets:
             leg.packets = packets
-            context.agent.record_audio(leg.session, now=context.now())
+            context.command(leg.session, RecordAudio())
 
     def handle_digit(self, call: CallSid, digit: str) -> bool:
         """Return whether a digit detected in a leg's RTP counts, or was already reported by INFO.
@@ -255,14 +266,14 @@ class SipLegs:
             case RefuseLeg():
                 context.discard(leg)
                 if leg.session is not None:
-                    context.carry_out(context.agent.refuse(leg.session, effect.sip_code, now=context.now()))
+                    context.command(leg.session, RefuseInvite(status=effect.sip_code))
             case HangUpLeg():
                 self._hang_up(leg)
             case ReferLeg(target=target):
                 self._refer(leg, target)
             case AnswerReferral(sip_code=sip_code) if leg.session is not None:
-                context.carry_out(context.agent.answer_refer(leg.session, sip_code, now=context.now()))
-                context.carry_out(context.agent.notify_refer(leg.session, 200, now=context.now()))
+                context.command(leg.session, AnswerRefer(status=sip_code))
+                context.command(leg.session, NotifyRefer(status=200))
             case AnswerReferral():
                 pass
             case _:
@@ -279,11 +290,9 @@ class SipLegs:
         if leg.session is None or leg.answered:
             return
         if not effect.early_media:
-            context.carry_out(context.agent.ring(leg.session, now=context.now(), sdp=leg.provisional_sdp))
+            context.command(leg.session, SendRinging(sdp=leg.provisional_sdp))
         elif leg.negotiation is not None and leg.negotiation.agreed is not None and leg.answer_sdp:
-            context.carry_out(
-                context.agent.ring(leg.session, now=context.now(), status=SESSION_PROGRESS, sdp=leg.answer_sdp)
-            )
+            context.command(leg.session, SendRinging(status=SESSION_PROGRESS, sdp=leg.answer_sdp))
             self._negotiation.apply(leg, leg.negotiation.agreed)
             if leg.acknowledges_provisional:
                 leg.answer_sdp = b""
@@ -293,7 +302,7 @@ class SipLegs:
         if leg.session is None or leg.answered or leg.answer_sdp is None:
             return
         leg.answered, leg.agreed_at = True, context.now()
-        context.carry_out(context.agent.accept(leg.session, leg.answer_sdp or None, now=context.now()))
+        context.command(leg.session, AcceptInvite(sdp=leg.answer_sdp or None))
         if leg.negotiation is not None and leg.negotiation.agreed is not None:
             self._negotiation.apply(leg, leg.negotiation.agreed)
 
@@ -301,12 +310,12 @@ class SipLegs:
         context = self._context
         context.discard(leg)
         if leg.session is not None and (leg.direction == "out" or leg.answered):
-            context.carry_out(context.agent.bye(leg.session, now=context.now()))
+            context.command(leg.session, EndSession())
         elif leg.session is not None:
-            context.carry_out(context.agent.refuse(leg.session, 480, now=context.now()))
-        for session in leg.forks:
-            if session != leg.session:
-                context.carry_out(context.agent.cancel(session, now=context.now()))
+            context.command(leg.session, RefuseInvite(status=480))
+        for session, fork in leg.forks.items():
+            if session != leg.session and fork.refused is None and not fork.given_up:
+                context.command(session, CancelInvite())
 
     def _refer(self, leg: SipLeg, target: str) -> None:
         """Ask the phone to call another target; before its call is answered it cannot be asked."""
@@ -314,7 +323,7 @@ class SipLegs:
         if leg.session is None or not leg.answered:
             context.post(LegReferred(call=leg.call, sip_code=481))
         else:
-            context.carry_out(context.agent.refer(leg.session, target, now=context.now()))
+            context.command(leg.session, SendRefer(target=target))
 
     # --- the agent's events
 
@@ -323,8 +332,8 @@ class SipLegs:
         match event:
             case s.ContactsChanged():
                 log.info("line=%s fact=ContactsChanged contacts=%d", event.user, len(event.contacts))
-                self.registrations.update(event.user, context.agent.restorable_contacts(event.user))
-            case s.PasswordWrong() | s.LockedOut() | s.MessageDropped() | s.OptionsAnswered():
+                self.registrations.update(event.user, context.agent.contacts.restorable(event.user))
+            case s.PasswordWrong() | s.LockedOut() | s.MessageDropped() | s.InputRefused() | s.OptionsAnswered():
                 pass
             case s.Registered() | s.RegistrationFailed() | s.Unregistered():
                 self.trunks.handle_event(event, context.now())
@@ -420,7 +429,7 @@ class SipLegs:
         context.discard(leg)
         self._rejected_calls.log_rejection(leg.call, why)
         headers = (*headers, *((("Warning", f'399 {context.settings.domain} "{why}"'),) if with_reason else ()))
-        context.carry_out(context.agent.refuse(session, status, now=context.now(), headers=headers))
+        context.command(session, RefuseInvite(status=status, headers=headers))
 
     def _handle_leg_event(self, leg: SipLeg, event: s.Event) -> None:
         """Handle an event of a leg that has not ended."""

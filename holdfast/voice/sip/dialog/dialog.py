@@ -50,6 +50,11 @@ class Dialog:
     """The host that the messages came from before a trusted proxy forwarded them."""
 
     @property
+    def key(self) -> tuple[str, str, str]:
+        """What distinguishes the dialog from others: Call-ID, local tag, remote tag. Source: RFC 3261 §12."""
+        return self.call_id, self.local_tag, self.remote_tag
+
+    @property
     def origin(self) -> str:
         """The host of the peer's own signalling."""
         return self.behind or self.peer_address.host

@@ -1,44 +1,15 @@
-"""Sessions as values: the states of one INVITE and all that follows, and the data that they need."""
+"""Sessions as values: the data of one INVITE and of all that follows it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 from typing import Literal
 
 from holdfast.voice.sip.dialog.dialog import Dialog
+from holdfast.voice.sip.dialog.session_machine import SessionState
 from holdfast.voice.sip.effects import Address, Headers, SessionId
 from holdfast.voice.sip.message.digest import DigestCredentials
 from holdfast.voice.sip.message.message import Request
-
-
-class SessionState(Enum):
-    """The state of a session."""
-
-    CALLING = "calling"
-    """Our INVITE has no final response yet."""
-    CANCELLING = "cancelling"
-    """Our INVITE is cancelled and has no final response yet."""
-    CALLED = "called"
-    """The peer's INVITE has no final response from us yet."""
-    ANSWERED = "answered"
-    """We sent 200; the peer's ACK is due."""
-    RUNNING = "running"
-    ENDING = "ending"
-    """We sent BYE."""
-    OVER = "over"
-    """The event of its end was emitted. It is kept while a 2xx to our INVITE could still arrive."""
-
-
-TRANSITIONS: dict[SessionState, tuple[SessionState, ...]] = {
-    SessionState.CALLING: (SessionState.CANCELLING, SessionState.RUNNING, SessionState.OVER),
-    SessionState.CANCELLING: (SessionState.OVER,),
-    SessionState.CALLED: (SessionState.ANSWERED, SessionState.OVER),
-    SessionState.ANSWERED: (SessionState.RUNNING, SessionState.ENDING, SessionState.OVER),
-    SessionState.RUNNING: (SessionState.ENDING, SessionState.OVER),
-    SessionState.ENDING: (SessionState.OVER,),
-    SessionState.OVER: (),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

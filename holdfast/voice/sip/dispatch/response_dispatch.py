@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal, assert_never
+
+from holdfast.voice.sip.dialog.session_machine import TimerKind
 from holdfast.voice.sip.dialog.session_state import Session
-from holdfast.voice.sip.effects import Address, EndCause, OptionsAnswered
+from holdfast.voice.sip.effects import Address, EndCause, OptionsAnswered, SessionId
 from holdfast.voice.sip.message.message import Response, respond
 from holdfast.voice.sip.registrar import register_client
 from holdfast.voice.sip.session import (
@@ -16,44 +19,67 @@ from holdfast.voice.sip.session import (
     reinvite,
 )
 from holdfast.voice.sip.stack import SipStack
-from holdfast.voice.sip.transaction.machines import Purpose, Transaction, Trigger
+from holdfast.voice.sip.transaction.machines import Purpose, Transaction, Trigger, trigger_of
 
 Registrations = dict[str, register_client.ClientRegistration]
+SessionPurpose = Literal[
+    Purpose.INVITE, Purpose.REOFFER, Purpose.BYE, Purpose.INFO, Purpose.REFER, Purpose.REFRESH, Purpose.KEEPALIVE
+]
+"""A purpose whose outcome is an input of the session."""
 
 
 def handle_response(
     stack: SipStack, registrations: Registrations, transaction: Transaction, response: Response, source: Address
 ) -> None:
     """Handle a response that its client transaction passed up."""
-    session = stack.sessions.get(transaction.session) if transaction.session else None
-    match transaction.purpose:
-        case Purpose.INVITE if session is not None:
-            invite_client.handle_response(stack, session, transaction, response, source)
-        case Purpose.REOFFER if session is not None:
-            reinvite.handle_reoffer_response(stack, session, transaction, response)
-        case Purpose.BYE if session is not None:
-            reinvite.handle_bye_response(stack, session, transaction, response)
-        case Purpose.INFO if session is not None:
-            info.handle_response(stack, session, transaction, response)
-        case Purpose.REFER if session is not None:
-            referral.handle_response(stack, session, transaction, response)
-        case Purpose.REFRESH if session is not None:
-            keepalive.handle_response(stack, session, transaction, response)
-        case Purpose.KEEPALIVE if session is not None:
-            keepalive.handle_keepalive_response(stack, session, response)
+    purpose = transaction.purpose
+    match purpose:
         case Purpose.REGISTER:
             _handle_register_response(stack, registrations, transaction, response)
         case Purpose.OPTIONS:
             stack.emit(OptionsAnswered(ping=transaction.subject, status=response.status))
-        case _:
+        case Purpose.CANCEL | Purpose.NOTHING:
             pass
+        case _:
+            received = trigger_of(response.status) if purpose is Purpose.INVITE else purpose
+            session = stack.admit(transaction.session, received) if transaction.session else None
+            if session is not None:
+                _handle_session_response(stack, session, transaction, purpose, response, source)
+
+
+def _handle_session_response(
+    stack: SipStack,
+    session: Session,
+    transaction: Transaction,
+    purpose: SessionPurpose,
+    response: Response,
+    source: Address,
+) -> None:
+    match purpose:
+        case Purpose.INVITE:
+            invite_client.handle_response(stack, session, transaction, response, source)
+        case Purpose.REOFFER:
+            reinvite.handle_reoffer_response(stack, session, transaction, response)
+        case Purpose.BYE:
+            reinvite.handle_bye_response(stack, session, transaction, response)
+        case Purpose.INFO:
+            info.handle_response(stack, session, transaction, response)
+        case Purpose.REFER:
+            referral.handle_response(stack, session, transaction, response)
+        case Purpose.REFRESH:
+            keepalive.handle_response(stack, session, transaction, response)
+        case Purpose.KEEPALIVE:
+            keepalive.handle_keepalive_response(stack, session, response)
+        case _:
+            assert_never(purpose)
 
 
 def handle_unsent(stack: SipStack, registrations: Registrations, transaction: Transaction, address: Address) -> None:
     """Handle a request that could not be sent, or whose connection ended. Source: RFC 3261 §8.1.3.1."""
-    session = stack.live(transaction.session) if transaction.session else None
-    if transaction.purpose is Purpose.KEEPALIVE and session is not None:
-        keepalive.handle_keepalive_unsent(stack, session)
+    if transaction.purpose is Purpose.KEEPALIVE and transaction.session is not None:
+        session = stack.admit(transaction.session, Purpose.KEEPALIVE)
+        if session is not None:
+            keepalive.handle_keepalive_unsent(stack, session)
     else:
         made = respond(transaction.request, 503, tag=stack.token())
         handle_response(stack, registrations, transaction, made, address)
@@ -74,18 +100,8 @@ def handle_transaction_timer(stack: SipStack, registrations: Registrations, lett
     transaction = stack.transactions[key]
     if not stack.trigger(key, letter):
         return
-    session = stack.live(transaction.session) if transaction.session else None
-    match transaction.purpose:
-        case Purpose.INVITE if session is not None:
-            invite_client.handle_timeout(stack, session)
-        case Purpose.KEEPALIVE if session is not None:
-            keepalive.handle_keepalive_timeout(stack, session)
-        case Purpose.REFRESH if session is not None:
-            keepalive.handle_timeout(stack, session)
-        case Purpose.REFER if session is not None:
-            referral.handle_timeout(stack, session)
-        case Purpose.REOFFER | Purpose.BYE | Purpose.INFO if session is not None:
-            reinvite.handle_timeout(stack, session, transaction.purpose)
+    purpose = transaction.purpose
+    match purpose:
         case Purpose.REGISTER:
             known = registrations.get(transaction.subject)
             if known is not None and register_client.is_latest(known, transaction):
@@ -95,36 +111,64 @@ def handle_transaction_timer(stack: SipStack, registrations: Registrations, lett
                     registrations[left.name] = left
         case Purpose.OPTIONS:
             stack.emit(OptionsAnswered(ping=transaction.subject, status=408))
-        case _:
+        case Purpose.CANCEL | Purpose.NOTHING:
             pass
+        case _:
+            received = Trigger.FAILURE if purpose is Purpose.INVITE else purpose
+            session = stack.admit(transaction.session, received) if transaction.session else None
+            if session is not None:
+                _handle_session_timeout(stack, session, purpose)
 
 
-def handle_session_timer(stack: SipStack, name: str, session: Session) -> None:
+def _handle_session_timeout(stack: SipStack, session: Session, purpose: SessionPurpose) -> None:
+    match purpose:
+        case Purpose.INVITE:
+            invite_client.handle_timeout(stack, session)
+        case Purpose.KEEPALIVE:
+            keepalive.handle_keepalive_timeout(stack, session)
+        case Purpose.REFRESH:
+            keepalive.handle_timeout(stack, session)
+        case Purpose.REFER:
+            referral.handle_timeout(stack, session)
+        case Purpose.BYE:
+            stack.end(session, EndCause.WE_HUNG_UP, 408)
+        case Purpose.REOFFER | Purpose.INFO:
+            reinvite.handle_timeout(stack, session, purpose)
+        case _:
+            assert_never(purpose)
+
+
+def handle_session_timer(stack: SipStack, kind: TimerKind, id: SessionId) -> None:
     """Handle a timer of a session that fired."""
-    match name:
-        case "repeat-ok":
+    session = stack.admit(id, kind)
+    if session is None:
+        return
+    match kind:
+        case TimerKind.REPEAT_OK:
             if not invite_server.repeat_ok(stack, session):
                 reinvite.handle_missing_ack(stack, session)
-        case "answer":
+        case TimerKind.ANSWER:
             invite_server.refuse(stack, session, 480, EndCause.EXPIRED)
-        case "ring":
+        case TimerKind.RING:
             invite_server.ring(stack, session, *session.last_provisional)
-        case "prack":
+        case TimerKind.PRACK:
             if not prack.repeat(stack, session):
                 prack.handle_timeout(stack, session)
-        case "refresh":
+        case TimerKind.REFRESH:
             keepalive.refresh(stack, session)
-        case "expire":
+        case TimerKind.EXPIRE:
             reinvite.end_lost(stack, session, 408)
-        case "idle":
+        case TimerKind.IDLE:
             keepalive.send_keepalive(stack, session)
-        case "cancel":
+        case TimerKind.CANCEL:
             invite_client.handle_cancel_timeout(stack, session)
-        case "glare":
+        case TimerKind.GLARE:
             reinvite.handle_backoff_end(stack, session)
-        case "referral":
+        case TimerKind.REFERRAL:
             reinvite.send_waiting(stack, session)
-        case "refer":
+        case TimerKind.REFER:
             referral.answer(stack, session, 603)
-        case _:
+        case TimerKind.REOFFER:
             reinvite.handle_change_timeout(stack, session)
+        case _:
+            assert_never(kind)

@@ -10,9 +10,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import replace
+from typing import assert_never
 
 from holdfast.voice.sip.abuse_guard import AbuseGuard
 from holdfast.voice.sip.dialog import dialog as dialogs
+from holdfast.voice.sip.dialog.session_machine import PeerRequest
 from holdfast.voice.sip.dialog.session_state import Session
 from holdfast.voice.sip.effects import Address, ContactsChanged, Headers, MessageDropped, SessionId
 from holdfast.voice.sip.errors import UriUnreadable
@@ -27,6 +29,7 @@ from holdfast.voice.sip.message.message import (
 )
 from holdfast.voice.sip.message.uri import parse_uri
 from holdfast.voice.sip.registrar import registrar
+from holdfast.voice.sip.registrar.contact_book import ContactBook
 from holdfast.voice.sip.request_validation import KNOWN_METHODS, SUPPORTED, find_rejection
 from holdfast.voice.sip.session import (
     early_dialog,
@@ -56,7 +59,7 @@ REGISTRAR_ALLOW = ("Allow", f"{ALLOW[1]}, REGISTER")
 class UserAgentServer:
     """The server core of one agent: it asks the policy, checks credentials and keeps the contacts of lines."""
 
-    __slots__ = ("_contacts", "_disconnected_calls", "_guard", "_is_shutting_down", "_policy", "_stack", "_verifier")
+    __slots__ = ("_disconnected_calls", "_guard", "_is_shutting_down", "_policy", "_stack", "_verifier", "contacts")
 
     def __init__(self, stack: SipStack, policy: AdmissionPolicy) -> None:
         self._stack = stack
@@ -64,27 +67,10 @@ class UserAgentServer:
         settings = stack.settings
         self._verifier = Verifier(realm=settings.realm, secret=settings.secret, algorithms=settings.algorithms)
         self._guard = AbuseGuard(settings.limits, quiet=settings.quiet)
-        self._contacts: dict[str, registrar.Bindings] = {}
+        self.contacts = ContactBook()
         self._is_shutting_down = False
         self._disconnected_calls: dict[SessionId, tuple[str, registrar.ContactKey, registrar.Binding]] = {}
         """Calls of a phone whose connection ended → its line and the contact that it had registered."""
-
-    def contacts(self, user: str, now: float) -> tuple[tuple[str, Address], ...]:
-        """Return the contacts of a line, most preferred first."""
-        return tuple((known.uri, known.to) for known in registrar.by_preference(self._contacts.get(user, {}), now))
-
-    def contact_origin(self, uri: str, now: float) -> str | None:
-        """Return the host of a contact behind a trusted proxy, as the proxy reported it."""
-        known = (each for bindings in self._contacts.values() for each in registrar.by_preference(bindings, now))
-        return next((each.behind for each in known if each.uri == uri), None)
-
-    def restorable_contacts(self, user: str) -> registrar.Bindings:
-        """Return the contacts of a line that survive our restart."""
-        return registrar.restorable(self._contacts.get(user, {}))
-
-    def restore_contacts(self, user: str, contacts: registrar.Bindings) -> None:
-        """Restore the contacts that a line had before our restart."""
-        self._contacts.setdefault(user, registrar.restored(contacts, self._stack.now))
 
     def begin_shutdown(self) -> None:
         """Refuse initial INVITE and OPTIONS from now on; everything else goes on. Source: RFC 3261 §21.5.4, §11.2."""
@@ -95,22 +81,13 @@ class UserAgentServer:
         sessions = self._stack.sessions
         self._disconnected_calls = {id: lost for id, lost in self._disconnected_calls.items() if id in sessions}
         there = [id for id, session in sessions.items() if session.peer_address == address]
-        for user, bindings in self._contacts.items():
-            left = registrar.without_address(bindings, address)
-            if len(left) < len(bindings):
-                key = next(key for key in bindings if key not in left)
-                self._disconnected_calls |= {id: (user, key, bindings[key]) for id in there}
-                self._contacts[user] = left
-                uris = tuple(uri for uri, _ in self.contacts(user, self._stack.now))
-                self._stack.emit(ContactsChanged(user=user, contacts=uris))
+        for user, key, lost in self.contacts.remove_connection(address):
+            self._disconnected_calls |= {id: (user, key, lost) for id in there}
+            self._report_contacts(user)
 
-    def is_registered_from(self, source: Address, now: float) -> bool:
-        """Return whether a line has a contact at this address."""
-        return any(
-            known.to == source
-            for bindings in self._contacts.values()
-            for known in registrar.by_preference(bindings, now)
-        )
+    def _report_contacts(self, user: str) -> None:
+        uris = tuple(uri for uri, _ in self.contacts.of(user, self._stack.now))
+        self._stack.emit(ContactsChanged(user=user, contacts=uris))
 
     def handle_request(self, received: Request, data: bytes, source: Address) -> None:
         """Handle a request that arrived. In-dialog requests may use twice the transaction limit."""
@@ -167,7 +144,8 @@ class UserAgentServer:
             stack.trace(data, source, known.session, "in", repeated=known.state is State.CONFIRMED)
             stack.trigger(known.key, Trigger.ACK)
             return
-        session = self._session_of(ack)
+        found = self._session_of(ack)
+        session = None if found is None else stack.admit(found.id, PeerRequest.ACK)
         if session is None:
             return
         waiting = session.pending_ok
@@ -191,7 +169,7 @@ class UserAgentServer:
             stack.trace(data, source, session.id, "in", repeated=False)
         key = stack.begin_server_transaction(received, reply_address(received, source), session.id if session else None)
         stack.reply(key, 200, tag=session.local_tag if session else None)
-        if session is not None:
+        if session is not None and stack.admit(session.id, PeerRequest.CANCEL) is not None:
             invite_server.handle_cancel(stack, session, invite_key)
             if (left := stack.live(session.id)) is not None:
                 reinvite.send_waiting(stack, left)
@@ -199,7 +177,8 @@ class UserAgentServer:
     def _handle_in_dialog(self, received: Request, data: bytes, source: Address) -> None:
         """Handle a request inside a dialog, which is found by its tags, whatever its Request-URI says."""
         stack = self._stack
-        session = self._session_of(received)
+        found, kind = self._session_of(received), PeerRequest(received.method)
+        session = None if found is None else stack.admit(found.id, kind)
         if session is None:
             self._answer_statelessly(received, source, 481)
             return
@@ -212,27 +191,29 @@ class UserAgentServer:
         session = stack.put(
             early_dialog.record_request(session, received, source, stack.now, behind=self._behind(received, source))
         )
-        match received.method:
-            case "BYE":
+        match kind:
+            case PeerRequest.BYE:
                 reinvite.handle_bye(stack, session, key)
-            case "INVITE":
+            case PeerRequest.INVITE:
                 reinvite.handle_change(stack, session, received, key, "INVITE")
-            case "UPDATE":
+            case PeerRequest.UPDATE:
                 reinvite.handle_change(stack, session, received, key, "UPDATE")
-            case "PRACK":
+            case PeerRequest.PRACK:
                 invite_server.handle_prack(stack, session, received, key)
-            case "INFO":
+            case PeerRequest.INFO:
                 info.handle_info(stack, session, received, key)
-            case "OPTIONS":
+            case PeerRequest.OPTIONS:
                 stack.reply(key, 200, tag=tag, headers=self._capabilities(source))
-            case "REFER":
+            case PeerRequest.REFER:
                 referral.handle_refer(stack, session, received, key)
-            case "NOTIFY":
+            case PeerRequest.NOTIFY:
                 referral.handle_notify(stack, session, received, key)
-            case "SUBSCRIBE":
+            case PeerRequest.SUBSCRIBE:
                 stack.reply(key, 489, tag=tag, headers=(ALLOW_EVENTS,))
-            case _:
+            case PeerRequest.ACK | PeerRequest.CANCEL | PeerRequest.OTHER:
                 stack.reply(key, 405, tag=tag, headers=(self._allow(),))
+            case _:
+                assert_never(kind)
 
     def _handle_outside_dialog(self, received: Request, source: Address) -> None:
         """Handle a request that begins a call or registration, or needs only an answer."""
@@ -302,7 +283,7 @@ class UserAgentServer:
         if registered != user:
             stack.reply(key, 403)
             return
-        before = self._contacts.get(user, {})
+        before = self.contacts.bindings(user)
         outcome = registrar.register(
             before,
             received,
@@ -311,12 +292,11 @@ class UserAgentServer:
             max_contacts=stack.settings.max_contacts,
             behind=self._behind(received, source),
         )
-        self._contacts[user] = outcome.bindings
+        self.contacts.store(user, outcome.bindings)
         self._reroute_calls(user, before, source)
         stack.reply(key, outcome.status, headers=outcome.headers)
         if outcome.changed:
-            uris = tuple(uri for uri, _ in self.contacts(user, stack.now))
-            stack.emit(ContactsChanged(user=user, contacts=uris))
+            self._report_contacts(user)
 
     def _reroute_calls(self, user: str, before: registrar.Bindings, source: Address) -> None:
         """Reroute the calls of a phone over the connection by which it has just registered.
@@ -327,7 +307,7 @@ class UserAgentServer:
         """
         if not source.reliable:
             return
-        stack, here = self._stack, [new for new in self._contacts[user].items() if new[1].to == source]
+        stack, here = self._stack, [new for new in self.contacts.bindings(user).items() if new[1].to == source]
         for known in before.items():
             if known[1].to.reliable and any(registrar.is_same_phone(known, new) for new in here):
                 stack.reroute(source, [each.id for each in stack.sessions.values() if each.peer_address == known[1].to])

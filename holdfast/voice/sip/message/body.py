@@ -82,3 +82,8 @@ def digit_of(message: Message) -> tuple[str, int] | None:
         return None
     duration = _DURATION.search(text.replace("\r", "\n"))
     return _DIGITS.get(signal[1], signal[1].upper()), int(duration[1]) if duration else 160
+
+
+def sdp_headers(body: bytes | None) -> Headers:
+    """Return Content-Type when there is a description."""
+    return () if body is None else (("Content-Type", "application/sdp"),)

@@ -11,17 +11,12 @@ from dataclasses import replace
 from typing import Literal
 
 from holdfast.voice.sip.dialog import dialog as dialogs
-from holdfast.voice.sip.dialog.session_state import (
-    EarlyDialog,
-    OwnReoffer,
-    PeerReoffer,
-    Session,
-    SessionState,
-)
+from holdfast.voice.sip.dialog.session_machine import SessionState, TimerKind
+from holdfast.voice.sip.dialog.session_state import EarlyDialog, OwnReoffer, PeerReoffer, Session
 from holdfast.voice.sip.effects import Address, Headers, ReofferAnswered, Reoffered, ReofferRefused
-from holdfast.voice.sip.message.body import sdp_of
+from holdfast.voice.sip.message.body import sdp_headers, sdp_of
 from holdfast.voice.sip.message.message import Request, Response, clean
-from holdfast.voice.sip.stack import SipStack, sdp_headers, session_timer_token
+from holdfast.voice.sip.stack import SipStack, session_timer_token
 from holdfast.voice.sip.transaction.machines import Purpose, Transaction
 
 UNANSWERED = (SessionState.CALLING, SessionState.CALLED)
@@ -77,7 +72,7 @@ def report_change(
         stack.reply(key, 100)
     peer_reoffer = PeerReoffer(transaction=key, method=method, cseq=received.cseq, offerless=sdp is None)
     session = stack.put(replace(session, peer_reoffer=peer_reoffer))
-    stack.start(session_timer_token("reoffer", session.id), REOFFER_WITHIN_S)
+    stack.start(session_timer_token(TimerKind.REOFFER, session.id), REOFFER_WITHIN_S)
     fork = clean(received.from_.tag or "") if session.state is SessionState.CALLING else ""
     stack.emit(Reoffered(session=session.id, method=method, sdp=sdp, fork=fork))
     return session

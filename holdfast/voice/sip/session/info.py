@@ -5,7 +5,8 @@ Source: RFC 6086; application/dtmf-relay and application/dtmf as phones send the
 
 from __future__ import annotations
 
-from holdfast.voice.sip.dialog.session_state import Session, SessionState
+from holdfast.voice.sip.dialog.session_machine import SessionState
+from holdfast.voice.sip.dialog.session_state import Session
 from holdfast.voice.sip.effects import DigitSignalled
 from holdfast.voice.sip.message import body
 from holdfast.voice.sip.message.message import Request, Response

@@ -9,10 +9,11 @@ import re
 from dataclasses import replace
 
 from holdfast.voice.sip.dialog import dialog as dialogs
-from holdfast.voice.sip.dialog.session_state import Acknowledgement, Session, SessionState
+from holdfast.voice.sip.dialog.session_machine import SessionState, TimerKind
+from holdfast.voice.sip.dialog.session_state import Acknowledgement, Session
 from holdfast.voice.sip.effects import Accepted, Address, Headers, Progressed, Refused, SessionId
 from holdfast.voice.sip.errors import UriUnreadable
-from holdfast.voice.sip.message.body import sdp_of
+from holdfast.voice.sip.message.body import sdp_headers, sdp_of
 from holdfast.voice.sip.message.digest import DigestCredentials, proofs_in
 from holdfast.voice.sip.message.message import (
     Request,
@@ -31,7 +32,7 @@ from holdfast.voice.sip.message.uri import (
 )
 from holdfast.voice.sip.session import early_dialog, prack, session_timer
 from holdfast.voice.sip.settings import AgentSettings
-from holdfast.voice.sip.stack import SipStack, sdp_headers, session_timer_token
+from holdfast.voice.sip.stack import SipStack, session_timer_token
 from holdfast.voice.sip.transaction.machines import TIMEOUT_S, Purpose, Transaction
 
 MAX_ACKS = 16
@@ -139,7 +140,7 @@ def _send_cancel(stack: SipStack, session: Session) -> None:
     )
     made = request("CANCEL", invited.uri, fields)
     stack.request(made, session.peer, purpose=Purpose.CANCEL, session=session.id)
-    stack.start(session_timer_token("cancel", session.id), TIMEOUT_S)
+    stack.start(session_timer_token(TimerKind.CANCEL, session.id), TIMEOUT_S)
 
 
 def handle_cancel_timeout(stack: SipStack, session: Session) -> None:

@@ -9,7 +9,8 @@ import re
 from dataclasses import replace
 
 from holdfast.voice.sip.dialog import dialog as dialogs
-from holdfast.voice.sip.dialog.session_state import PendingOk, Session, SessionState
+from holdfast.voice.sip.dialog.session_machine import SessionState, TimerKind
+from holdfast.voice.sip.dialog.session_state import PendingOk, Session
 from holdfast.voice.sip.effects import Address, Confirmed, EndCause, Headers, Invited, ReofferWithdrawn, SessionId
 from holdfast.voice.sip.errors import UriUnreadable
 from holdfast.voice.sip.message.body import sdp_of
@@ -50,7 +51,7 @@ def handle_invite(
     stack.index_dialog(session)
     stack.trace(received.encode(), source, session.id, "in", repeated=False)
     stack.reply(key, 100)
-    stack.start(session_timer_token("answer", session.id), _answer_timeout_s(stack, received))
+    stack.start(session_timer_token(TimerKind.ANSWER, session.id), _answer_timeout_s(stack, received))
     target, caller = as_sip(received.uri, stack.settings.address.host), _caller(received)
     stack.emit(
         Invited(
@@ -99,7 +100,7 @@ def ring(stack: SipStack, session: Session, status: int, sdp: bytes | None, *, a
     else:
         headers = (stack.contact_in(session), ALLOW)
         stack.reply(session.transaction, status, tag=session.local_tag, headers=headers, body=sdp or b"")
-    stack.start(session_timer_token("ring", session.id), RING_INTERVAL_S)
+    stack.start(session_timer_token(TimerKind.RING, session.id), RING_INTERVAL_S)
 
 
 def accept(stack: SipStack, session: Session, sdp: bytes | None, headers: Headers) -> None:
@@ -113,8 +114,8 @@ def accept(stack: SipStack, session: Session, sdp: bytes | None, headers: Header
     if sdp is None and not session.described:
         _, sdp = session.last_provisional  # The provisional response that held it was not acknowledged.
     session = prack.stop_waiting(stack, session)
-    stack.stop(session_timer_token("answer", session.id))
-    stack.stop(session_timer_token("ring", session.id))
+    stack.stop(session_timer_token(TimerKind.ANSWER, session.id))
+    stack.stop(session_timer_token(TimerKind.RING, session.id))
     waiting = wait_for_ack(stack, session, session.transaction, session.invite, initial=True)
     waiting = replace(waiting, offered=waiting.offered and sdp is not None)
     session = stack.change_state(replace(session, pending_ok=waiting), SessionState.ANSWERED)
@@ -165,7 +166,7 @@ def send_pending(stack: SipStack, session: Session) -> None:
 
 def wait_for_ack(stack: SipStack, session: Session, key: str, answered: Request, *, initial: bool) -> PendingOk:
     """Begin to wait for the ACK of a 2xx."""
-    stack.start(session_timer_token("repeat-ok", session.id), T1_S)
+    stack.start(session_timer_token(TimerKind.REPEAT_OK, session.id), T1_S)
     return PendingOk(
         cseq=answered.cseq,
         transaction=key,
@@ -188,7 +189,7 @@ def repeat_ok(stack: SipStack, session: Session) -> bool:
         stack.send(transaction.last, transaction.peer, session.id, repeated=True)
     interval = min(waiting.interval_s * 2, T2_S, TIMEOUT_S - waited)
     stack.put(replace(session, pending_ok=replace(waiting, waited_s=waited, interval_s=interval)))
-    stack.start(session_timer_token("repeat-ok", session.id), interval)
+    stack.start(session_timer_token(TimerKind.REPEAT_OK, session.id), interval)
     return True
 
 
@@ -208,7 +209,7 @@ def handle_ack(stack: SipStack, session: Session, cseq: int, sdp: bytes | None =
     waiting = session.pending_ok
     if waiting is None or waiting.cseq != cseq:
         return None
-    stack.stop(session_timer_token("repeat-ok", session.id))
+    stack.stop(session_timer_token(TimerKind.REPEAT_OK, session.id))
     session = replace(session, pending_ok=None)
     if waiting.initial:
         session = stack.change_state(session, SessionState.RUNNING)
@@ -233,6 +234,6 @@ def handle_cancel(stack: SipStack, session: Session, invite_key: str) -> None:
         refuse(stack, session, 487, EndCause.CANCELLED)
     else:
         stack.reply(invite_key, 487, tag=session.local_tag)
-        stack.stop(session_timer_token("reoffer", session.id))
+        stack.stop(session_timer_token(TimerKind.REOFFER, session.id))
         stack.put(replace(session, peer_reoffer=None))
         stack.emit(ReofferWithdrawn(session=session.id))

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from holdfast.voice.sip.dialog import dialog as dialogs
-from holdfast.voice.sip.dialog.session_state import Session, SessionState
+from holdfast.voice.sip.dialog.session_machine import TimerKind
+from holdfast.voice.sip.dialog.session_state import Session
 from holdfast.voice.sip.effects import RefreshDue
 from holdfast.voice.sip.message.message import Response
 from holdfast.voice.sip.session import reinvite, session_timer
@@ -21,10 +22,8 @@ SERVICE_UNAVAILABLE = 503
 
 def refresh(stack: SipStack, session: Session) -> None:
     """Refresh the session at half of its timer by UPDATE, or have the owner refresh it by re-INVITE."""
-    if session.state is not SessionState.RUNNING:
-        return
-    if session.own_reoffer or session.peer_reoffer or session.pending_ok or session.ack_due is not None:
-        stack.start(session_timer_token("refresh", session.id), session_timer.RETRY_S)
+    if reinvite.is_changing(session):
+        stack.start(session_timer_token(TimerKind.REFRESH, session.id), session_timer.RETRY_S)
     elif session.takes_update:
         headers = (stack.contact_in(session), *session_timer.refresh_headers(session))
         reinvite.send(stack, session, "UPDATE", Purpose.REFRESH, headers=headers)
@@ -34,8 +33,6 @@ def refresh(stack: SipStack, session: Session) -> None:
 
 def handle_response(stack: SipStack, session: Session, transaction: Transaction, response: Response) -> None:
     """Handle the final response to our refresh. After a temporary refusal the session timer decides."""
-    if session.state is not SessionState.RUNNING or session.dialog is None or response.status < 200:
-        return
     if response.status == 408:
         handle_timeout(stack, session)
         return
@@ -62,7 +59,7 @@ def handle_response(stack: SipStack, session: Session, transaction: Transaction,
         longer = replace(session.timer, expires_s=max(session.timer.expires_s, session_timer.min_se_s(response)))
         refresh(stack, stack.put(replace(session, timer=longer, interval_raises=session.interval_raises + 1)))
     elif not reinvite.answer_challenge(stack, session, transaction, response) and session.timer is not None:
-        stack.start(session_timer_token("refresh", session.id), session_timer.RETRY_S)
+        stack.start(session_timer_token(TimerKind.REFRESH, session.id), session_timer.RETRY_S)
 
 
 def handle_timeout(stack: SipStack, session: Session) -> None:
@@ -71,8 +68,6 @@ def handle_timeout(stack: SipStack, session: Session) -> None:
     Deviation: RFC 4028 §10 ends the call. Some SBCs drop UPDATE; while RTP is received the call is refreshed by
     re-INVITE.
     """
-    if session.state is not SessionState.RUNNING:
-        return
     if session_timer.has_recent_audio(stack, session):
         _refresh_by_reinvite(stack, session)
     else:
@@ -90,22 +85,18 @@ def _refresh_by_reinvite(stack: SipStack, session: Session) -> None:
 
 def send_keepalive(stack: SipStack, session: Session) -> None:
     """Send OPTIONS to the peer when it has sent no message for long."""
-    if session.state is not SessionState.RUNNING:
-        return
     left_s = session_timer.keepalive_due_in_s(stack, session)
     if left_s > 0:
-        stack.start(session_timer_token("idle", session.id), left_s)
+        stack.start(session_timer_token(TimerKind.IDLE, session.id), left_s)
     else:
         reinvite.send(stack, session, "OPTIONS", Purpose.KEEPALIVE, headers=(("Accept", "application/sdp"),))
 
 
 def handle_keepalive_unsent(stack: SipStack, session: Session) -> None:
     """Retry an OPTIONS that had no connection, for as long as an answer may take; then end the call."""
-    if session.state is not SessionState.RUNNING:
-        return
     left_s = TIMEOUT_S + session_timer.keepalive_due_in_s(stack, session)
     if left_s > 0:
-        stack.start(session_timer_token("idle", session.id), min(session_timer.RETRY_S, left_s))
+        stack.start(session_timer_token(TimerKind.IDLE, session.id), min(session_timer.RETRY_S, left_s))
     elif session_timer.has_recent_audio(stack, session):
         session_timer.start_keepalive(stack, stack.put(replace(session, last_message_at=stack.now)))
     else:
@@ -118,8 +109,6 @@ def handle_keepalive_timeout(stack: SipStack, session: Session) -> None:
     Deviation: RFC 3261 §12.2.1.2 ends the dialog. Some SBCs drop OPTIONS: while RTP is received the call is kept. A
     peer that never answered an OPTIONS is checked by a refresh, because a phone that holds sends no RTP.
     """
-    if session.state is not SessionState.RUNNING:
-        return
     if session_timer.has_recent_audio(stack, session):
         session_timer.start_keepalive(stack, stack.put(replace(session, last_message_at=stack.now)))
     elif session.answers_options or session.probed_at == session.last_message_at:
@@ -132,7 +121,7 @@ def handle_keepalive_timeout(stack: SipStack, session: Session) -> None:
 
 def _probe_by_refresh(stack: SipStack, session: Session) -> None:
     """Refresh the session to learn whether the peer is alive; a change in progress already shows it."""
-    if session.own_reoffer or session.peer_reoffer or session.pending_ok or session.ack_due is not None:
+    if reinvite.is_changing(session):
         return
     if session.takes_update:
         headers = (stack.contact_in(session), *session_timer.refresh_headers(session))
@@ -143,8 +132,6 @@ def _probe_by_refresh(stack: SipStack, session: Session) -> None:
 
 def handle_keepalive_response(stack: SipStack, session: Session, response: Response) -> None:
     """Handle the answer to our OPTIONS: every status but 481 and a proxy's 408 shows that the peer is alive."""
-    if session.state is not SessionState.RUNNING:
-        return
     if response.status == 481:
         reinvite.end_lost(stack, session, 481)
     elif response.status == 408:

@@ -11,6 +11,7 @@ import re
 from dataclasses import replace
 
 from holdfast.voice.sip.dialog import dialog as dialogs
+from holdfast.voice.sip.dialog.session_machine import TimerKind
 from holdfast.voice.sip.dialog.session_state import EarlyDialog, PendingProvisional, Session
 from holdfast.voice.sip.effects import Address, EndCause, ProvisionalAcknowledged
 from holdfast.voice.sip.message.body import sdp_of
@@ -51,7 +52,7 @@ def ring(stack: SipStack, session: Session, status: int, sdp: bytes | None) -> N
     stack.reply(session.transaction, status, tag=session.local_tag, headers=headers, body=sdp or b"")
     waiting = PendingProvisional(rseq=rseq, interval_s=T1_S, waited_s=0.0, described=sdp is not None)
     stack.put(replace(session, rseq=rseq, pending_provisional=waiting, ring_due=False))
-    stack.start(session_timer_token("prack", session.id), T1_S)
+    stack.start(session_timer_token(TimerKind.PRACK, session.id), T1_S)
 
 
 def repeat(stack: SipStack, session: Session) -> bool:
@@ -66,7 +67,7 @@ def repeat(stack: SipStack, session: Session) -> bool:
         stack.send(transaction.last, transaction.peer, session.id, repeated=True)
     interval = min(waiting.interval_s * 2, TIMEOUT_S - waited)
     stack.put(replace(session, pending_provisional=replace(waiting, waited_s=waited, interval_s=interval)))
-    stack.start(session_timer_token("prack", session.id), interval)
+    stack.start(session_timer_token(TimerKind.PRACK, session.id), interval)
     return True
 
 
@@ -99,7 +100,7 @@ def handle_prack(stack: SipStack, session: Session, received: Request, key: str)
 
 def stop_waiting(stack: SipStack, session: Session) -> Session:
     """Stop waiting for a PRACK."""
-    stack.stop(session_timer_token("prack", session.id))
+    stack.stop(session_timer_token(TimerKind.PRACK, session.id))
     return replace(session, pending_provisional=None)
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from holdfast.voice.sip.dialog.session_state import Session, SessionState
+from holdfast.voice.sip.dialog.session_machine import SessionState, TimerKind
+from holdfast.voice.sip.dialog.session_state import Session
 from holdfast.voice.sip.effects import Referral, ReferralAnswered, Referred
 from holdfast.voice.sip.errors import UriUnreadable
 from holdfast.voice.sip.message import body
@@ -48,8 +49,6 @@ def refer(stack: SipStack, session: Session, target: str) -> None:
 
 def handle_response(stack: SipStack, session: Session, transaction: Transaction, response: Response) -> None:
     """Handle a response to our REFER."""
-    if response.status < 200 or session.state is not SessionState.RUNNING:
-        return
     if response.status == 481:
         reinvite.end_lost(stack, session, response.status)
     elif response.status == 408:
@@ -57,7 +56,7 @@ def handle_response(stack: SipStack, session: Session, transaction: Transaction,
     elif response.status == 491 and session.glare_retries < reinvite.MAX_GLARE_RETRIES:
         target = parse_name_addr(transaction.request.first("Refer-To") or "").uri
         session = stack.put(replace(session, referral="", refer_due=target, glare_retries=session.glare_retries + 1))
-        stack.start(session_timer_token("referral", session.id), reinvite.backoff_s(stack, session))
+        stack.start(session_timer_token(TimerKind.REFERRAL, session.id), reinvite.backoff_s(stack, session))
     elif not reinvite.answer_challenge(stack, session, transaction, response):
         session = stack.put(replace(session, glare_retries=0))
         if response.status >= 300:
@@ -70,8 +69,6 @@ def handle_timeout(stack: SipStack, session: Session) -> None:
 
     Deviation: RFC 3261 §12.2.1.2 ends the dialog. While RTP is received the call is kept: the peer only ignores REFER.
     """
-    if session.state is not SessionState.RUNNING:
-        return
     if session_timer.has_recent_audio(stack, session):
         stack.put(replace(session, referral=""))
         stack.emit(ReferralAnswered(session=session.id, status=408))
@@ -122,7 +119,7 @@ def handle_refer(stack: SipStack, session: Session, received: Request, key: str)
         stack.reply(key, 491, tag=tag)
     else:
         stack.put(replace(session, referred=key))
-        stack.start(session_timer_token("refer", session.id), ANSWER_WITHIN_S)
+        stack.start(session_timer_token(TimerKind.REFER, session.id), ANSWER_WITHIN_S)
         stack.emit(Referred(session=session.id, target=clean(targets[0])))
 
 
@@ -137,7 +134,7 @@ def answer(stack: SipStack, session: Session, status: int) -> None:
     """Answer the peer's REFER: 202 and a first NOTIFY, or a refusal."""
     if session.referred is None:
         return
-    stack.stop(session_timer_token("refer", session.id))
+    stack.stop(session_timer_token(TimerKind.REFER, session.id))
     accepted = 200 <= status < 300
     stack.reply(session.referred, 202 if accepted else status, tag=session.local_tag)
     session = stack.put(replace(session, referred=None, notifies_peer=accepted))
@@ -147,7 +144,7 @@ def answer(stack: SipStack, session: Session, status: int) -> None:
 
 def notify(stack: SipStack, session: Session, status: int) -> None:
     """Notify the peer of the progress of the call it asked for; a final status is the last. Source: RFC 3515 §2.4.5."""
-    if not session.notifies_peer or session.state is not SessionState.RUNNING:
+    if not session.notifies_peer:
         return
     is_over = status >= 200
     lasts = "terminated;reason=noresource" if is_over else f"active;expires={SUBSCRIPTION_S}"

@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import Literal
 
 from holdfast.voice.sip.dialog import dialog as dialogs
-from holdfast.voice.sip.dialog.session_state import OwnReoffer, Session, SessionState
+from holdfast.voice.sip.dialog.session_machine import SessionState, TimerKind
+from holdfast.voice.sip.dialog.session_state import OwnReoffer, Session
 from holdfast.voice.sip.effects import (
     EndCause,
     Headers,
@@ -29,7 +30,7 @@ from holdfast.voice.sip.session import (
     invite_server,
     session_timer,
 )
-from holdfast.voice.sip.stack import SipStack, sdp_headers, session_timer_token
+from holdfast.voice.sip.stack import SipStack, session_timer_token
 from holdfast.voice.sip.transaction.machines import Purpose, Transaction
 
 MAX_GLARE_RETRIES = 2
@@ -70,13 +71,20 @@ def hang_up(stack: SipStack, session: Session) -> None:
     send(stack, session, "BYE", Purpose.BYE)
 
 
+def acknowledge_offer(stack: SipStack, session: Session, sdp: bytes) -> None:
+    """Send the ACK that is due, with our answer, and what waited for it."""
+    if session.ack_due is not None:
+        session = invite_client.acknowledge(stack, replace(session, ack_due=None), session.ack_due, sdp)
+        send_waiting(stack, session)
+
+
 def close_pending(stack: SipStack, session: Session, status: int) -> Session:
     """Send the peer's pending requests their final response, and stop all repetitions."""
     for waits in (session.peer_reoffer.transaction if session.peer_reoffer is not None else None, session.referred):
         if waits is not None:
             stack.reply(waits, status, tag=session.local_tag)
-    for name in ("reoffer", "repeat-ok", "glare", "refer", "referral"):
-        stack.stop(session_timer_token(name, session.id))
+    for kind in TimerKind:
+        stack.stop(session_timer_token(kind, session.id))
     return replace(
         session,
         peer_reoffer=None,
@@ -106,7 +114,7 @@ def reoffer(
 
 
 def _send_reoffer(stack: SipStack, session: Session, wanted: OwnReoffer) -> None:
-    headers = (stack.contact_in(session), *session_timer.refresh_headers(session), *sdp_headers(wanted.sdp))
+    headers = (stack.contact_in(session), *session_timer.refresh_headers(session), *body.sdp_headers(wanted.sdp))
     content = wanted.sdp or b""
     session, key = send(stack, session, wanted.method, Purpose.REOFFER, headers=headers, content=content)
     stack.put(replace(session, own_reoffer=replace(wanted, transaction=key, backing_off=False)))
@@ -142,7 +150,7 @@ def handle_backoff_end(stack: SipStack, session: Session) -> None:
     own_reoffer = session.own_reoffer
     assert own_reoffer is not None
     if session.peer_reoffer is not None or session.pending_ok is not None:
-        stack.start(session_timer_token("glare", session.id), backoff_s(stack, session))
+        stack.start(session_timer_token(TimerKind.GLARE, session.id), backoff_s(stack, session))
     elif own_reoffer.sdp is None:
         _send_reoffer(stack, session, own_reoffer)
     elif session.waiting_reoffer is not None:
@@ -191,7 +199,7 @@ def handle_reoffer_response(stack: SipStack, session: Session, transaction: Tran
     elif response.status == 491 and session.glare_retries < MAX_GLARE_RETRIES:
         own_reoffer = replace(own_reoffer, transaction="", backing_off=True)
         stack.put(replace(session, own_reoffer=own_reoffer, glare_retries=session.glare_retries + 1))
-        stack.start(session_timer_token("glare", session.id), backoff_s(stack, session))
+        stack.start(session_timer_token(TimerKind.GLARE, session.id), backoff_s(stack, session))
         if own_reoffer.sdp is not None:
             stack.emit(ReofferPostponed(session=session.id))
     elif not answer_challenge(stack, session, transaction, response):
@@ -240,18 +248,15 @@ def answer_challenge(stack: SipStack, session: Session, transaction: Transaction
 
 def handle_bye_response(stack: SipStack, session: Session, transaction: Transaction, response: Response) -> None:
     """Handle the final response to our BYE: the session is over, except after a challenge."""
-    if session.state is SessionState.ENDING and not answer_challenge(stack, session, transaction, response):
+    if not answer_challenge(stack, session, transaction, response):
         stack.end(session, EndCause.WE_HUNG_UP, 200)
 
 
 def handle_timeout(stack: SipStack, session: Session, purpose: Purpose) -> None:
-    """Handle the timeout of our request in the dialog. Source: RFC 3261 §12.2.1.2."""
-    if session.state is SessionState.ENDING:
-        if purpose is Purpose.BYE:
-            stack.end(session, EndCause.WE_HUNG_UP, 408)
-    elif session.state in early_dialog.BEFORE_ACK:
+    """Handle the timeout of our change or INFO. Source: RFC 3261 §12.2.1.2."""
+    if session.state in early_dialog.BEFORE_ACK:
         early_dialog.handle_timeout(stack, session)
-    else:
+    elif session.state is SessionState.RUNNING:
         handle_no_response(stack, session, purpose)
 
 
@@ -261,7 +266,7 @@ def handle_no_response(stack: SipStack, session: Session, purpose: Purpose) -> N
     Deviation: RFC 3261 §12.2.1.2 ends the dialog. Some SBCs silently drop unexpected requests: while RTP is received
     the call is kept, and the change is treated as refused.
     """
-    if session.state is not SessionState.RUNNING or not session_timer.has_recent_audio(stack, session):
+    if not session_timer.has_recent_audio(stack, session):
         end_lost(stack, session, 408)
     elif purpose is Purpose.REOFFER:
         session = stack.put(replace(session, own_reoffer=None, glare_retries=0))
@@ -271,8 +276,6 @@ def handle_no_response(stack: SipStack, session: Session, purpose: Purpose) -> N
 
 def end_lost(stack: SipStack, session: Session, status: int) -> None:
     """Send BYE and end the session: the peer does not know the dialog, or does not answer in it."""
-    if session.state is not SessionState.RUNNING:
-        return
     session = close_pending(stack, session, 487)
     session, _ = send(stack, session, "BYE", Purpose.NOTHING)
     stack.end(session, EndCause.LOST, status)
@@ -352,7 +355,7 @@ def answer_change(stack: SipStack, session: Session, sdp: bytes) -> None:
     peer_reoffer = session.peer_reoffer
     if peer_reoffer is None:
         return
-    stack.stop(session_timer_token("reoffer", session.id))
+    stack.stop(session_timer_token(TimerKind.REOFFER, session.id))
     transaction = stack.transactions.get(peer_reoffer.transaction)
     session = replace(session, peer_reoffer=None)
     if peer_reoffer.method == "INVITE" and transaction is not None:
@@ -371,7 +374,7 @@ def refuse_change(stack: SipStack, session: Session, status: int) -> None:
     peer_reoffer = session.peer_reoffer
     if peer_reoffer is None:
         return
-    stack.stop(session_timer_token("reoffer", session.id))
+    stack.stop(session_timer_token(TimerKind.REOFFER, session.id))
     session = stack.put(replace(session, peer_reoffer=None))
     stack.reply(peer_reoffer.transaction, status, tag=session.local_tag)
     invite_server.send_pending(stack, session)

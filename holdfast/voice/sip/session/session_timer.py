@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from holdfast.voice.sip.dialog.session_machine import TimerKind
 from holdfast.voice.sip.dialog.session_state import Session, SessionTimer
 from holdfast.voice.sip.effects import Headers, RefreshDue
 from holdfast.voice.sip.message.message import Message, Request, Response
@@ -116,19 +117,19 @@ def agreed_timer(accepted: Response) -> SessionTimer | None:
 
 def restart(stack: SipStack, session: Session, timer: SessionTimer | None) -> Session:
     """Restart the session timer now. Source: RFC 4028 §10."""
-    for name in ("refresh", "expire"):
-        stack.stop(session_timer_token(name, session.id))
+    for kind in (TimerKind.REFRESH, TimerKind.EXPIRE):
+        stack.stop(session_timer_token(kind, session.id))
     if timer is not None:
         if timer.we_refresh:
-            stack.start(session_timer_token("refresh", session.id), timer.expires_s / 2)
+            stack.start(session_timer_token(TimerKind.REFRESH, session.id), timer.expires_s / 2)
         margin = min(32.0, timer.expires_s / 3)
-        stack.start(session_timer_token("expire", session.id), timer.expires_s - margin)
+        stack.start(session_timer_token(TimerKind.EXPIRE, session.id), timer.expires_s - margin)
     return stack.put(replace(session, timer=timer))
 
 
 def request_refresh(stack: SipStack, session: Session) -> None:
     """Ask the owner to refresh the session by re-INVITE, again and again until it is refreshed."""
-    stack.start(session_timer_token("refresh", session.id), RETRY_S)
+    stack.start(session_timer_token(TimerKind.REFRESH, session.id), RETRY_S)
     stack.emit(RefreshDue(session=session.id))
 
 
@@ -145,7 +146,7 @@ def has_recent_audio(stack: SipStack, session: Session) -> bool:
 def start_keepalive(stack: SipStack, session: Session) -> None:
     """Start the keep-alive: the peer gets OPTIONS when it sends no message for long."""
     if stack.settings.keepalive_s > 0:
-        stack.start(session_timer_token("idle", session.id), stack.settings.keepalive_s)
+        stack.start(session_timer_token(TimerKind.IDLE, session.id), stack.settings.keepalive_s)
 
 
 def keepalive_due_in_s(stack: SipStack, session: Session) -> float:

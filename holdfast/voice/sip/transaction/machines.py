@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import assert_never
 
 from holdfast.voice.sip.effects import Address, SessionId
 from holdfast.voice.sip.message.message import Request, Response, request
@@ -212,8 +213,10 @@ def step(before: Transaction, trigger: Trigger, response: Response | None = None
             return _client(before, after, trigger)
         case Machine.INVITE_SERVER:
             return _invite_server(before, after, trigger, response)
-        case _:
+        case Machine.SERVER:
             return _server(before, after, trigger, response)
+        case _:
+            assert_never(before.machine)
 
 
 def _invite_client(

@@ -16,6 +16,7 @@ from holdfast.voice.sip.effects import Address, Invited, LockedOut, MessageDropp
 from holdfast.voice.sip.message import digest
 from holdfast.voice.sip.message.digest import Ha1, answer_challenge, response_of
 from holdfast.voice.sip.message.message import response
+from holdfast.voice.sip.session_commands import AcceptInvite
 from tests.unit.voice.sip.wire import BOB, Peer, Wire, header, invite
 
 UNKNOWN, HOME = Address("198.51.100.7", 5060), Address("198.51.100.8", 5060)
@@ -186,7 +187,7 @@ def test_a_call_that_runs_is_not_limited() -> None:
     for _ in range(10):
         scene.request("OPTIONS", source=HOME)
     peer = Peer(scene.wire, scene.bob, HOME)
-    scene.wire.do(scene.bob, scene.bob.agent.accept(invited.session, b"v=0\r\n", now=scene.wire.now))
+    scene.wire.command(scene.bob, invited.session, AcceptInvite(sdp=b"v=0\r\n"))
     ok = next(data.decode() for data, _, to in scene.wire.lost if to == trunk and b"200 OK" in data)
     tag = header(ok, "To").partition("tag=")[2]
     bye = invite(method="BYE", to_tag=tag, branch="z9hG4bKbye", cseq=2, call_id=header(ok, "Call-ID"))
@@ -363,7 +364,7 @@ def test_a_line_registers_no_other_line() -> None:
     said = scene.request("REGISTER", to="bob")
     line = proof(said[0], "alice", "secret", method="REGISTER", uri="sip:10.0.0.2")
     assert status(scene.request("REGISTER", line, "Contact: <sip:thief@198.51.100.7>", to="bob")) == 403
-    assert scene.bob.agent.contacts("bob", scene.wire.now) == ()
+    assert scene.bob.agent.contacts.of("bob", scene.wire.now) == ()
 
 
 def test_credentials_are_valid_once_for_their_request_and_host() -> None:

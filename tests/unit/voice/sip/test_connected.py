@@ -23,6 +23,7 @@ from holdfast.voice.sip.effects import (
 from holdfast.voice.sip.errors import UriUnreadable
 from holdfast.voice.sip.message.digest import DigestCredentials, Ha1, answer_challenge
 from holdfast.voice.sip.message.message import response
+from holdfast.voice.sip.session_commands import AcceptInvite, CancelInvite, EndSession, RefuseInvite, SendReoffer
 from tests.unit.voice.sip.wire import ANSWER, BOB, SDP, Node, Peer, Wire, encode, header, invite, reply
 
 PHONE = Address("10.0.0.3", 49152, "TCP")
@@ -71,7 +72,7 @@ class Scene:
     def running(self) -> tuple[SessionId, str]:
         """Answer and acknowledge the phone's call; return the session and our tag."""
         session = self.called()
-        self.wire.do(self.bob, self.bob.agent.accept(session, ANSWER, now=self.wire.now))
+        self.wire.command(self.bob, session, AcceptInvite(sdp=ANSWER))
         tag = header(self.phone.received()[-1], "To").partition("tag=")[2]
         self.phone.send(invite(method="ACK", to_tag=tag, branch="z9hG4bKack"))
         return session, tag
@@ -88,7 +89,7 @@ def sdp() -> bytes:
 def test_responses_go_over_the_connection_and_name_it_in_contact() -> None:
     scene = Scene()
     session = scene.called()
-    scene.wire.do(scene.bob, scene.bob.agent.accept(session, ANSWER, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, AcceptInvite(sdp=ANSWER))
     trying, ok = scene.phone.received()
     assert trying.startswith("SIP/2.0 100")
     assert header(ok, "Contact") == "<sip:holdfast@10.0.0.2:5060;transport=tcp>"
@@ -114,7 +115,7 @@ def test_an_outbound_call_names_its_transport_and_is_sent_once() -> None:
 def test_a_final_response_is_sent_once() -> None:
     scene = Scene()
     session = scene.called()
-    scene.wire.do(scene.bob, scene.bob.agent.refuse(session, 486, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, RefuseInvite(status=486))
     scene.wire.run(40)
     assert [text.split(" ")[1] for text in scene.phone.received()] == ["100", "486"]
     assert scene.bob.agent.transactions() == 0
@@ -123,7 +124,7 @@ def test_a_final_response_is_sent_once() -> None:
 def test_requests_in_the_dialog_use_the_phones_own_connection() -> None:
     scene = Scene()
     session, _ = scene.running()
-    scene.wire.do(scene.bob, scene.bob.agent.bye(session, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, EndSession())
     (bye,) = scene.phone.received()
     assert bye.startswith("BYE sip:peer@10.0.0.3:5060;transport=tcp SIP/2.0")
     assert header(bye, "Via").startswith("SIP/2.0/TCP 10.0.0.2:5060;")
@@ -133,7 +134,7 @@ def test_the_end_of_another_connection_does_not_touch_a_call() -> None:
     scene = Scene()
     session, _ = scene.running()
     scene.disconnect(CARRIER)
-    scene.wire.do(scene.bob, scene.bob.agent.bye(session, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, EndSession())
     assert [text.split(" ", 1)[0] for text in scene.phone.received()] == ["BYE"]
 
 
@@ -142,7 +143,7 @@ def test_after_the_connection_ended_requests_go_to_the_contact() -> None:
     session, _ = scene.running()
     scene.disconnect()
     assert scene.bob.emitted(Ended) == []
-    scene.wire.do(scene.bob, scene.bob.agent.bye(session, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, EndSession())
     assert scene.wire.lost[-1][2] == Address("10.0.0.3", 5060, "TCP")
 
 
@@ -174,7 +175,7 @@ def test_a_response_after_the_connection_ended_goes_where_the_via_says() -> None
     scene = Scene()
     session = scene.called()
     scene.disconnect()
-    scene.wire.do(scene.bob, scene.bob.agent.refuse(session, 486, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, RefuseInvite(status=486))
     assert scene.wire.lost[-1][2] == Address("10.0.0.3", 5060, "TCP")
 
 
@@ -211,7 +212,7 @@ def test_a_call_that_rings_outlives_its_connection() -> None:
 def test_our_change_that_cannot_be_sent_is_refused_and_the_call_goes_on() -> None:
     scene = Scene()
     session, _ = scene.running()
-    scene.wire.do(scene.bob, scene.bob.agent.reoffer(session, SDP, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, SendReoffer(sdp=SDP))
     scene.disconnect()
     (refused,) = scene.bob.emitted(ReofferRefused)
     assert isinstance(refused, ReofferRefused)
@@ -249,20 +250,20 @@ def proven(challenge: str) -> str:
 def test_a_contact_lives_no_longer_than_its_connection() -> None:
     scene = Scene()
     registered(scene)
-    assert scene.bob.agent.contacts("peer", scene.wire.now) == (("sip:peer@10.0.0.3:5060", PHONE),)
+    assert scene.bob.agent.contacts.of("peer", scene.wire.now) == (("sip:peer@10.0.0.3:5060", PHONE),)
     assert scene.bob.agent.needs_connection(PHONE, scene.wire.now)
     scene.disconnect(CARRIER)
-    assert len(scene.bob.agent.contacts("peer", scene.wire.now)) == 1
+    assert len(scene.bob.agent.contacts.of("peer", scene.wire.now)) == 1
     assert len(scene.bob.emitted(ContactsChanged)) == 1, "connections without a contact emit no event"
     scene.disconnect()
-    assert scene.bob.agent.contacts("peer", scene.wire.now) == ()
+    assert scene.bob.agent.contacts.of("peer", scene.wire.now) == ()
     assert scene.bob.emitted(ContactsChanged)[-1] == ContactsChanged(user="peer", contacts=())
 
 
 def test_a_registered_phone_is_called_over_its_connection() -> None:
     scene = Scene()
     registered(scene)
-    ((contact, to),) = scene.bob.agent.contacts("peer", scene.wire.now)
+    ((contact, to),) = scene.bob.agent.contacts.of("peer", scene.wire.now)
     effects = scene.bob.agent.invite(SessionId("a"), contact, now=scene.wire.now, sdp=SDP, next_hop=to)
     scene.wire.do(scene.bob, effects)
     (said,) = scene.phone.received()
@@ -344,7 +345,7 @@ def registers(scene: Scene, at: Address, *, call_id: str = "r1", contact: str | 
 
 def bye_address(scene: Scene, session: SessionId) -> Address:
     """Return where our BYE goes."""
-    scene.wire.do(scene.bob, scene.bob.agent.bye(session, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, EndSession())
     return scene.wire.lost[-1][2]
 
 
@@ -379,7 +380,7 @@ def test_a_phone_that_reconnects_while_it_rings_gets_the_cancel() -> None:
     scene.phone.send(reply(said, 180, "Contact: <sip:peer@10.0.0.3>", tag="t"))
     scene.disconnect()
     registers(scene, NEXT_CONNECTION, cseq=2)
-    scene.wire.do(scene.bob, scene.bob.agent.cancel(session, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, CancelInvite())
     back = Peer(scene.wire, scene.bob, NEXT_CONNECTION)
     (cancel,) = back.received()
     assert cancel.startswith("CANCEL ")
@@ -425,5 +426,5 @@ def test_a_phone_that_comes_back_after_its_call_is_only_registered() -> None:
 def test_a_contact_of_a_connection_does_not_outlast_us() -> None:
     scene = Scene()
     registers(scene, PHONE)
-    assert scene.bob.agent.contacts("peer", scene.wire.now)
-    assert scene.bob.agent.restorable_contacts("peer") == {}
+    assert scene.bob.agent.contacts.of("peer", scene.wire.now)
+    assert scene.bob.agent.contacts.restorable("peer") == {}

@@ -7,6 +7,7 @@ import pytest
 from holdfast.voice.sip.effects import Accepted, EndCause, Ended, Invited, MessageDropped, Progressed, SessionId
 from holdfast.voice.sip.message.codec import decode
 from holdfast.voice.sip.message.message import Request
+from holdfast.voice.sip.session_commands import AcceptInvite, EndSession
 from tests.unit.voice.sip.session.test_invite_server import Scene
 from tests.unit.voice.sip.wire import ANSWER, BOB, SDP, Peer, Wire, encode, header, invite, reply
 
@@ -37,7 +38,7 @@ def test_headers_of_real_phones_are_read_and_echoed_to_the_byte(line: str, value
     (trying,) = peer.received()
     if line == "From":
         assert header(trying, "From") == value
-    wire.do(bob, bob.agent.accept(invited.session, ANSWER, now=wire.now))
+    wire.command(bob, invited.session, AcceptInvite(sdp=ANSWER))
     assert header(peer.received()[-1], "Via").startswith("SIP/2.0/UDP 10.0.0.3:5060;branch=z9hG4bKpeer1")
 
 
@@ -115,7 +116,7 @@ def test_the_ack_of_a_200_has_a_branch_of_its_own_and_goes_to_the_contact() -> N
     assert ack.startswith("ACK sip:real@10.0.0.3:5060 SIP/2.0")
     assert header(ack, "Via") != header(sent, "Via")
     assert alice.emitted(Accepted)
-    wire.do(alice, alice.agent.bye(ALICES_CALL, now=wire.now))
+    wire.command(alice, ALICES_CALL, EndSession())
     (bye,) = peer.received()
     assert bye.startswith("BYE sip:real@10.0.0.3:5060 SIP/2.0")
 
@@ -136,7 +137,7 @@ def test_the_dialog_of_a_request_is_found_by_its_tags_and_not_its_uri(uri: str) 
 def test_the_acknowledgement_of_a_200_reaches_its_session() -> None:
     scene = Scene()
     session = scene.called(body="")
-    scene.wire.do(scene.bob, scene.bob.agent.accept(session, ANSWER, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, AcceptInvite(sdp=ANSWER))
     scene.tag = header(scene.peer.received()[-1], "To").partition("tag=")[2]
     scene.send("ACK", "Content-Type: application/sdp", branch="z9hG4bKnew", cseq=1, body=SDP.decode())
     assert [type(event).__name__ for event in scene.bob.events][-1] == "Confirmed"

@@ -7,6 +7,7 @@ import pytest
 from holdfast.voice.sip.agent import DigestCredentials
 from holdfast.voice.sip.effects import Accepted, Address, Ended, Refused, SessionId
 from holdfast.voice.sip.message.digest import parse_digest
+from holdfast.voice.sip.session_commands import AcceptInvite, EndSession
 from tests.unit.voice.sip.wire import ALICE, ANSWER, PROXY, SDP, Peer, Wire, header, invite, reply
 
 ELSEWHERE = Address("52.9.9.9", 5060)
@@ -98,7 +99,7 @@ def test_a_proxy_and_the_exchange_behind_it_both_get_credentials(first: str) -> 
     (ack,) = scene.trunk.received()
     assert scene.all_proved(ack) == [first, second]
     # Inside the call both may ask again, and nobody else.
-    scene.wire.do(scene.alice, scene.alice.agent.bye(scene.session, now=scene.wire.now))
+    scene.wire.command(scene.alice, scene.session, EndSession())
     (bye,) = scene.trunk.received()
     scene.trunk.send(reply(bye, 407, challenge(first, proxy=True)))
     (bye,) = scene.trunk.received()
@@ -143,7 +144,7 @@ def test_a_challenge_of_another_realm_inside_the_call_is_not_answered() -> None:
     """The callee answers our BYE with a challenge of its own, forwarded by the trunk: the digest leak."""
     scene = Scene()
     scene.answered("<sip:trunk@10.0.0.3>")
-    scene.wire.do(scene.alice, scene.alice.agent.bye(scene.session, now=scene.wire.now))
+    scene.wire.command(scene.alice, scene.session, EndSession())
     (bye,) = scene.trunk.received()
     assert scene.proved(bye) is None
     scene.trunk.send(reply(bye, 401, challenge("phone of the callee")))
@@ -154,7 +155,7 @@ def test_a_challenge_of_another_realm_inside_the_call_is_not_answered() -> None:
 def test_a_challenge_of_the_trunk_inside_the_call_is_answered() -> None:
     scene = Scene()
     scene.answered("<sip:trunk@10.0.0.3>")
-    scene.wire.do(scene.alice, scene.alice.agent.bye(scene.session, now=scene.wire.now))
+    scene.wire.command(scene.alice, scene.session, EndSession())
     (bye,) = scene.trunk.received()
     scene.trunk.send(reply(bye, 407, challenge("carrier", proxy=True)))
     (again,) = scene.trunk.received()
@@ -165,7 +166,7 @@ def test_only_the_trunk_gets_credentials() -> None:
     """The Contact leads past the trunk, to a host that challenges for the trunk's own realm."""
     scene = Scene()
     scene.answered(f"<sip:x@{ELSEWHERE.host}>")
-    scene.wire.do(scene.alice, scene.alice.agent.bye(scene.session, now=scene.wire.now))
+    scene.wire.command(scene.alice, scene.session, EndSession())
     stranger = Peer(scene.wire, scene.alice, ELSEWHERE)
     (bye,) = stranger.received()
     stranger.send(reply(bye, 401, challenge("carrier")))
@@ -178,10 +179,10 @@ def test_a_caller_cannot_make_us_send_credentials() -> None:
     peer = Peer(scene.wire, scene.alice, ELSEWHERE)
     peer.send(invite("Content-Type: application/sdp", contact=f"<sip:x@{ELSEWHERE.host}>", body=SDP.decode()))
     (session,) = set(scene.alice.agent.sessions()) - {scene.session}
-    scene.wire.do(scene.alice, scene.alice.agent.accept(session, ANSWER, now=scene.wire.now))
+    scene.wire.command(scene.alice, session, AcceptInvite(sdp=ANSWER))
     ok = peer.received()[-1]
     peer.send(invite(method="ACK", to_tag=header(ok, "To").partition("tag=")[2], branch="z9hG4bKack"))
-    scene.wire.do(scene.alice, scene.alice.agent.bye(session, now=scene.wire.now))
+    scene.wire.command(scene.alice, session, EndSession())
     bye = next(text for text in peer.received() if text.startswith("BYE"))
     peer.send(reply(bye, 401, challenge("carrier"), tag=None))
     assert not any("uthorization" in text for text in peer.received())

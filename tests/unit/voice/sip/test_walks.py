@@ -17,6 +17,19 @@ from holdfast.voice.sip.effects import (
     ReofferWithdrawn,
     SessionId,
 )
+from holdfast.voice.sip.session_commands import (
+    AcceptInvite,
+    AcknowledgeOffer,
+    AnswerReoffer,
+    CancelInvite,
+    EndSession,
+    RecordAudio,
+    RefuseInvite,
+    SendDigit,
+    SendRefer,
+    SendReoffer,
+    SendRinging,
+)
 from tests.unit.voice.sip.wire import ALICE, ANSWER, BOB, SDP, Node, Wire, call, uri
 
 FATES = st.sampled_from([(), (0.01,), (0.01,), (0.01,), (0.02, 0.03), (0.3,), (0.01, 2.0), (1.2,)])
@@ -59,35 +72,34 @@ class Owner:
         call(self.wire, self.node, self.other, id=f"{self.name}{self.calls}", sdp=SDP if self.calls % 3 else None)
 
     def do(self, action: str) -> None:
-        agent, now = self.node.agent, self.wire.now
         for session in self.sessions():
             match action:
                 case "ring":
-                    self.wire.do(self.node, agent.ring(session, now=now))
+                    self.wire.command(self.node, session, SendRinging())
                 case "accept":
-                    self.wire.do(self.node, agent.accept(session, ANSWER, now=now))
+                    self.wire.command(self.node, session, AcceptInvite(sdp=ANSWER))
                 case "refuse":
-                    self.wire.do(self.node, agent.refuse(session, 486, now=now))
+                    self.wire.command(self.node, session, RefuseInvite(status=486))
                 case "cancel":
-                    self.wire.do(self.node, agent.cancel(session, now=now))
+                    self.wire.command(self.node, session, CancelInvite())
                 case "bye":
-                    self.wire.do(self.node, agent.bye(session, now=now))
+                    self.wire.command(self.node, session, EndSession())
                 case "hold":
-                    self.wire.do(self.node, agent.reoffer(session, SDP, now=now))
+                    self.wire.command(self.node, session, SendReoffer(sdp=SDP))
                 case "describe":
-                    rings = agent.ring(session, now=now, status=183, sdp=ANSWER, acknowledged=True)
-                    self.wire.do(self.node, rings)
+                    rings = SendRinging(status=183, sdp=ANSWER, acknowledged=True)
+                    self.wire.command(self.node, session, rings)
                 case "update":
-                    self.wire.do(self.node, agent.reoffer(session, SDP, now=now, method="UPDATE"))
+                    self.wire.command(self.node, session, SendReoffer(sdp=SDP, method="UPDATE"))
                 case "answer":
-                    self.wire.do(self.node, agent.answer_reoffer(session, ANSWER, now=now))
-                    self.wire.do(self.node, agent.acknowledge(session, ANSWER, now=now))
+                    self.wire.command(self.node, session, AnswerReoffer(sdp=ANSWER))
+                    self.wire.command(self.node, session, AcknowledgeOffer(sdp=ANSWER))
                 case "key":
-                    self.wire.do(self.node, agent.send_digit(session, "5", now=now))
+                    self.wire.command(self.node, session, SendDigit(digit="5"))
                 case "sounds":
-                    agent.record_audio(session, now=now)
+                    self.wire.command(self.node, session, RecordAudio())
                 case "refer":
-                    self.wire.do(self.node, agent.refer(session, "sip:carol@10.0.0.9", now=now))
+                    self.wire.command(self.node, session, SendRefer(target="sip:carol@10.0.0.9"))
 
 
 def check(node: Node, other: Node) -> None:
@@ -156,13 +168,13 @@ def test_a_plain_call_works_over_a_bad_network(fates: list[tuple[float, ...]]) -
     if not invited:
         assert alice.emitted(Refused)
         return
-    wire.do(bob, bob.agent.accept(invited[0].session, ANSWER, now=wire.now))
+    wire.command(bob, invited[0].session, AcceptInvite(sdp=ANSWER))
     wire.run(40)
     lost_at = [event for event in bob.events if isinstance(event, Ended)]
     if alice.emitted(Accepted) and not lost_at:
         assert bob.emitted(Confirmed)
         assert alice.agent.sessions() == (session,)
-        wire.do(alice, alice.agent.bye(session, now=wire.now))
+        wire.command(alice, session, EndSession())
         wire.run(80)
     assert uri(bob) == "sip:bob@10.0.0.2:5060"
     wire.run(80)

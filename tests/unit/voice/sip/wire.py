@@ -24,6 +24,7 @@ from holdfast.voice.sip.effects import (
     StopSipTimer,
     TimerToken,
 )
+from holdfast.voice.sip.session_commands import SessionCommand
 
 ALICE = Address("10.0.0.1", 5060)
 BOB = Address("10.0.0.2", 5060)
@@ -120,6 +121,10 @@ class Wire:
                     node.seen.append(effect)
                 case event:
                     node.events.append(event)
+
+    def command(self, node: Node, session: SessionId, command: SessionCommand) -> None:
+        """Give a command to a session of a node."""
+        self.do(node, node.agent.command(session, command, self.now))
 
     def post(self, data: bytes, source: Address, to: Address) -> None:
         """Send a datagram."""

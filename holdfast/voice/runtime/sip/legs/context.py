@@ -19,6 +19,7 @@ from holdfast.voice.runtime.sip.transport.endpoint import SipEndpoint
 from holdfast.voice.sip.agent import Agent
 from holdfast.voice.sip.effects import Effect, SessionId
 from holdfast.voice.sip.sdp.offer import Agreed
+from holdfast.voice.sip.session_commands import SessionCommand
 
 
 class SipContext:
@@ -61,6 +62,10 @@ class SipContext:
         """Return the SIP agent; the effects it returns go to `carry_out`."""
         return self.endpoint.agent
 
+    def command(self, session: SessionId, command: SessionCommand) -> None:
+        """Give a command to a session of the agent, and carry out its effects."""
+        self.endpoint.command(session, command)
+
     def carry_out(self, effects: list[Effect]) -> None:
         """Carry out the agent's effects."""
         self.endpoint.carry_out(effects)
@@ -77,7 +82,7 @@ class SipContext:
         rtp_source = leg.rtp_source if asked is None else asked.destination.rtp_source
         origin = None if session is None else self.agent.origin(session, fork=fork)
         if asked is not None and origin is not None and self.is_trusted_proxy(origin):
-            origin = self.agent.contact_origin(asked.destination.uri, self.now()) or origin
+            origin = self.agent.contacts.origin(asked.destination.uri, self.now()) or origin
         self.rows.describe(leg, agreed, signalled_from=origin, rtp_source=rtp_source or self.settings.rtp_source)
 
     def discard(self, leg: SipLeg) -> None:

@@ -44,7 +44,7 @@ class Fork:
     effect: PlaceLeg
     rang: bool = False
     given_up: bool = False
-    """Whether another destination was tried in its place."""
+    """Whether another destination was tried in its place, or another phone answered first."""
     early: dict[str, Negotiation] = field(default_factory=dict)
     changed: set[str] = field(default_factory=set)
     refused: tuple[int, str] | None = None

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 import secrets
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 
 from holdfast.voice.runtime.sip.config.settings import (
@@ -19,18 +20,22 @@ from holdfast.voice.sip.effects import (
     Address,
     Effect,
     Event,
+    InputRefused,
     LockedOut,
     MessageDropped,
     PasswordWrong,
     SendMessage,
+    SessionId,
     StartSipTimer,
     StopSipTimer,
     TimerToken,
 )
 from holdfast.voice.sip.message.framing import FramingBroken
+from holdfast.voice.sip.session_commands import SessionCommand
 
 FREE_PORT_TRIES = 20
 WARNING_INTERVAL_S = 10.0
+"""At most one line in this time warns of dropped messages, and one of refused inputs."""
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +48,10 @@ class SipEndpoint:
         self._now = now
         self._timers: dict[TimerToken, asyncio.TimerHandle] = {}
         self._idle = asyncio.Event()
-        self._dropped = 0
-        self._next_warning_at = 0.0
+        self.ignored: Counter[str] = Counter()
+        """How many messages were dropped, and how many inputs of sessions were refused, since the start."""
+        self._logged: Counter[str] = Counter()
+        self._next_warning_at: defaultdict[str, float] = defaultdict(float)
         self.socket: SipSocket
         self.streams: Streams
         self.addresses: tuple[Address, ...] = ()
@@ -76,6 +83,10 @@ class SipEndpoint:
         """Return whether a silent connection must stay open. Source: streams.ConnectionOwner."""
         return self.agent.needs_connection(address, self._now())
 
+    def command(self, session: SessionId, command: SessionCommand) -> None:
+        """Give a command to a session, and carry out its effects."""
+        self.carry_out(self.agent.command(session, command, self._now()))
+
     def carry_out(self, effects: Iterable[Effect]) -> None:
         """Carry out the agent's effects, in order."""
         for effect in effects:
@@ -97,7 +108,11 @@ class SipEndpoint:
                 case LockedOut():
                     _log_locked_out(effect)
                 case MessageDropped():
-                    self._log_dropped(effect)
+                    source = f"{effect.source.host}:{effect.source.port} by {effect.source.transport}"
+                    self._log_ignored("MessageDropped", source, effect.reason)
+                case InputRefused():
+                    why = f"a session that is {effect.state} takes no {effect.received}"
+                    self._log_ignored("InputRefused", effect.session, why)
                 case event:
                     self._on_event(event)
         if self.agent.is_idle():
@@ -110,14 +125,13 @@ class SipEndpoint:
         """
         return self.self_address if to == self.advertised[0] else to
 
-    def _log_dropped(self, dropped: MessageDropped) -> None:
-        """Warn of messages that cannot be answered, rate-limited to one line per `WARNING_INTERVAL_S`."""
-        self._dropped += 1
-        if self._now() >= self._next_warning_at:
-            host, port, transport = dropped.source
-            log_values = (f"{host}:{port} by {transport}", self._dropped, dropped.reason)
-            log.warning("fact=MessageDropped source=%s count=%d why=%r", *log_values)
-            self._next_warning_at, self._dropped = self._now() + WARNING_INTERVAL_S, 0
+    def _log_ignored(self, fact: str, source: str, why: str) -> None:
+        """Warn of what is ignored, with the number since the last line; rate-limited per kind."""
+        self.ignored[fact] += 1
+        if self._now() >= self._next_warning_at[fact]:
+            count, self._logged[fact] = self.ignored[fact] - self._logged[fact], self.ignored[fact]
+            log.warning("fact=%s source=%s count=%d why=%r", fact, source, count, why)
+            self._next_warning_at[fact] = self._now() + WARNING_INTERVAL_S
 
     async def wait_idle(self) -> None:
         """Wait until no session is left."""

@@ -62,15 +62,15 @@ def test_a_line_registers_stays_registered_and_leaves() -> None:
     bob, alice = server(wire), phone(wire)
     register(wire, alice, expires_s=100)
     assert alice.events == [Registered(registration="r", expires_s=100.0)]
-    assert bob.agent.contacts("alice", wire.now) == (("sip:alice@10.0.0.1:5060", ALICE),)
+    assert bob.agent.contacts.of("alice", wire.now) == (("sip:alice@10.0.0.1:5060", ALICE),)
     assert bob.events == [ContactsChanged(user="alice", contacts=("sip:alice@10.0.0.1:5060",))]
     wire.run(500)
-    assert bob.agent.contacts("alice", wire.now)
+    assert bob.agent.contacts.of("alice", wire.now)
     assert len(alice.emitted(Registered)) == 7
     wire.do(alice, alice.agent.unregister("r", now=wire.now))
     wire.run(0.2)
     assert alice.events[-1] == Unregistered(registration="r")
-    assert bob.agent.contacts("alice", wire.now) == ()
+    assert bob.agent.contacts.of("alice", wire.now) == ()
     assert bob.events[-1] == ContactsChanged(user="alice", contacts=())
     wire.run(400)
     assert alice.agent.timers() == bob.agent.timers() == 0
@@ -101,7 +101,7 @@ def test_a_line_that_goes_silent_is_forgotten() -> None:
     register(wire, alice, expires_s=60)
     wire.fate = lambda _: ()
     wire.run(61)
-    assert bob.agent.contacts("alice", wire.now) == ()
+    assert bob.agent.contacts.of("alice", wire.now) == ()
     wire.run(40)
     assert alice.events[-1] == RegistrationFailed(registration="r", status=408, reason="Request Timeout")
 
@@ -125,7 +125,7 @@ def test_a_line_registers_only_itself() -> None:
     wire.do(alice, effects)
     wire.run(0.2)
     assert alice.events == [RegistrationFailed(registration="r", status=403, reason="Forbidden")]
-    assert bob.agent.contacts("bob", wire.now) == ()
+    assert bob.agent.contacts.of("bob", wire.now) == ()
 
 
 def test_a_registration_that_is_too_short_gets_the_minimum_and_asks_again() -> None:
@@ -213,7 +213,7 @@ class Scene:
         return self.peer.received()[0]
 
     def contacts(self) -> list[str]:
-        return [uri for uri, _ in self.bob.agent.contacts("alice", self.wire.now)]
+        return [uri for uri, _ in self.bob.agent.contacts.of("alice", self.wire.now)]
 
 
 def listed(response: str) -> list[str]:
@@ -231,7 +231,7 @@ def test_several_contacts_most_wanted_first() -> None:
         "Contact: <sip:b@10.0.0.3>;expires=50",
         "Contact: <sip:a@10.0.0.3:5060>;expires=3600",
     ]
-    addresses = [to for _, to in scene.bob.agent.contacts("alice", scene.wire.now)]
+    addresses = [to for _, to in scene.bob.agent.contacts.of("alice", scene.wire.now)]
     assert addresses == [PROXY, Address("10.0.0.3", 5060), Address("10.0.0.3", 5060)]
     scene.wire.run(51)
     assert scene.contacts() == ["sip:c@10.0.0.4", "sip:a@10.0.0.3:5060"]
@@ -353,9 +353,9 @@ def test_phones_with_the_same_private_address_behind_different_routers_are_kept_
     one, other = Address("10.0.0.4", 40_001), Address("10.0.0.5", 40_001)
     for source in (one, other):
         scene.send("Contact: <sip:a@192.168.1.20:5060>", call_id=source.host, source=source)
-    assert {to for _, to in scene.bob.agent.contacts("alice", scene.wire.now)} == {one, other}
+    assert {to for _, to in scene.bob.agent.contacts.of("alice", scene.wire.now)} == {one, other}
     scene.send("Contact: <sip:a@192.168.1.20:5060>;expires=0", call_id=other.host)
-    assert [to for _, to in scene.bob.agent.contacts("alice", scene.wire.now)] == [one]
+    assert [to for _, to in scene.bob.agent.contacts.of("alice", scene.wire.now)] == [one]
 
 
 @pytest.mark.parametrize("source", [Address("10.0.0.4", 40_002), Address("10.0.0.5", 40_001)])
@@ -363,7 +363,7 @@ def test_a_phone_that_its_router_shows_elsewhere_is_one_contact(source: Address)
     scene = Scene()
     scene.send("Contact: <sip:a@192.168.1.20:5060>", source=Address("10.0.0.4", 40_001))
     scene.send("Contact: <sip:a@192.168.1.20:5060>", source=source)
-    assert scene.bob.agent.contacts("alice", scene.wire.now) == (("sip:a@192.168.1.20:5060", source),)
+    assert scene.bob.agent.contacts.of("alice", scene.wire.now) == (("sip:a@192.168.1.20:5060", source),)
 
 
 def test_an_expiry_that_is_no_number_is_the_default() -> None:
@@ -566,24 +566,24 @@ def test_a_registration_outlives_the_registrar_through_any_jump_of_its_clock() -
     wire = Wire()
     bob, alice = server(wire), phone(wire)
     register(wire, alice, expires_s=600)
-    contacts, known = bob.agent.contacts("alice", wire.now), bob.agent.restorable_contacts("alice")
+    contacts, known = bob.agent.contacts.of("alice", wire.now), bob.agent.contacts.restorable("alice")
     restarted = server(Wire())
-    restarted.agent.restore_contacts("alice", known, wire.now + 10)
-    assert restarted.agent.contacts("alice", wire.now + 10) == contacts
-    restarted.agent.restore_contacts("bob", known, wire.now + 700)
-    assert restarted.agent.contacts("bob", wire.now + 700) == (), "it has expired meanwhile"
+    restarted.agent.contacts.restore("alice", known, wire.now + 10)
+    assert restarted.agent.contacts.of("alice", wire.now + 10) == contacts
+    restarted.agent.contacts.restore("bob", known, wire.now + 700)
+    assert restarted.agent.contacts.of("bob", wire.now + 700) == (), "it has expired meanwhile"
     set_back = server(Wire())
-    set_back.agent.restore_contacts("alice", known, wire.now - 10_000_000)
-    assert set_back.agent.contacts("alice", wire.now - 10_000_000 + 3599) == contacts
-    assert set_back.agent.contacts("alice", wire.now - 10_000_000 + 3601) == ()
+    set_back.agent.contacts.restore("alice", known, wire.now - 10_000_000)
+    assert set_back.agent.contacts.of("alice", wire.now - 10_000_000 + 3599) == contacts
+    assert set_back.agent.contacts.of("alice", wire.now - 10_000_000 + 3601) == ()
 
 
 def test_restored_contacts_do_not_replace_newer_ones() -> None:
     wire = Wire()
     bob, alice = server(wire), phone(wire)
     register(wire, alice)
-    known = bob.agent.restorable_contacts("alice")
+    known = bob.agent.contacts.restorable("alice")
     wire.do(alice, alice.agent.unregister("r", now=wire.now))
     wire.run(0.2)
-    bob.agent.restore_contacts("alice", known, wire.now)
-    assert bob.agent.contacts("alice", wire.now) == ()
+    bob.agent.contacts.restore("alice", known, wire.now)
+    assert bob.agent.contacts.of("alice", wire.now) == ()

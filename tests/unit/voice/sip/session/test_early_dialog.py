@@ -16,6 +16,16 @@ from holdfast.voice.sip.effects import (
     ReofferWithdrawn,
     SessionId,
 )
+from holdfast.voice.sip.session_commands import (
+    AcceptInvite,
+    AnswerReoffer,
+    CancelInvite,
+    EndSession,
+    RefuseInvite,
+    RefuseReoffer,
+    SendReoffer,
+    SendRinging,
+)
 from tests.unit.voice.sip.session.test_invite_server import WITH_SDP, Scene
 from tests.unit.voice.sip.session.test_prack import (
     REQUIRED,
@@ -35,7 +45,7 @@ def described(*extra: str) -> tuple[Scene, SessionId]:
     """Return a call whose caller has acknowledged our description."""
     scene = Scene()
     session = scene.called(REQUIRED, *extra)
-    scene.wire.do(scene.bob, scene.bob.agent.ring(session, now=scene.wire.now, status=183, sdp=ANSWER))
+    scene.wire.command(scene.bob, session, SendRinging(status=183, sdp=ANSWER))
     scene.tag = header(scene.peer.received()[-1], "To").partition("tag=")[2]
     assert prack(scene) == [200]
     scene.bob.events.clear()
@@ -54,11 +64,11 @@ def test_a_caller_changes_its_description_before_the_answer() -> None:
     scene, session = described()
     update(scene)
     assert scene.bob.events == [Reoffered(session=session, method="UPDATE", sdp=HELD)]
-    scene.wire.do(scene.bob, scene.bob.agent.answer_reoffer(session, ANSWER, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, AnswerReoffer(sdp=ANSWER))
     (ok,) = scene.peer.received()
     assert (ok.split(" ")[1], header(ok, "CSeq")) == ("200", "3 UPDATE")
     assert ok.encode().endswith(ANSWER)
-    scene.wire.do(scene.bob, scene.bob.agent.accept(session, None, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, AcceptInvite(sdp=None))
     (ok,) = scene.peer.received()
     assert (header(ok, "CSeq"), header(ok, "Content-Length")) == ("1 INVITE", "0")
     scene.send("ACK", branch="z9hG4bKack", cseq=1)
@@ -97,7 +107,7 @@ def test_a_second_update_waits_for_the_first() -> None:
     update(scene)
     update(scene, cseq=4)
     assert scene.peer.statuses() == [500]
-    scene.wire.do(scene.bob, scene.bob.agent.refuse_reoffer(session, 488, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, RefuseReoffer(status=488))
     assert scene.peer.statuses() == [488]
 
 
@@ -112,7 +122,7 @@ def test_an_update_that_the_owner_never_answers_is_refused() -> None:
 def test_a_call_that_ends_answers_the_waiting_update() -> None:
     scene, session = described()
     update(scene)
-    scene.wire.do(scene.bob, scene.bob.agent.refuse(session, 486, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, RefuseInvite(status=486))
     assert sorted(scene.peer.statuses()) == [486, 487]
     scene.wire.run(60)
     assert (scene.bob.agent.transactions(), scene.bob.agent.timers()) == (0, 0)
@@ -120,7 +130,7 @@ def test_a_call_that_ends_answers_the_waiting_update() -> None:
 
 def ours(scene: Scene, session: SessionId) -> str:
     """Send our UPDATE and return it."""
-    scene.wire.do(scene.bob, scene.bob.agent.reoffer(session, HELD, now=scene.wire.now, method="UPDATE"))
+    scene.wire.command(scene.bob, session, SendReoffer(sdp=HELD, method="UPDATE"))
     (sent,) = scene.peer.received()
     assert sent.startswith("UPDATE sip:")
     return sent
@@ -136,10 +146,10 @@ def test_we_change_our_description_before_we_answer() -> None:
     assert scene.bob.events == [ReofferAnswered(session=session, sdp=ANSWER, offer_to_answer=False)]
     scene.peer.send(reply(sent, 200, WITH_SDP, body=ANSWER.decode()))
     assert len(scene.bob.events) == 1
-    scene.wire.do(scene.bob, scene.bob.agent.accept(session, None, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, AcceptInvite(sdp=None))
     scene.send("ACK", branch="z9hG4bKack", cseq=1)
     scene.peer.received()
-    scene.wire.do(scene.bob, scene.bob.agent.bye(session, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, EndSession())
     assert scene.peer.received()[0].startswith("BYE sip:moved@10.0.0.3:5060")
 
 
@@ -157,7 +167,7 @@ def test_a_refusal_of_our_change_leaves_the_call_alone(status: int) -> None:
 def test_the_call_goes_on_when_our_change_is_not_answered() -> None:
     scene, session = described(ALLOWS)
     ours(scene, session)
-    scene.wire.do(scene.bob, scene.bob.agent.accept(session, None, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, AcceptInvite(sdp=None))
     scene.wire.run(20)
     scene.send("ACK", branch="z9hG4bKack", cseq=1)
     assert scene.ends() == []
@@ -172,7 +182,7 @@ def test_the_call_goes_on_when_our_change_is_not_answered() -> None:
 def test_our_change_that_ends_after_our_200_is_reported_all_the_same() -> None:
     scene, session = described(ALLOWS)
     sent = ours(scene, session)
-    scene.wire.do(scene.bob, scene.bob.agent.accept(session, None, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, AcceptInvite(sdp=None))
     scene.peer.send(reply(sent, 200, WITH_SDP, body=ANSWER.decode()))
     assert scene.bob.events == [ReofferAnswered(session=session, sdp=ANSWER, offer_to_answer=False)]
 
@@ -186,14 +196,14 @@ def test_a_change_that_cannot_be_sent_yet_is_refused_at_once(allows: list[str]) 
     if not allows:
         scene, session = described()
     scene.bob.events.clear()
-    scene.wire.do(scene.bob, scene.bob.agent.reoffer(session, HELD, now=scene.wire.now, method="UPDATE"))
+    scene.wire.command(scene.bob, session, SendReoffer(sdp=HELD, method="UPDATE"))
     assert scene.peer.received() == []
     assert scene.bob.events == [ReofferRefused(session=session, status=491, reason="Request Pending")]
 
 
 def test_before_the_answer_nothing_is_changed_by_invite() -> None:
     scene, session = described(ALLOWS)
-    scene.wire.do(scene.bob, scene.bob.agent.reoffer(session, HELD, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, SendReoffer(sdp=HELD))
     assert scene.peer.received() == []
     assert isinstance(scene.bob.events[-1], ReofferRefused)
 
@@ -238,7 +248,7 @@ def test_a_callee_changes_its_description_before_it_answers() -> None:
     wire, alice, peer, sent = progressed()
     peer.send(request_from_callee(sent, "UPDATE", body=HELD))
     assert alice.events == [Reoffered(session=A, method="UPDATE", sdp=HELD, fork="peer")]
-    wire.do(alice, alice.agent.answer_reoffer(A, ANSWER, now=wire.now))
+    wire.command(alice, A, AnswerReoffer(sdp=ANSWER))
     (ok,) = peer.received()
     assert ok.startswith("SIP/2.0 200")
     assert ok.encode().endswith(ANSWER)
@@ -303,7 +313,7 @@ def test_a_refused_call_answers_the_waiting_update() -> None:
 
 def test_after_our_cancel_no_change_is_sent() -> None:
     wire, alice, peer, sent = progressed()
-    wire.do(alice, alice.agent.cancel(A, now=wire.now))
+    wire.command(alice, A, CancelInvite())
     peer.received()
     peer.send(request_from_callee(sent, "UPDATE", body=HELD))
     assert peer.statuses() == [481]
@@ -311,36 +321,36 @@ def test_after_our_cancel_no_change_is_sent() -> None:
 
 def test_we_change_our_description_before_the_called_phone_answers() -> None:
     wire, alice, peer, _sent = progressed(ALLOWS)
-    wire.do(alice, alice.agent.reoffer(A, HELD, now=wire.now, method="UPDATE"))
+    wire.command(alice, A, SendReoffer(sdp=HELD, method="UPDATE"))
     (update,) = peer.received()
     assert update.startswith("UPDATE sip:desk@10.0.0.3:5060")
     assert header(update, "CSeq") == "3 UPDATE"
-    wire.do(alice, alice.agent.reoffer(A, SDP, now=wire.now, method="UPDATE"))
+    wire.command(alice, A, SendReoffer(sdp=SDP, method="UPDATE"))
     assert isinstance(alice.events.pop(), ReofferRefused)
     peer.send(reply(update, 200, WITH_SDP, "Contact: <sip:moved@10.0.0.3:5060>", body=ANSWER.decode()))
     assert alice.events == [ReofferAnswered(session=A, sdp=ANSWER, offer_to_answer=False)]
-    wire.do(alice, alice.agent.reoffer(A, SDP, now=wire.now, method="UPDATE"))
+    wire.command(alice, A, SendReoffer(sdp=SDP, method="UPDATE"))
     (update,) = peer.received()
     assert update.startswith("UPDATE sip:moved@10.0.0.3:5060")
 
 
 def test_our_change_is_over_when_another_fork_answers() -> None:
     wire, alice, peer, sent = progressed(ALLOWS)
-    wire.do(alice, alice.agent.reoffer(A, HELD, now=wire.now, method="UPDATE"))
+    wire.command(alice, A, SendReoffer(sdp=HELD, method="UPDATE"))
     (update,) = peer.received()
     peer.send(reply(sent, 200, "Contact: <sip:other@10.0.0.3:5060>", WITH_SDP, tag="other", body=ANSWER.decode()))
     assert alice.events[0] == ReofferRefused(session=A, status=487, reason="Request Terminated")
     peer.received()
     peer.send(reply(update, 200, WITH_SDP, body=ANSWER.decode()))
     assert len(alice.events) == 2
-    wire.do(alice, alice.agent.reoffer(A, HELD, now=wire.now))
+    wire.command(alice, A, SendReoffer(sdp=HELD))
     assert peer.received()[0].startswith("INVITE sip:other@")
 
 
 def test_our_change_is_answered_after_the_invite_was_sent_again() -> None:
     """The peer asks for a longer session (422) after one fork has sent its description."""
     wire, alice, peer, sent = progressed(ALLOWS)
-    wire.do(alice, alice.agent.reoffer(A, HELD, now=wire.now, method="UPDATE"))
+    wire.command(alice, A, SendReoffer(sdp=HELD, method="UPDATE"))
     (update,) = peer.received()
     peer.send(reply(sent, 422, "Min-SE: 3600"))
     again = peer.received()[-1]
@@ -353,7 +363,7 @@ def test_our_change_is_answered_after_the_invite_was_sent_again() -> None:
 
 def test_our_change_goes_on_when_its_fork_answers() -> None:
     wire, alice, peer, sent = progressed(ALLOWS)
-    wire.do(alice, alice.agent.reoffer(A, HELD, now=wire.now, method="UPDATE"))
+    wire.command(alice, A, SendReoffer(sdp=HELD, method="UPDATE"))
     (update,) = peer.received()
     peer.send(reply(sent, 200, "Contact: <sip:desk@10.0.0.3:5060>", tag="peer"))
     peer.send(reply(update, 200, WITH_SDP, body=ANSWER.decode()))
@@ -366,21 +376,21 @@ def test_two_agents_change_a_call_before_its_answer_over_a_network() -> None:
     wire.do(alice, alice.agent.invite(A, "sip:bob@10.0.0.2:5060", now=wire.now, sdp=SDP))
     wire.run(0.1)
     (session,) = bob.agent.sessions()
-    rings = bob.agent.ring(session, now=wire.now, status=183, sdp=ANSWER, acknowledged=True)
+    rings = bob.agent.command(session, SendRinging(status=183, sdp=ANSWER, acknowledged=True), wire.now)
     wire.do(bob, rings)
     wire.run(0.1)
-    wire.do(bob, bob.agent.reoffer(session, HELD, now=wire.now, method="UPDATE"))
+    wire.command(bob, session, SendReoffer(sdp=HELD, method="UPDATE"))
     wire.run(0.1)
     (reoffered,) = alice.emitted(Reoffered)
     assert isinstance(reoffered, Reoffered)
     assert reoffered.fork
-    wire.do(alice, alice.agent.answer_reoffer(A, ANSWER, now=wire.now))
+    wire.command(alice, A, AnswerReoffer(sdp=ANSWER))
     wire.run(0.1)
     assert bob.emitted(ReofferAnswered)
-    wire.do(alice, alice.agent.reoffer(A, SDP, now=wire.now, method="UPDATE"))
+    wire.command(alice, A, SendReoffer(sdp=SDP, method="UPDATE"))
     wire.run(0.1)
     assert bob.emitted(Reoffered)
-    wire.do(alice, alice.agent.cancel(A, now=wire.now))
+    wire.command(alice, A, CancelInvite())
     wire.run(60)
     assert [event.cause for event in bob.emitted(Ended) if isinstance(event, Ended)] == [EndCause.CANCELLED]
     assert (alice.agent.transactions(), bob.agent.transactions()) == (0, 0)

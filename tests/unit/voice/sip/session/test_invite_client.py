@@ -7,6 +7,18 @@ import pytest
 from holdfast.voice.sip.agent import DigestCredentials
 from holdfast.voice.sip.effects import Accepted, Address, Ended, Progressed, Refused, SessionId
 from holdfast.voice.sip.errors import UriUnreadable
+from holdfast.voice.sip.session_commands import (
+    AcceptInvite,
+    AcknowledgeOffer,
+    AnswerReoffer,
+    CancelInvite,
+    EndSession,
+    RefuseInvite,
+    RefuseReoffer,
+    SendDigit,
+    SendReoffer,
+    SendRinging,
+)
 from tests.unit.voice.sip.wire import ALICE, ANSWER, PROXY, SDP, Node, Peer, Wire, header, reply
 
 A = SessionId("a")
@@ -98,7 +110,7 @@ def test_requests_in_the_dialog_go_to_the_contact_along_the_recorded_route() -> 
     scene.answer("Record-Route: <sip:10.0.0.3;lr>, <sip:10.0.0.4:5080;lr>")
     (ack,) = sent(scene)
     assert ack.startswith("ACK sip:bob@10.0.0.9:5070 SIP/2.0")
-    scene.wire.do(scene.alice, scene.alice.agent.bye(A, now=scene.wire.now))
+    scene.wire.command(scene.alice, A, EndSession())
     (data, _, to) = scene.wire.lost[-1]
     bye = data.decode()
     assert to == Address("10.0.0.4", 5080)
@@ -114,7 +126,7 @@ def test_requests_never_go_past_a_recorded_route_that_is_a_name() -> None:
     (ack,) = scene.peer.received()
     assert ack.startswith("ACK sip:bob@10.0.0.9:5070 SIP/2.0")
     assert header(ack, "Route") == "<sip:sbc.carrier.example;lr>"
-    scene.wire.do(scene.alice, scene.alice.agent.bye(A, now=scene.wire.now))
+    scene.wire.command(scene.alice, A, EndSession())
     (bye,) = scene.peer.received()
     assert header(bye, "Route") == "<sip:sbc.carrier.example;lr>"
 
@@ -153,7 +165,7 @@ def test_a_busy_phone_is_acknowledged_on_the_invites_own_branch() -> None:
 
 def test_cancel_waits_for_a_provisional_response() -> None:
     scene = Scene()
-    scene.wire.do(scene.alice, scene.alice.agent.cancel(A, now=scene.wire.now))
+    scene.wire.command(scene.alice, A, CancelInvite())
     assert scene.peer.received() == []
     scene.peer.send(reply(scene.invite, 100, tag=None))
     (cancel,) = scene.peer.received()
@@ -169,7 +181,7 @@ def test_cancel_waits_for_a_provisional_response() -> None:
 def test_a_200_that_crosses_the_cancel_is_acknowledged_and_ended() -> None:
     scene = Scene()
     scene.peer.send(reply(scene.invite, 180))
-    scene.wire.do(scene.alice, scene.alice.agent.cancel(A, now=scene.wire.now))
+    scene.wire.command(scene.alice, A, CancelInvite())
     scene.peer.received()
     scene.answer()
     ack, bye = sent(scene)
@@ -184,7 +196,7 @@ def test_a_200_that_crosses_the_cancel_is_acknowledged_and_ended() -> None:
 def test_an_unanswered_cancel_ends_the_call_after_32_seconds() -> None:
     scene = Scene()
     scene.peer.send(reply(scene.invite, 180))
-    scene.wire.do(scene.alice, scene.alice.agent.cancel(A, now=scene.wire.now))
+    scene.wire.command(scene.alice, A, CancelInvite())
     scene.wire.run(31)
     assert scene.alice.emitted(Refused) == []
     scene.wire.run(2)
@@ -195,7 +207,7 @@ def test_an_unanswered_cancel_ends_the_call_after_32_seconds() -> None:
 
 def test_cancelling_a_call_without_any_response() -> None:
     scene = Scene()
-    scene.wire.do(scene.alice, scene.alice.agent.bye(A, now=scene.wire.now))
+    scene.wire.command(scene.alice, A, EndSession())
     scene.wire.run(40)
     assert [event.status for event in scene.alice.emitted(Refused)] == [487]  # type: ignore[union-attr]
 
@@ -221,7 +233,7 @@ def test_an_offer_in_the_200_is_answered_in_the_ack() -> None:
     assert (accepted.offer_to_answer, accepted.sdp) == (True, ANSWER)
     scene.answer()
     assert sent(scene) == []
-    scene.wire.do(scene.alice, scene.alice.agent.acknowledge(A, SDP, now=scene.wire.now))
+    scene.wire.command(scene.alice, A, AcknowledgeOffer(sdp=SDP))
     (ack,) = sent(scene)
     assert ack.endswith(SDP.decode())
     scene.answer()
@@ -231,7 +243,7 @@ def test_an_offer_in_the_200_is_answered_in_the_ack() -> None:
 def test_hanging_up_before_the_late_answer_acknowledges_first() -> None:
     scene = Scene(sdp=None)
     scene.answer()
-    scene.wire.do(scene.alice, scene.alice.agent.bye(A, now=scene.wire.now))
+    scene.wire.command(scene.alice, A, EndSession())
     assert [text.split(" ")[0] for text in sent(scene)] == ["ACK", "BYE"]
 
 
@@ -278,7 +290,7 @@ def test_a_challenge_without_credentials_of_ours_refuses_the_call(credentials: D
 
 def test_a_challenge_after_we_gave_up_is_not_answered() -> None:
     scene = Scene(credentials=DigestCredentials(user="alice", password="secret"))
-    scene.wire.do(scene.alice, scene.alice.agent.cancel(A, now=scene.wire.now))
+    scene.wire.command(scene.alice, A, CancelInvite())
     scene.peer.send(reply(scene.invite, 401, CHALLENGE))
     assert [event.status for event in scene.alice.emitted(Refused)] == [487]  # type: ignore[union-attr]
 
@@ -356,10 +368,20 @@ def test_calls_about_a_session_that_is_over_do_nothing() -> None:
     wire = Wire()
     agent = wire.node(ALICE).agent
     gone = SessionId("gone")
-    assert agent.bye(gone, now=0) == agent.cancel(gone, now=0) == agent.ring(gone, now=0) == []
-    assert agent.accept(gone, SDP, now=0) == agent.refuse(gone, 486, now=0) == agent.reoffer(gone, SDP, now=0) == []
-    assert agent.answer_reoffer(gone, SDP, now=0) == agent.refuse_reoffer(gone, 488, now=0) == []
-    assert agent.send_digit(gone, "1", now=0) == agent.acknowledge(gone, SDP, now=0) == []
+    assert (
+        agent.command(gone, EndSession(), 0)
+        == agent.command(gone, CancelInvite(), 0)
+        == agent.command(gone, SendRinging(), 0)
+        == []
+    )
+    assert (
+        agent.command(gone, AcceptInvite(sdp=SDP), 0)
+        == agent.command(gone, RefuseInvite(status=486), 0)
+        == agent.command(gone, SendReoffer(sdp=SDP), 0)
+        == []
+    )
+    assert agent.command(gone, AnswerReoffer(sdp=SDP), 0) == agent.command(gone, RefuseReoffer(status=488), 0) == []
+    assert agent.command(gone, SendDigit(digit="1"), 0) == agent.command(gone, AcknowledgeOffer(sdp=SDP), 0) == []
 
 
 def test_many_forks_are_not_remembered_without_end() -> None:

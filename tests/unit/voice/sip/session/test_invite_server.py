@@ -18,6 +18,17 @@ from holdfast.voice.sip.effects import (
     SessionId,
 )
 from holdfast.voice.sip.message.digest import Ha1
+from holdfast.voice.sip.session_commands import (
+    AcceptInvite,
+    AnswerRefer,
+    AnswerReoffer,
+    EndSession,
+    RecordAudio,
+    RefuseInvite,
+    RefuseReoffer,
+    SendReoffer,
+    SendRinging,
+)
 from tests.unit.voice.sip.wire import ANSWER, BOB, SDP, Node, Peer, Wire, header, invite
 
 SDP_TEXT = SDP.decode()
@@ -60,7 +71,7 @@ class Scene:
     def answered(self) -> SessionId:
         """Return a call that Bob has answered and the peer has not acknowledged."""
         session = self.called()
-        self.wire.do(self.bob, self.bob.agent.accept(session, ANSWER, now=self.wire.now))
+        self.wire.command(self.bob, session, AcceptInvite(sdp=ANSWER))
         self.tag = header(self.peer.received()[-1], "To").partition("tag=")[2]
         self.bob.events.clear()
         return session
@@ -157,10 +168,10 @@ def test_an_invite_that_comes_again_makes_no_second_call() -> None:
     session = scene.called()
     scene.called()
     assert scene.peer.statuses() == [100, 100]
-    scene.wire.do(scene.bob, scene.bob.agent.ring(session, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, SendRinging())
     scene.called()
     assert scene.peer.statuses() == [180, 180]
-    scene.wire.do(scene.bob, scene.bob.agent.accept(session, ANSWER, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, AcceptInvite(sdp=ANSWER))
     assert scene.peer.statuses() == [200]
     scene.called()
     assert scene.peer.statuses() == []
@@ -179,7 +190,7 @@ def test_an_invite_that_came_two_ways_is_merged() -> None:
 def test_the_200_is_repeated_until_its_ack() -> None:
     scene = Scene()
     session = scene.called()
-    scene.wire.do(scene.bob, scene.bob.agent.accept(session, ANSWER, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, AcceptInvite(sdp=ANSWER))
     oks = scene.peer.received()[1:]
     for _ in range(80):
         scene.wire.run(0.1)
@@ -199,7 +210,7 @@ def test_a_200_lists_our_capabilities_once() -> None:
     for extra in ((), ("Supported: timer", "Session-Expires: 600")):
         scene = Scene()
         session = scene.called(*extra)
-        scene.wire.do(scene.bob, scene.bob.agent.accept(session, ANSWER, now=scene.wire.now))
+        scene.wire.command(scene.bob, session, AcceptInvite(sdp=ANSWER))
         ok = scene.peer.received()[-1]
         assert (ok.count("\r\nSupported:"), header(ok, "Supported")) == (1, "100rel, timer")
         assert "UPDATE" in header(ok, "Allow").split(", ")
@@ -208,7 +219,7 @@ def test_a_200_lists_our_capabilities_once() -> None:
 def test_a_200_that_is_never_acknowledged_ends_in_bye() -> None:
     scene = Scene()
     session = scene.called()
-    scene.wire.do(scene.bob, scene.bob.agent.accept(session, ANSWER, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, AcceptInvite(sdp=ANSWER))
     scene.wire.run(31.9)
     assert scene.ends() == []
     scene.wire.run(0.2)
@@ -221,7 +232,7 @@ def test_a_200_that_is_never_acknowledged_ends_in_bye() -> None:
 def test_an_offerless_invite_gets_our_offer_and_its_answer_comes_in_the_ack() -> None:
     scene = Scene()
     session = scene.called(body="")
-    scene.wire.do(scene.bob, scene.bob.agent.accept(session, ANSWER, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, AcceptInvite(sdp=ANSWER))
     scene.tag = header(scene.peer.received()[-1], "To").partition("tag=")[2]
     scene.send("ACK", WITH_SDP, branch="z9hG4bKack", cseq=1, body=SDP_TEXT)
     assert scene.bob.emitted(Confirmed) == [Confirmed(session=session, sdp=SDP, offered=True)]
@@ -271,7 +282,7 @@ def test_a_cancel_of_a_refused_invite_is_answered() -> None:
 def test_a_refusal_is_repeated_until_its_ack_for_32_seconds() -> None:
     scene = Scene()
     session = scene.called()
-    scene.wire.do(scene.bob, scene.bob.agent.refuse(session, 486, now=scene.wire.now, headers=(("X-A", "b"),)))
+    scene.wire.command(scene.bob, session, RefuseInvite(status=486, headers=(("X-A", "b"),)))
     scene.wire.run(40)
     statuses = scene.peer.statuses()
     assert statuses == [100] + [486] * 11  # 0, 0.5, 1.5, 3.5, then every 4 s
@@ -283,15 +294,15 @@ def test_a_refusal_is_repeated_until_its_ack_for_32_seconds() -> None:
 def test_a_refused_refer_is_reported(asked: int, sent: int) -> None:
     scene = Scene()
     session = scene.called()
-    scene.wire.do(scene.bob, scene.bob.agent.refuse(session, asked, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, RefuseInvite(status=asked))
     assert scene.peer.statuses() == [100, sent]
 
 
 def test_ringing_is_said_again_every_minute_and_not_for_ever() -> None:
     scene = Scene(answer_within_s=150)
     session = scene.called()
-    scene.wire.do(scene.bob, scene.bob.agent.ring(session, now=scene.wire.now))
-    scene.wire.do(scene.bob, scene.bob.agent.ring(session, now=scene.wire.now, status=183, sdp=ANSWER))
+    scene.wire.command(scene.bob, session, SendRinging())
+    scene.wire.command(scene.bob, session, SendRinging(status=183, sdp=ANSWER))
     scene.peer.received()
     scene.wire.run(149)
     said = scene.peer.received()
@@ -315,16 +326,16 @@ def test_an_invite_expires_at_its_expires_header(expires: str, after: float) -> 
 def test_hanging_up_on_a_call_that_rings_declines_it() -> None:
     scene = Scene()
     session = scene.called()
-    scene.wire.do(scene.bob, scene.bob.agent.bye(session, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, EndSession())
     assert scene.peer.statuses() == [100, 603]
 
 
 def test_a_bye_waits_for_the_ack() -> None:
     scene = Scene()
     session = scene.called()
-    scene.wire.do(scene.bob, scene.bob.agent.accept(session, ANSWER, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, AcceptInvite(sdp=ANSWER))
     scene.tag = header(scene.peer.received()[-1], "To").partition("tag=")[2]
-    scene.wire.do(scene.bob, scene.bob.agent.bye(session, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, EndSession())
     assert scene.peer.received() == []
     scene.send("ACK", branch="z9hG4bKack", cseq=1)
     assert scene.peer.received()[0].startswith("BYE")
@@ -336,7 +347,7 @@ def test_a_bye_waits_for_the_ack() -> None:
 def test_a_bye_before_the_ack_ends_the_call() -> None:
     scene = Scene()
     session = scene.called()
-    scene.wire.do(scene.bob, scene.bob.agent.accept(session, ANSWER, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, AcceptInvite(sdp=ANSWER))
     scene.tag = header(scene.peer.received()[-1], "To").partition("tag=")[2]
     scene.send("BYE", branch="z9hG4bKbye", cseq=2)
     assert scene.ends() == [(EndCause.HUNG_UP, 200)]
@@ -349,7 +360,7 @@ def test_a_bye_before_the_ack_ends_the_call() -> None:
 def test_a_caller_may_hang_up_by_bye_while_it_rings() -> None:
     scene = Scene()
     session = scene.called()
-    scene.wire.do(scene.bob, scene.bob.agent.ring(session, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, SendRinging())
     scene.tag = header(scene.peer.received()[-1], "To").partition("tag=")[2]
     scene.send("BYE", branch="z9hG4bKbye", cseq=2)
     assert scene.peer.statuses() == [200, 487]
@@ -371,7 +382,7 @@ def test_calls_that_are_over_take_up_no_room() -> None:
     scene = Scene(max_sessions=2)
     for number in range(6):
         scene.peer.send(invite(branch=f"z9hG4bKc{number}", call_id=f"c-{number}"))
-        scene.wire.do(scene.bob, scene.bob.agent.refuse(scene.bob.agent.sessions()[0], 486, now=scene.wire.now))
+        scene.wire.command(scene.bob, scene.bob.agent.sessions()[0], RefuseInvite(status=486))
         scene.wire.run(40)
         assert set(scene.peer.statuses()) == {100, 486}
 
@@ -466,7 +477,7 @@ def test_the_phone_changes_the_call_by_re_invite() -> None:
     session = scene.running()
     scene.send("INVITE", WITH_SDP, branch="z9hG4bKre", cseq=2, body=SDP_TEXT)
     assert scene.bob.events == [Reoffered(session=session, method="INVITE", sdp=SDP)]
-    scene.wire.do(scene.bob, scene.bob.agent.answer_reoffer(session, ANSWER, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, AnswerReoffer(sdp=ANSWER))
     assert scene.peer.statuses() == [100, 200]
     scene.send("INVITE", WITH_SDP, branch="z9hG4bKre", cseq=2, body=SDP_TEXT)
     assert scene.peer.statuses() == []
@@ -490,7 +501,7 @@ def test_a_change_whose_ack_is_lost_does_not_bar_the_next_one() -> None:
         ]
         scene.bob.events.clear()
         scene.peer.statuses()
-        scene.wire.do(scene.bob, scene.bob.agent.answer_reoffer(session, ANSWER, now=scene.wire.now))
+        scene.wire.command(scene.bob, session, AnswerReoffer(sdp=ANSWER))
         assert scene.peer.statuses() == [200]
     # What comes too late after all is nobody's business, and one 200 alone is repeated.
     scene.send("ACK", branch="z9hG4bKack1", cseq=1)
@@ -507,7 +518,7 @@ def test_a_change_has_to_wait_for_an_ack_that_brings_an_answer() -> None:
     scene = Scene()
     session = scene.running()
     scene.send("INVITE", branch="z9hG4bKre2", cseq=2)
-    scene.wire.do(scene.bob, scene.bob.agent.answer_reoffer(session, SDP, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, AnswerReoffer(sdp=SDP))
     scene.peer.statuses()
     scene.send("INVITE", WITH_SDP, branch="z9hG4bKre3", cseq=3, body=SDP_TEXT)
     assert scene.peer.statuses() == [491]
@@ -516,7 +527,7 @@ def test_a_change_has_to_wait_for_an_ack_that_brings_an_answer() -> None:
 def test_a_change_that_comes_in_place_of_the_ack_does_not_keep_a_call_we_hang_up() -> None:
     scene = Scene()
     session = scene.answered()
-    scene.wire.do(scene.bob, scene.bob.agent.bye(session, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, EndSession())
     scene.send("INVITE", WITH_SDP, branch="z9hG4bKre2", cseq=2, body=SDP_TEXT)
     assert scene.peer.statuses() == [491]
     scene.send("ACK", branch="z9hG4bKack1", cseq=1)
@@ -531,13 +542,13 @@ def test_a_refer_right_after_a_hold_is_declined_and_the_hold_goes_on() -> None:
     scene.send("INVITE", WITH_SDP, branch="z9hG4bKre", cseq=2, body=hold)
     scene.send("REFER", "Refer-To: <sip:carol@10.0.0.9>", branch="z9hG4bKrefer", cseq=3)
     assert scene.bob.emitted(Referred) == [Referred(session=session, target="<sip:carol@10.0.0.9>")]
-    scene.wire.do(scene.bob, scene.bob.agent.answer_refer(session, 603, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, AnswerRefer(status=603))
     assert scene.peer.statuses() == [100, 603]
-    scene.wire.do(scene.bob, scene.bob.agent.answer_reoffer(session, ANSWER, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, AnswerReoffer(sdp=ANSWER))
     assert scene.peer.statuses() == [200]
     scene.send("ACK", branch="z9hG4bKack", cseq=2)
     scene.send("REFER", "Refer-To: <sip:carol@10.0.0.9>", branch="z9hG4bKrefer2", cseq=4)
-    scene.wire.do(scene.bob, scene.bob.agent.answer_refer(session, 603, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, AnswerRefer(status=603))
     assert scene.peer.statuses() == [603]
 
 
@@ -548,7 +559,7 @@ def test_the_phone_changes_the_call_by_update() -> None:
     assert scene.peer.statuses() == [200]
     scene.send("UPDATE", WITH_SDP, branch="z9hG4bKup2", cseq=3, body=SDP_TEXT)
     assert scene.bob.events == [Reoffered(session=session, method="UPDATE", sdp=SDP)]
-    scene.wire.do(scene.bob, scene.bob.agent.answer_reoffer(session, ANSWER, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, AnswerReoffer(sdp=ANSWER))
     assert scene.peer.statuses() == [200]
     scene.wire.run(60)
     assert scene.peer.received() == []
@@ -558,7 +569,7 @@ def test_an_offerless_re_invite_gets_our_offer() -> None:
     scene = Scene()
     session = scene.running()
     scene.send("INVITE", branch="z9hG4bKre", cseq=2)
-    scene.wire.do(scene.bob, scene.bob.agent.answer_reoffer(session, ANSWER, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, AnswerReoffer(sdp=ANSWER))
     scene.send("ACK", WITH_SDP, branch="z9hG4bKack2", cseq=2, body=SDP_TEXT)
     assert scene.bob.events == [
         Reoffered(session=session, method="INVITE", sdp=None),
@@ -574,7 +585,7 @@ def test_a_second_change_before_the_first_is_answered_gets_500() -> None:
     text = scene.peer.received()[-1]
     assert text.startswith("SIP/2.0 500")
     assert 0 <= int(header(text, "Retry-After")) <= 10
-    scene.wire.do(scene.bob, scene.bob.agent.refuse_reoffer(session, 488, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, RefuseReoffer(status=488))
     assert scene.peer.statuses() == [488]
     assert scene.bob.agent.sessions() == (session,)
 
@@ -587,7 +598,7 @@ def test_a_cancelled_change_leaves_the_call_as_it_was() -> None:
     scene.send("CANCEL", branch="z9hG4bKre", cseq=2)
     assert scene.peer.statuses() == [200, 487]
     assert scene.bob.events[-1] == ReofferWithdrawn(session=session)
-    scene.wire.do(scene.bob, scene.bob.agent.answer_reoffer(session, ANSWER, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, AnswerReoffer(sdp=ANSWER))
     assert scene.bob.agent.sessions() == (session,)
     scene.send("INVITE", WITH_SDP, branch="z9hG4bKagain", cseq=3, body=SDP_TEXT)
     assert len(scene.bob.emitted(Reoffered)) == 2, "the next change is asked about as if there had been none"
@@ -597,7 +608,7 @@ def test_a_change_of_ours_that_waited_follows_a_cancelled_one() -> None:
     scene = Scene()
     session = scene.running()
     scene.send("INVITE", WITH_SDP, branch="z9hG4bKre", cseq=2, body=SDP_TEXT)
-    scene.wire.do(scene.bob, scene.bob.agent.reoffer(session, ANSWER, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, SendReoffer(sdp=ANSWER))
     scene.peer.received()
     scene.send("CANCEL", branch="z9hG4bKre", cseq=2)
     assert [text.split(" ")[0] for text in scene.peer.received()] == ["SIP/2.0", "SIP/2.0", "INVITE"]
@@ -617,7 +628,7 @@ def test_hanging_up_answers_the_change_that_waits() -> None:
     session = scene.running()
     scene.send("INVITE", WITH_SDP, branch="z9hG4bKre", cseq=2, body=SDP_TEXT)
     scene.peer.received()
-    scene.wire.do(scene.bob, scene.bob.agent.bye(session, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, EndSession())
     refused, bye = scene.peer.received()
     assert refused.startswith("SIP/2.0 487")
     assert bye.startswith("BYE")
@@ -630,7 +641,7 @@ def test_hanging_up_answers_the_change_that_waits() -> None:
 def test_two_byes_that_cross_end_the_call_once() -> None:
     scene = Scene()
     session = scene.running()
-    scene.wire.do(scene.bob, scene.bob.agent.bye(session, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, EndSession())
     scene.peer.received()
     scene.send("BYE", branch="z9hG4bKbye", cseq=2)
     assert scene.peer.statuses() == [200]
@@ -651,7 +662,7 @@ def test_a_change_that_is_never_acknowledged_ends_the_call() -> None:
     scene = Scene()
     session = scene.running()
     scene.send("INVITE", WITH_SDP, branch="z9hG4bKre", cseq=2, body=SDP_TEXT)
-    scene.wire.do(scene.bob, scene.bob.agent.answer_reoffer(session, ANSWER, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, AnswerReoffer(sdp=ANSWER))
     scene.wire.run(33)
     assert scene.ends() == [(EndCause.NO_ACK, 408)]
 
@@ -661,13 +672,13 @@ def test_an_unacknowledged_change_does_not_end_a_call_with_audio(offer: bool) ->
     scene = Scene()
     session = scene.running()
     scene.send("INVITE", *([WITH_SDP] if offer else []), branch="z9hG4bKre", cseq=2, body=SDP_TEXT if offer else "")
-    scene.wire.do(scene.bob, scene.bob.agent.answer_reoffer(session, ANSWER, now=scene.wire.now))
-    scene.wire.do(scene.bob, scene.bob.agent.reoffer(session, ANSWER, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, AnswerReoffer(sdp=ANSWER))
+    scene.wire.command(scene.bob, session, SendReoffer(sdp=ANSWER))
     scene.bob.events.clear()
     scene.peer.received()
     scene.wire.run(31)
     assert "INVITE" not in {text.split(" ")[0] for text in scene.peer.received()}
-    scene.bob.agent.record_audio(session, now=scene.wire.now)
+    scene.wire.command(scene.bob, session, RecordAudio())
     scene.wire.run(2)
     assert scene.bob.events == ([] if offer else [ReofferWithdrawn(session=session)])
     assert scene.peer.received()[-1].startswith("INVITE"), "the change of ours that waited"
@@ -682,7 +693,7 @@ def test_a_change_without_a_contact_is_accepted(contact: str) -> None:
     hold = invite(WITH_SDP, branch="z9hG4bKre", cseq=2, to_tag=scene.tag, contact=contact, body=SDP_TEXT)
     scene.peer.send(hold)
     assert scene.bob.emitted(Reoffered) == [Reoffered(session=session, method="INVITE", sdp=SDP)]
-    scene.wire.do(scene.bob, scene.bob.agent.bye(session, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, EndSession())
     assert scene.peer.received()[-1].startswith("BYE sip:peer@10.0.0.3:5060")
 
 
@@ -691,7 +702,7 @@ def test_a_new_contact_is_where_the_next_request_goes() -> None:
     session = scene.running()
     moved = invite(method="UPDATE", branch="z9hG4bKmv", cseq=2, to_tag=scene.tag, contact="<sip:peer@52.9.9.9:5099>")
     scene.peer.send(moved)
-    scene.wire.do(scene.bob, scene.bob.agent.bye(session, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, EndSession())
     assert scene.wire.lost[-1][2] == Address("52.9.9.9", 5099)
 
 
@@ -700,7 +711,7 @@ def test_requests_go_to_the_source_when_the_contact_leads_nowhere(contact: str) 
     scene = Scene()
     session = scene.running()
     scene.peer.send(invite(method="UPDATE", branch="z9hG4bKmv", cseq=2, to_tag=scene.tag, contact=contact))
-    scene.wire.do(scene.bob, scene.bob.agent.bye(session, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, EndSession())
     assert scene.wire.lost[-1][2] == scene.peer.address
 
 
@@ -711,7 +722,7 @@ def test_a_private_contact_behind_a_public_source_gives_way_to_the_source() -> N
     peer.send(invite("Content-Type: application/sdp", contact="<sip:peer@192.168.1.5:5060>", body=SDP_TEXT))
     (invited,) = bob.emitted(Invited)
     assert isinstance(invited, Invited)
-    wire.do(bob, bob.agent.accept(invited.session, ANSWER, now=wire.now))
+    wire.command(bob, invited.session, AcceptInvite(sdp=ANSWER))
     wire.run(33)
     byes = [to for data, _, to in wire.lost if data.startswith(b"BYE")]
     assert set(byes) == {Address("9.9.9.9", 40000)}
@@ -752,7 +763,7 @@ def test_a_running_call_goes_on_during_shutdown() -> None:
     scene.bob.agent.begin_shutdown()
     scene.send("INVITE", WITH_SDP, branch="z9hG4bKre", cseq=2, body=SDP_TEXT)
     assert kinds(scene.bob.events) == [Reoffered]
-    scene.wire.do(scene.bob, scene.bob.agent.answer_reoffer(session, ANSWER, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, AnswerReoffer(sdp=ANSWER))
     assert scene.peer.statuses()[-1] == 200
     scene.send("ACK", branch="z9hG4bKreack", cseq=2)
     scene.send("OPTIONS", branch="z9hG4bKopt", cseq=3)
@@ -766,5 +777,5 @@ def test_a_ringing_call_is_answered_during_shutdown() -> None:
     session = scene.called()
     scene.bob.agent.begin_shutdown()
     scene.peer.send(invite(WITH_SDP, body=SDP_TEXT))  # again
-    scene.wire.do(scene.bob, scene.bob.agent.accept(session, ANSWER, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, AcceptInvite(sdp=ANSWER))
     assert scene.peer.statuses() == [100, 100, 200]

@@ -16,6 +16,14 @@ from holdfast.voice.sip.effects import (
     Reoffered,
     SessionId,
 )
+from holdfast.voice.sip.session_commands import (
+    AcceptInvite,
+    AnswerReoffer,
+    EndSession,
+    RefuseInvite,
+    RefuseReoffer,
+    SendRinging,
+)
 from tests.unit.voice.sip.session.test_invite_server import WITH_SDP, Scene
 from tests.unit.voice.sip.wire import ALICE, ANSWER, BOB, PROXY, SDP, Node, Peer, Wire, header, invite, reply
 
@@ -26,7 +34,7 @@ A = SessionId("a")
 def ringing(scene: Scene, *, sdp: bytes | None = None, body: str = SDP.decode()) -> SessionId:
     """Return a ringing call that requires 100rel."""
     session = scene.called(REQUIRED, body=body)
-    scene.wire.do(scene.bob, scene.bob.agent.ring(session, now=scene.wire.now, sdp=sdp))
+    scene.wire.command(scene.bob, session, SendRinging(sdp=sdp))
     (_, rings) = scene.peer.received()
     scene.tag = header(rings, "To").partition("tag=")[2]
     assert header(rings, "RSeq") == "1"
@@ -70,7 +78,7 @@ def test_a_call_whose_ringing_is_never_acknowledged_is_refused() -> None:
 def test_one_provisional_response_waits_for_the_other() -> None:
     scene = Scene()
     session = ringing(scene)
-    scene.wire.do(scene.bob, scene.bob.agent.ring(session, now=scene.wire.now, status=183, sdp=ANSWER))
+    scene.wire.command(scene.bob, session, SendRinging(status=183, sdp=ANSWER))
     assert scene.peer.received() == []
     prack(scene)
     scene.wire.run(0.6)
@@ -82,7 +90,7 @@ def test_one_provisional_response_waits_for_the_other() -> None:
 def test_a_200_does_not_overtake_a_description_that_was_not_acknowledged() -> None:
     scene = Scene()
     session = ringing(scene, sdp=ANSWER)
-    scene.wire.do(scene.bob, scene.bob.agent.accept(session, ANSWER, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, AcceptInvite(sdp=ANSWER))
     assert scene.peer.received() == []
     assert prack(scene) == [200, 200]
     scene.send("ACK", branch="z9hG4bKack", cseq=1)
@@ -92,7 +100,7 @@ def test_a_200_does_not_overtake_a_description_that_was_not_acknowledged() -> No
 def test_a_200_overtakes_plain_ringing() -> None:
     scene = Scene()
     session = ringing(scene)
-    scene.wire.do(scene.bob, scene.bob.agent.accept(session, ANSWER, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, AcceptInvite(sdp=ANSWER))
     assert scene.peer.statuses() == [200]
     assert prack(scene) == [481]
     scene.send("ACK", branch="z9hG4bKack", cseq=1)
@@ -105,7 +113,7 @@ def test_our_offer_in_the_ringing_is_answered_in_the_prack() -> None:
     session = ringing(scene, sdp=SDP, body="")
     assert prack(scene, body=ANSWER.decode()) == [200]
     assert scene.bob.events == [ProvisionalAcknowledged(session=session, sdp=ANSWER)]
-    scene.wire.do(scene.bob, scene.bob.agent.accept(session, None, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, AcceptInvite(sdp=None))
     (ok,) = scene.peer.received()
     assert header(ok, "Content-Length") == "0"
     scene.send("ACK", branch="z9hG4bKack", cseq=1)
@@ -115,8 +123,8 @@ def test_our_offer_in_the_ringing_is_answered_in_the_prack() -> None:
 def test_a_description_that_still_waited_to_be_sent_goes_out_with_the_200() -> None:
     scene = Scene()
     session = ringing(scene)
-    scene.wire.do(scene.bob, scene.bob.agent.ring(session, now=scene.wire.now, status=183, sdp=ANSWER))
-    scene.wire.do(scene.bob, scene.bob.agent.accept(session, None, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, SendRinging(status=183, sdp=ANSWER))
+    scene.wire.command(scene.bob, session, AcceptInvite(sdp=None))
     (ok,) = scene.peer.received()
     assert ok.encode().endswith(ANSWER)
 
@@ -130,7 +138,7 @@ def test_an_acknowledged_description_is_not_sent_again() -> None:
     assert (again.split(" ")[1], header(again, "Content-Length"), header(again, "RSeq")) == ("180", "0", "2")
     assert prack(scene, "2 1 INVITE", cseq=3)[-1] == 200
     assert scene.bob.events == [ProvisionalAcknowledged(session=session, sdp=ANSWER)]
-    scene.wire.do(scene.bob, scene.bob.agent.accept(session, None, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, AcceptInvite(sdp=None))
     assert header(scene.peer.received()[-1], "Content-Length") == "0"
 
 
@@ -142,9 +150,9 @@ def test_an_offer_in_a_prack_is_answered_in_its_response_and_the_200_waits_for_t
     session = ringing(scene, sdp=ANSWER)
     assert prack(scene, body=SDP.decode()) == []
     assert scene.bob.events == [Reoffered(session=session, method="PRACK", sdp=SDP)]
-    scene.wire.do(scene.bob, scene.bob.agent.accept(session, None, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, AcceptInvite(sdp=None))
     assert scene.peer.received() == []
-    scene.wire.do(scene.bob, scene.bob.agent.answer_reoffer(session, HELD, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, AnswerReoffer(sdp=HELD))
     pracked, ok = scene.peer.received()
     assert (header(pracked, "CSeq"), header(ok, "CSeq")) == ("2 PRACK", "1 INVITE")
     assert pracked.encode().endswith(HELD)
@@ -156,9 +164,9 @@ def test_an_offer_in_a_prack_is_answered_in_its_response_and_the_200_waits_for_t
 def test_ringing_that_waited_goes_out_once_the_offer_in_the_prack_is_refused() -> None:
     scene = Scene()
     session = ringing(scene, sdp=ANSWER)
-    scene.wire.do(scene.bob, scene.bob.agent.ring(session, now=scene.wire.now, status=183))
+    scene.wire.command(scene.bob, session, SendRinging(status=183))
     prack(scene, body=SDP.decode())
-    scene.wire.do(scene.bob, scene.bob.agent.refuse_reoffer(session, 488, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, RefuseReoffer(status=488))
     assert scene.peer.statuses() == [488, 183]
 
 
@@ -168,7 +176,7 @@ def test_an_unanswered_offer_in_a_prack_is_refused_in_time() -> None:
     prack(scene, body=SDP.decode())
     scene.wire.run(20.1)
     assert scene.peer.statuses() == [500]
-    scene.wire.do(scene.bob, scene.bob.agent.accept(session, None, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, AcceptInvite(sdp=None))
     assert scene.peer.statuses() == [200]
 
 
@@ -178,7 +186,7 @@ def test_a_call_may_end_while_an_offer_in_a_prack_waits(ends: str) -> None:
     session = ringing(scene, sdp=ANSWER)
     prack(scene, body=SDP.decode())
     if ends == "refuse":
-        scene.wire.do(scene.bob, scene.bob.agent.refuse(session, 486, now=scene.wire.now))
+        scene.wire.command(scene.bob, session, RefuseInvite(status=486))
     else:
         scene.peer.send(invite(method="CANCEL", contact=""))
     assert 487 in scene.peer.statuses()
@@ -190,7 +198,7 @@ def test_an_offer_in_a_prack_before_ours_was_answered_is_refused_and_the_call_go
     scene = Scene()
     session = ringing(scene)
     assert prack(scene, body=SDP.decode()) == [488]
-    scene.wire.do(scene.bob, scene.bob.agent.accept(session, ANSWER, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, AcceptInvite(sdp=ANSWER))
     assert scene.peer.statuses() == [200]
 
 
@@ -198,18 +206,18 @@ def test_an_offer_in_a_prack_that_meets_an_update_gets_491() -> None:
     scene = Scene()
     session = ringing(scene, sdp=ANSWER)
     prack(scene)
-    scene.wire.do(scene.bob, scene.bob.agent.ring(session, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, SendRinging())
     scene.send("UPDATE", WITH_SDP, branch="z9hG4bKu", cseq=3, body=SDP.decode())
     scene.peer.received()
     assert prack(scene, "2 1 INVITE", cseq=4, body=SDP.decode()) == [491]
-    scene.wire.do(scene.bob, scene.bob.agent.answer_reoffer(session, ANSWER, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, AnswerReoffer(sdp=ANSWER))
     assert scene.peer.statuses() == [200]
 
 
 def test_a_call_may_end_while_its_ringing_waits() -> None:
     scene = Scene()
     session = ringing(scene)
-    scene.wire.do(scene.bob, scene.bob.agent.refuse(session, 486, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, RefuseInvite(status=486))
     assert scene.peer.statuses() == [486]
     scene.wire.run(60)
     assert (scene.bob.agent.sessions(), scene.bob.agent.timers()) == ((), 0)
@@ -218,7 +226,7 @@ def test_a_call_may_end_while_its_ringing_waits() -> None:
 def test_trying_is_never_acknowledged() -> None:
     scene = Scene()
     session = scene.called(REQUIRED)
-    scene.wire.do(scene.bob, scene.bob.agent.ring(session, now=scene.wire.now, status=100))
+    scene.wire.command(scene.bob, session, SendRinging(status=100))
     assert all("RSeq" not in text for text in scene.peer.received())
 
 
@@ -266,7 +274,7 @@ def test_requests_in_the_dialog_go_on_after_the_numbers_of_the_pracks() -> None:
     (ack,) = peer.received()
     assert header(ack, "CSeq") == "1 ACK"
     assert alice.emitted(Accepted)
-    wire.do(alice, alice.agent.bye(A, now=wire.now))
+    wire.command(alice, A, EndSession())
     (bye,) = peer.received()
     assert header(bye, "CSeq") == "3 BYE"
 
@@ -321,12 +329,12 @@ def test_two_agents_use_prack_over_a_network() -> None:
     )
     wire.run(0.1)
     (session,) = bob.agent.sessions()
-    wire.do(bob, bob.agent.ring(session, now=wire.now, status=183, sdp=ANSWER))
-    wire.do(bob, bob.agent.accept(session, ANSWER, now=wire.now))
+    wire.command(bob, session, SendRinging(status=183, sdp=ANSWER))
+    wire.command(bob, session, AcceptInvite(sdp=ANSWER))
     wire.run(1)
     assert [event.status for event in alice.emitted(Progressed) if isinstance(event, Progressed)] == [183]
     assert len(alice.emitted(Accepted)) == len(bob.emitted(Confirmed)) == 1
-    wire.do(alice, alice.agent.bye(A, now=wire.now))
+    wire.command(alice, A, EndSession())
     wire.run(60)
     assert len(bob.emitted(Ended)) == 1
     assert (alice.agent.timers(), bob.agent.timers()) == (0, 0)
@@ -338,6 +346,6 @@ def test_over_a_connection_ringing_is_sent_once_and_still_waited_for() -> None:
     scene.peer.send(invite(REQUIRED, WITH_SDP, body=SDP.decode()).replace("SIP/2.0/UDP", "SIP/2.0/TCP"))
     (invited,) = scene.bob.emitted(Invited)
     assert isinstance(invited, Invited)
-    scene.wire.do(scene.bob, scene.bob.agent.ring(invited.session, now=scene.wire.now))
+    scene.wire.command(scene.bob, invited.session, SendRinging())
     scene.wire.run(33)
     assert scene.peer.statuses() == [100, 180, 504]

@@ -13,6 +13,15 @@ from holdfast.voice.sip.effects import (
     Referred,
     SessionId,
 )
+from holdfast.voice.sip.session_commands import (
+    AcceptInvite,
+    AnswerRefer,
+    AnswerReoffer,
+    EndSession,
+    NotifyRefer,
+    RefuseReoffer,
+    SendRefer,
+)
 from tests.unit.voice.sip.session.test_invite_server import Scene as Called
 from tests.unit.voice.sip.session.test_reinvite import CHALLENGE, A, Scene
 from tests.unit.voice.sip.wire import ALICE, ANSWER, BOB, SDP, Node, Wire, call, header, reply
@@ -32,7 +41,7 @@ class Pair:
         (invited,) = self.bob.emitted(Invited)
         assert isinstance(invited, Invited)
         self.b: SessionId = invited.session
-        self.wire.do(self.bob, self.bob.agent.accept(self.b, ANSWER, now=self.wire.now))
+        self.wire.command(self.bob, self.b, AcceptInvite(sdp=ANSWER))
 
     def run(self) -> Pair:
         self.wire.run(1)
@@ -40,15 +49,15 @@ class Pair:
 
     def refer(self, target: str = CAROL) -> None:
         """Send Alice a REFER from Bob."""
-        self.wire.do(self.bob, self.bob.agent.refer(self.b, target, now=self.wire.now))
+        self.wire.command(self.bob, self.b, SendRefer(target=target))
         self.wire.run(0.1)
 
     def answer(self, status: int) -> None:
-        self.wire.do(self.alice, self.alice.agent.answer_refer(self.a, status, now=self.wire.now))
+        self.wire.command(self.alice, self.a, AnswerRefer(status=status))
         self.wire.run(1)
 
     def notify(self, status: int) -> None:
-        self.wire.do(self.alice, self.alice.agent.notify_refer(self.a, status, now=self.wire.now))
+        self.wire.command(self.alice, self.a, NotifyRefer(status=status))
         self.wire.run(1)
 
 
@@ -103,7 +112,7 @@ def test_a_refer_can_fail(status: int) -> None:
 
 def test_a_refer_waits_for_the_ack() -> None:
     pair = Pair()
-    pair.wire.do(pair.bob, pair.bob.agent.refer(pair.b, CAROL, now=pair.wire.now))
+    pair.wire.command(pair.bob, pair.b, SendRefer(target=CAROL))
     assert sent(pair.bob, "REFER") == []
     pair.wire.run(0.1)
     assert len(sent(pair.bob, "REFER")) == 1
@@ -118,7 +127,7 @@ class Changing(Scene):
 
     def refer(self) -> list[str]:
         """Ask for the REFER and return what she sends."""
-        self.wire.do(self.alice, self.alice.agent.refer(A, CAROL, now=self.wire.now))
+        self.wire.command(self.alice, A, SendRefer(target=CAROL))
         return self.methods()
 
     def methods(self) -> list[str]:
@@ -151,7 +160,7 @@ def test_a_refer_waits_for_a_hold_of_the_peer_and_its_ack(asked_first: bool) -> 
     assert scene.methods() == ["100"]
     if asked_first:
         assert scene.refer() == []
-    scene.wire.do(scene.alice, scene.alice.agent.answer_reoffer(A, ANSWER, now=scene.wire.now))
+    scene.wire.command(scene.alice, A, AnswerReoffer(sdp=ANSWER))
     assert scene.methods() == ["200"]
     if not asked_first:
         assert scene.refer() == []
@@ -165,14 +174,18 @@ def test_a_refer_follows_a_hold_by_update_that_was_answered_or_refused() -> None
         scene.from_peer("UPDATE", "z9hG4bKhold", 1, SDP.decode())
         assert scene.refer() == []
         agent, now = scene.alice.agent, scene.wire.now
-        done = agent.answer_reoffer(A, ANSWER, now=now) if status == 200 else agent.refuse_reoffer(A, status, now=now)
+        done = (
+            agent.command(A, AnswerReoffer(sdp=ANSWER), now)
+            if status == 200
+            else agent.command(A, RefuseReoffer(status=status), now)
+        )
         scene.wire.do(scene.alice, done)
         assert scene.methods() == [str(status), "REFER"]
 
 
 def test_a_refer_that_meets_a_change_of_the_peer_is_sent_again() -> None:
     scene = Changing(random=0.0)
-    scene.wire.do(scene.alice, scene.alice.agent.refer(A, CAROL, now=scene.wire.now))
+    scene.wire.command(scene.alice, A, SendRefer(target=CAROL))
     for _ in range(2):
         (asked,) = scene.peer.received()
         assert header(asked, "Refer-To") == f"<{CAROL}>"
@@ -185,7 +198,7 @@ def test_a_refer_that_meets_a_change_of_the_peer_is_sent_again() -> None:
     scene.peer.send(reply(asked, 491))
     assert scene.alice.emitted(ReferralAnswered) == [ReferralAnswered(session=A, status=491)]
     # And the next one has as many tries.
-    scene.wire.do(scene.alice, scene.alice.agent.refer(A, CAROL, now=scene.wire.now))
+    scene.wire.command(scene.alice, A, SendRefer(target=CAROL))
     (again,) = scene.peer.received()
     scene.peer.send(reply(again, 491))
     scene.wire.run(2.2)
@@ -198,7 +211,7 @@ def test_a_waiting_refer_ends_with_the_call() -> None:
     scene = Changing()
     asked = scene.ask()
     assert scene.refer() == []
-    scene.wire.do(scene.alice, scene.alice.agent.bye(A, now=scene.wire.now))
+    scene.wire.command(scene.alice, A, EndSession())
     assert scene.methods() == ["BYE"]
     assert [text.split(" ")[0] for text in scene.ok(asked)] == ["ACK"]
 
@@ -215,7 +228,7 @@ def test_one_refer_at_a_time_is_asked_and_none_stays_open() -> None:
 def test_a_bye_answers_the_pending_requests() -> None:
     pair = Pair().run()
     pair.refer()
-    pair.wire.do(pair.alice, pair.alice.agent.bye(pair.a, now=pair.wire.now))
+    pair.wire.command(pair.alice, pair.a, EndSession())
     pair.wire.run(60)
     assert pair.bob.emitted(ReferralAnswered) == [ReferralAnswered(session=pair.b, status=487)]
     assert [ended.cause for ended in pair.bob.emitted(Ended) if isinstance(ended, Ended)] == [EndCause.HUNG_UP]
@@ -230,8 +243,10 @@ def test_unrequested_answers_and_reports_have_no_effect() -> None:
     nobody = SessionId("nobody")
     agent = pair.bob.agent
     now = pair.wire.now
-    assert agent.refer(nobody, CAROL, now=now) == agent.answer_refer(nobody, 202, now=now) == []
-    assert agent.notify_refer(nobody, 200, now=now) == []
+    assert (
+        agent.command(nobody, SendRefer(target=CAROL), now) == agent.command(nobody, AnswerRefer(status=202), now) == []
+    )
+    assert agent.command(nobody, NotifyRefer(status=200), now) == []
     assert sent(pair.alice, "NOTIFY") == []
 
 
@@ -241,7 +256,7 @@ def test_unrequested_answers_and_reports_have_no_effect() -> None:
 def referring() -> tuple[Scene, str]:
     """Return a scene with Alice's REFER to her peer."""
     scene = Scene()
-    scene.wire.do(scene.alice, scene.alice.agent.refer(A, CAROL, now=scene.wire.now))
+    scene.wire.command(scene.alice, A, SendRefer(target=CAROL))
     (asked,) = scene.peer.received()
     return scene, asked
 
@@ -337,7 +352,7 @@ def test_a_provisional_answer_and_one_after_our_bye_have_no_effect() -> None:
     scene, asked = referring()
     scene.peer.send(reply(asked, 100))
     assert scene.alice.events == []
-    scene.wire.do(scene.alice, scene.alice.agent.bye(A, now=scene.wire.now))
+    scene.wire.command(scene.alice, A, EndSession())
     scene.peer.send(reply(asked, 202))
     assert scene.alice.events == []
     assert notify(scene, 10, EVENT, "Subscription-State: active", FRAGMENT, body="SIP/2.0 200 OK") in (200, 481)
@@ -399,7 +414,7 @@ def test_two_at_once_and_one_outside_a_call() -> None:
 def test_a_refer_before_the_ack_is_declined() -> None:
     scene = Called()
     session = scene.called()
-    scene.wire.do(scene.bob, scene.bob.agent.accept(session, ANSWER, now=scene.wire.now))
+    scene.wire.command(scene.bob, session, AcceptInvite(sdp=ANSWER))
     scene.tag = header(scene.peer.received()[-1], "To").partition("tag=")[2]
     scene.send("REFER", "Refer-To: <sip:carol@192.0.2.9>", branch="z9hG4bKr", cseq=2)
     assert scene.peer.statuses() == [603]

@@ -30,6 +30,15 @@ from holdfast.voice.sip.sdp.offer import (
     withdraw_offer,
 )
 from holdfast.voice.sip.sdp.sdp import Direction
+from holdfast.voice.sip.session_commands import (
+    AcceptInvite,
+    AcknowledgeOffer,
+    AnswerReoffer,
+    EndSession,
+    RefuseReoffer,
+    SendDigit,
+    SendReoffer,
+)
 from tests.unit.voice.sip.wire import ALICE, ANSWER, BOB, PROXY, SDP, Node, Peer, Wire, call, header, invite, reply
 
 A = SessionId("a")
@@ -59,7 +68,7 @@ class Scene:
 
     def ask(self, sdp: bytes | None = SDP) -> str:
         """Change the call as Alice; return her re-INVITE, or "" while it waits."""
-        self.wire.do(self.alice, self.alice.agent.reoffer(A, sdp, now=self.wire.now))
+        self.wire.command(self.alice, A, SendReoffer(sdp=sdp))
         received = self.peer.received()
         return received[-1] if received else ""
 
@@ -111,14 +120,14 @@ def test_a_change_without_an_offer_is_answered_in_the_ack() -> None:
     assert scene.ok(asked) == []
     assert events(scene) == [ReofferAnswered(session=A, sdp=ANSWER, offer_to_answer=True)]
     assert scene.ok(asked) == []
-    scene.wire.do(scene.alice, scene.alice.agent.acknowledge(A, SDP, now=scene.wire.now))
+    scene.wire.command(scene.alice, A, AcknowledgeOffer(sdp=SDP))
     texts = [data.decode() for data, _, _ in scene.wire.lost]
     assert texts[0].endswith(SDP.decode())
 
 
 def test_a_change_by_update_is_answered_without_an_ack() -> None:
     scene = Scene()
-    scene.wire.do(scene.alice, scene.alice.agent.reoffer(A, SDP, now=scene.wire.now, method="UPDATE"))
+    scene.wire.command(scene.alice, A, SendReoffer(sdp=SDP, method="UPDATE"))
     (asked,) = scene.peer.received()
     assert asked.startswith("UPDATE sip:bob@10.0.0.3:5060")
     assert scene.ok(asked) == []
@@ -128,7 +137,7 @@ def test_a_change_by_update_is_answered_without_an_ack() -> None:
 @pytest.mark.parametrize("status", [405, 488])
 def test_a_refused_update_leaves_the_call_as_it_was(status: int) -> None:
     scene = Scene()
-    scene.wire.do(scene.alice, scene.alice.agent.reoffer(A, SDP, now=scene.wire.now, method="UPDATE"))
+    scene.wire.command(scene.alice, A, SendReoffer(sdp=SDP, method="UPDATE"))
     (asked,) = scene.peer.received()
     scene.peer.send(reply(asked, status))
     assert events(scene) == [ReofferRefused(session=A, status=status, reason="Whatever")]
@@ -180,7 +189,7 @@ def test_glare_backs_off_and_tries_again(number: float, after: float) -> None:
 
 def test_glare_of_an_update_asks_for_an_update_again() -> None:
     scene = Scene()
-    scene.wire.do(scene.alice, scene.alice.agent.reoffer(A, SDP, now=scene.wire.now, method="UPDATE"))
+    scene.wire.command(scene.alice, A, SendReoffer(sdp=SDP, method="UPDATE"))
     scene.peer.send(reply(scene.peer.received()[0], 491))
     scene.wire.run(4.1)
     assert events(scene) == [ReofferPostponed(session=A), ReofferDue(session=A, method="UPDATE")]
@@ -228,7 +237,7 @@ def test_during_our_backoff_the_peer_may_change_first() -> None:
     assert events(scene) == [ReofferPostponed(session=A), Reoffered(session=A, method="INVITE", sdp=SDP)]
     scene.wire.run(2.2)
     assert len(events(scene)) == 2
-    scene.wire.do(scene.alice, scene.alice.agent.answer_reoffer(A, ANSWER, now=scene.wire.now))
+    scene.wire.command(scene.alice, A, AnswerReoffer(sdp=ANSWER))
     scene.from_peer("ACK", "z9hG4bKack", 9)
     scene.wire.run(2.2)
     assert scene.alice.emitted(ReofferDue)
@@ -267,12 +276,12 @@ def test_a_waiting_change_follows_that_of_the_peer() -> None:
     scene = Scene()
     scene.from_peer("UPDATE", "z9hG4bKup", 9, SDP.decode())
     assert scene.ask(SDP) == ""
-    scene.wire.do(scene.alice, scene.alice.agent.answer_reoffer(A, ANSWER, now=scene.wire.now))
+    scene.wire.command(scene.alice, A, AnswerReoffer(sdp=ANSWER))
     assert [text.split(" ")[0] for text in scene.peer.received()] == ["SIP/2.0", "INVITE"]
     scene = Scene()
     scene.from_peer("UPDATE", "z9hG4bKup", 9, SDP.decode())
     assert scene.ask(SDP) == ""
-    scene.wire.do(scene.alice, scene.alice.agent.refuse_reoffer(A, 200, now=scene.wire.now))
+    scene.wire.command(scene.alice, A, RefuseReoffer(status=200))
     assert [text.split(" ")[1] for text in scene.peer.received()] == ["488", "sip:peer@10.0.0.3:5060"]
 
 
@@ -290,7 +299,7 @@ def test_a_change_is_challenged_and_sent_again() -> None:
 def test_a_200_to_a_change_after_we_hung_up_is_acknowledged() -> None:
     scene = Scene()
     asked = scene.ask()
-    scene.wire.do(scene.alice, scene.alice.agent.bye(A, now=scene.wire.now))
+    scene.wire.command(scene.alice, A, EndSession())
     bye = scene.peer.received()[0]
     texts = scene.ok(asked)
     assert [text.split(" ")[0] for text in texts] == ["ACK"]
@@ -303,14 +312,14 @@ def test_a_200_to_a_change_after_we_hung_up_is_acknowledged() -> None:
 def test_a_refused_change_after_our_bye_has_no_effect() -> None:
     scene = Scene()
     asked = scene.ask()
-    scene.wire.do(scene.alice, scene.alice.agent.bye(A, now=scene.wire.now))
+    scene.wire.command(scene.alice, A, EndSession())
     scene.peer.send(reply(asked, 481))
     assert events(scene) == []
 
 
 def test_a_bye_is_challenged_and_sent_again() -> None:
     scene = Scene()
-    scene.wire.do(scene.alice, scene.alice.agent.bye(A, now=scene.wire.now))
+    scene.wire.command(scene.alice, A, EndSession())
     scene.peer.send(reply(scene.peer.received()[0], 401, CHALLENGE))
     (again,) = scene.peer.received()
     assert "Digest" in header(again, "Authorization")
@@ -320,8 +329,8 @@ def test_a_bye_is_challenged_and_sent_again() -> None:
 
 def test_an_unanswered_bye_is_repeated_and_given_up() -> None:
     scene = Scene()
-    scene.wire.do(scene.alice, scene.alice.agent.bye(A, now=scene.wire.now))
-    scene.wire.do(scene.alice, scene.alice.agent.bye(A, now=scene.wire.now))
+    scene.wire.command(scene.alice, A, EndSession())
+    scene.wire.command(scene.alice, A, EndSession())
     scene.wire.run(33)
     assert len(scene.peer.received()) == 11
     assert events(scene) == [Ended(session=A, cause=EndCause.WE_HUNG_UP, status=408)]
@@ -329,7 +338,7 @@ def test_an_unanswered_bye_is_repeated_and_given_up() -> None:
 
 def test_a_digit_is_sent_by_info() -> None:
     scene = Scene()
-    scene.wire.do(scene.alice, scene.alice.agent.send_digit(A, "#", now=scene.wire.now))
+    scene.wire.command(scene.alice, A, SendDigit(digit="#"))
     (info,) = scene.peer.received()
     assert info.startswith("INFO")
     assert info.endswith("Signal=#\r\nDuration=160\r\n")
@@ -340,7 +349,7 @@ def test_a_digit_is_sent_by_info() -> None:
 @pytest.mark.parametrize(("status", "ends"), [(415, False), (481, True), (401, False)])
 def test_the_response_to_a_digit_decides(status: int, ends: bool) -> None:
     scene = Scene()
-    scene.wire.do(scene.alice, scene.alice.agent.send_digit(A, "#", now=scene.wire.now))
+    scene.wire.command(scene.alice, A, SendDigit(digit="#"))
     scene.peer.send(reply(scene.peer.received()[0], status, CHALLENGE))
     assert bool(events(scene)) is ends
     assert (A in scene.alice.agent.sessions()) is not ends
@@ -348,16 +357,16 @@ def test_the_response_to_a_digit_decides(status: int, ends: bool) -> None:
 
 def test_an_unanswered_digit_ends_the_call() -> None:
     scene = Scene()
-    scene.wire.do(scene.alice, scene.alice.agent.send_digit(A, "#", now=scene.wire.now))
+    scene.wire.command(scene.alice, A, SendDigit(digit="#"))
     scene.wire.run(33)
     assert events(scene) == [Ended(session=A, cause=EndCause.LOST, status=408)]
 
 
 def test_a_failed_info_after_our_bye_has_no_effect() -> None:
     scene = Scene()
-    scene.wire.do(scene.alice, scene.alice.agent.send_digit(A, "#", now=scene.wire.now))
+    scene.wire.command(scene.alice, A, SendDigit(digit="#"))
     info = scene.peer.received()[0]
-    scene.wire.do(scene.alice, scene.alice.agent.bye(A, now=scene.wire.now))
+    scene.wire.command(scene.alice, A, EndSession())
     scene.peer.send(reply(info, 481))
     assert events(scene) == []
 
@@ -373,7 +382,7 @@ def talking(*, random: float = 0.2) -> tuple[Wire, Node, Node, SessionId]:
     wire.run(0.1)
     (invited,) = bob.emitted(Invited)
     assert isinstance(invited, Invited)
-    wire.do(bob, bob.agent.accept(invited.session, ANSWER, now=wire.now))
+    wire.command(bob, invited.session, AcceptInvite(sdp=ANSWER))
     wire.run(0.1)
     return wire, alice, bob, invited.session
 
@@ -389,7 +398,7 @@ class Owner:
     def offer(self) -> None:
         """Offer the owner's direction."""
         self.state, sdp = make_offer(self.state)
-        self.wire.do(self.node, self.node.agent.reoffer(self.session, sdp, now=self.wire.now))
+        self.wire.command(self.node, self.session, SendReoffer(sdp=sdp))
 
     def catch_up(self) -> None:
         """Handle the events of the agent."""
@@ -399,7 +408,7 @@ class Owner:
                 case Reoffered(sdp=sdp) if sdp is not None:
                     self._note(sdp)
                     self.state, ours = answer_offer(self.state, sdp)
-                    self.wire.do(self.node, self.node.agent.answer_reoffer(self.session, ours, now=self.wire.now))
+                    self.wire.command(self.node, self.session, AnswerReoffer(sdp=ours))
                 case ReofferAnswered(sdp=sdp) if sdp is not None:
                     self._note(sdp)
                     self.state = apply_answer(self.state, sdp)
@@ -467,8 +476,8 @@ def test_a_hold_while_we_back_off_is_answered_and_our_change_comes_after_it() ->
 
 def test_both_sides_hang_up_at_once() -> None:
     wire, alice, bob, at_bob = talking()
-    wire.do(alice, alice.agent.bye(A, now=wire.now))
-    wire.do(bob, bob.agent.bye(at_bob, now=wire.now))
+    wire.command(alice, A, EndSession())
+    wire.command(bob, at_bob, EndSession())
     wire.run(40)
     assert alice.emitted(Ended) == [Ended(session=A, cause=EndCause.WE_HUNG_UP, status=200)]
     assert bob.emitted(Ended) == [Ended(session=at_bob, cause=EndCause.WE_HUNG_UP, status=200)]
@@ -478,7 +487,7 @@ def test_both_sides_hang_up_at_once() -> None:
 
 def test_a_digit_reaches_the_peer() -> None:
     wire, alice, bob, at_bob = talking()
-    wire.do(alice, alice.agent.send_digit(A, "7", now=wire.now, duration_ms=300))
+    wire.command(alice, A, SendDigit(digit="7", duration_ms=300))
     wire.run(0.1)
     assert bob.emitted(DigitSignalled) == [DigitSignalled(session=at_bob, digit="7", duration_ms=300)]
 
@@ -490,8 +499,8 @@ def test_a_change_asked_before_the_ack_waits_for_it() -> None:
     wire.run(0.1)
     (invited,) = bob.emitted(Invited)
     assert isinstance(invited, Invited)
-    wire.do(bob, bob.agent.accept(invited.session, ANSWER, now=wire.now))
-    wire.do(bob, bob.agent.reoffer(invited.session, SDP, now=wire.now))
+    wire.command(bob, invited.session, AcceptInvite(sdp=ANSWER))
+    wire.command(bob, invited.session, SendReoffer(sdp=SDP))
     wire.run(0.2)
     assert alice.emitted(Reoffered) == []
     wire.fate = lambda _: (0.01,)
@@ -501,7 +510,7 @@ def test_a_change_asked_before_the_ack_waits_for_it() -> None:
 
 def test_every_message_is_traced_in_order() -> None:
     wire, alice, bob, _ = talking()
-    wire.do(alice, alice.agent.bye(A, now=wire.now))
+    wire.command(alice, A, EndSession())
     wire.run(1)
 
     def ladder(node: Node, direction: str) -> list[str]:
@@ -531,13 +540,13 @@ def test_an_unanswered_change_after_our_bye_has_no_effect() -> None:
     scene = Scene()
     scene.ask()
     scene.wire.run(1)
-    scene.wire.do(scene.alice, scene.alice.agent.bye(A, now=scene.wire.now))
+    scene.wire.command(scene.alice, A, EndSession())
     scene.wire.run(60)
     assert events(scene) == [Ended(session=A, cause=EndCause.WE_HUNG_UP, status=408)]
 
 
 def test_answering_or_refusing_a_change_that_does_not_exist_has_no_effect() -> None:
     scene = Scene()
-    scene.wire.do(scene.alice, scene.alice.agent.answer_reoffer(A, ANSWER, now=scene.wire.now))
-    scene.wire.do(scene.alice, scene.alice.agent.refuse_reoffer(A, 488, now=scene.wire.now))
+    scene.wire.command(scene.alice, A, AnswerReoffer(sdp=ANSWER))
+    scene.wire.command(scene.alice, A, RefuseReoffer(status=488))
     assert scene.peer.received() == []

@@ -19,6 +19,15 @@ from holdfast.voice.sip.effects import (
     ReofferRefused,
     SessionId,
 )
+from holdfast.voice.sip.session_commands import (
+    AcceptInvite,
+    AnswerReoffer,
+    EndSession,
+    RecordAudio,
+    SendDigit,
+    SendRefer,
+    SendReoffer,
+)
 from tests.unit.voice.sip.session.test_invite_server import WITH_SDP
 from tests.unit.voice.sip.wire import ALICE, ANSWER, BOB, SDP, Node, Peer, Wire, header, invite, reply
 
@@ -68,7 +77,7 @@ class Scene:
             return self.peer.received()[-1]
         assert isinstance(invited[0], Invited)
         self.session = invited[0].session
-        self.wire.do(self.node, self.node.agent.accept(self.session, ANSWER, now=self.wire.now))
+        self.wire.command(self.node, self.session, AcceptInvite(sdp=ANSWER))
         said = self.peer.received()[-1]
         self.tag = header(said, "To").partition("tag=")[2]
         self.send("ACK", branch="z9hG4bKack", cseq=1)
@@ -183,7 +192,7 @@ def test_we_refresh_by_re_invite_where_update_is_not_taken() -> None:
     scene.answered("Session-Expires: 600")
     scene.wire.run(301)
     assert scene.node.emitted(RefreshDue) == [RefreshDue(session=A)]
-    scene.wire.do(scene.node, scene.node.agent.reoffer(A, SDP, now=scene.wire.now))
+    scene.wire.command(scene.node, A, SendReoffer(sdp=SDP))
     (again,) = scene.peer.received()
     assert header(again, "Session-Expires") == "600;refresher=uac"
     scene.peer.send(
@@ -256,7 +265,7 @@ def test_a_refresh_waits_for_a_change_under_way() -> None:
     scene.call_out()
     scene.answered("Session-Expires: 600", TAKES_UPDATE)
     scene.wire.run(299)
-    scene.wire.do(scene.node, scene.node.agent.reoffer(A, SDP, now=scene.wire.now))
+    scene.wire.command(scene.node, A, SendReoffer(sdp=SDP))
     (again,) = scene.peer.received()
     scene.peer.send(reply(again, 100, tag=None))
     scene.wire.run(5)
@@ -292,7 +301,7 @@ def test_a_re_invite_refreshes_and_may_change_the_refresher() -> None:
     fields = (WITH_SDP, KNOWS, "Session-Expires: 300;refresher=uas")
     scene.send("INVITE", *fields, branch="z9hG4bKre", cseq=2, body=SDP.decode())
     assert scene.node.emitted(Reoffered)
-    scene.wire.do(scene.node, scene.node.agent.answer_reoffer(scene.session, ANSWER, now=scene.wire.now))
+    scene.wire.command(scene.node, scene.session, AnswerReoffer(sdp=ANSWER))
     said = scene.peer.received()[-1]
     assert header(said, "Session-Expires") == "300;refresher=uas"
     scene.send("ACK", branch="z9hG4bKack2", cseq=2)
@@ -411,7 +420,7 @@ def refreshed(scene: Scene) -> str:
     """Refresh as the owner does when it is due, and return the request."""
     for event in scene.node.emitted(RefreshDue):
         assert isinstance(event, RefreshDue)
-        scene.wire.do(scene.node, scene.node.agent.reoffer(event.session, SDP, now=scene.wire.now))
+        scene.wire.command(scene.node, event.session, SendReoffer(sdp=SDP))
         scene.node.events.remove(event)
     sent = [text for text in scene.peer.received() if text.split(" ")[0] in ("UPDATE", "INVITE")]
     return sent[-1]
@@ -432,7 +441,7 @@ def test_a_change_in_progress_replaces_the_refresh() -> None:
     scene.call_out()
     scene.answered(TAKES_UPDATE)
     scene.wire.run(80)
-    scene.wire.do(scene.node, scene.node.agent.reoffer(A, SDP, now=scene.wire.now))
+    scene.wire.command(scene.node, A, SendReoffer(sdp=SDP))
     scene.peer.received()
     scene.wire.run(13)
     assert not any(text.startswith("UPDATE") for text in scene.peer.received())
@@ -494,7 +503,7 @@ def test_a_call_that_ends_without_a_connection_gets_no_more_options() -> None:
     scene, phone = connected()
     scene.wire.run(60.5)
     assert start_words(scene.peer.received()) == ["OPTIONS"]
-    scene.wire.do(scene.node, scene.node.agent.bye(A, now=scene.wire.now))
+    scene.wire.command(scene.node, A, EndSession())
     scene.wire.do(scene.node, scene.node.agent.handle_disconnect(phone, scene.wire.now))
     assert scene.ends() == [(EndCause.WE_HUNG_UP, 200)]
 
@@ -509,7 +518,7 @@ def test_a_call_with_audio_goes_on_without_answers(status: int | None) -> None:
         asked = scene.peer.received()[0]
         assert asked.startswith("OPTIONS")
         scene.wire.run(20)
-        scene.node.agent.record_audio(A, now=scene.wire.now)
+        scene.wire.command(scene.node, A, RecordAudio())
         if status is None:
             scene.wire.run(12.1)
         else:
@@ -518,7 +527,7 @@ def test_a_call_with_audio_goes_on_without_answers(status: int | None) -> None:
     assert scene.ends() == []
     scene.wire.run(60 + 32 + 60 + 32 + 1)
     assert scene.ends() == [(EndCause.LOST, 408)]
-    scene.node.agent.record_audio(A, now=scene.wire.now)
+    scene.wire.command(scene.node, A, RecordAudio())
     assert scene.node.agent.sessions() == ()
 
 
@@ -526,7 +535,7 @@ def test_a_call_with_audio_goes_on_without_a_connection() -> None:
     scene, phone = connected()
     scene.wire.do(scene.node, scene.node.agent.handle_disconnect(phone, scene.wire.now))
     unreachable(scene, phone, 85)
-    scene.node.agent.record_audio(A, now=scene.wire.now)
+    scene.wire.command(scene.node, A, RecordAudio())
     unreachable(scene, phone, 60)
     assert scene.ends() == []
     unreachable(scene, phone, 60)
@@ -538,7 +547,7 @@ def test_a_peer_that_knows_no_such_call_ends_it_even_with_audio() -> None:
     scene.call_out()
     scene.answered()
     scene.wire.run(60.2)
-    scene.node.agent.record_audio(A, now=scene.wire.now)
+    scene.wire.command(scene.node, A, RecordAudio())
     scene.peer.send(reply(scene.peer.received()[0], 481))
     assert scene.ends() == [(EndCause.LOST, 481)]
 
@@ -553,7 +562,7 @@ def test_a_dropped_update_does_not_end_a_call_with_audio(has_audio: bool, status
     (update,) = scene.peer.received()
     scene.wire.run(30)
     if has_audio:
-        scene.node.agent.record_audio(A, now=scene.wire.now)
+        scene.wire.command(scene.node, A, RecordAudio())
     if status is None:
         scene.wire.run(3)
     else:
@@ -576,17 +585,16 @@ def test_dropped_options_do_not_end_a_call_with_audio(what: str, status: int | N
     scene = Scene()
     scene.call_out()
     scene.answered()
-    agent, now = scene.node.agent, scene.wire.now
     if what == "change":
-        scene.wire.do(scene.node, agent.reoffer(A, SDP, now=now))
-        scene.wire.do(scene.node, agent.reoffer(A, ANSWER, now=now))
+        scene.wire.command(scene.node, A, SendReoffer(sdp=SDP))
+        scene.wire.command(scene.node, A, SendReoffer(sdp=ANSWER))
     elif what == "key":
-        scene.wire.do(scene.node, agent.send_digit(A, "5", now=now))
+        scene.wire.command(scene.node, A, SendDigit(digit="5"))
     else:
-        scene.wire.do(scene.node, agent.refer(A, "sip:carol@10.0.0.9", now=now))
+        scene.wire.command(scene.node, A, SendRefer(target="sip:carol@10.0.0.9"))
     asked = scene.peer.received()[0]
     scene.wire.run(30)
-    agent.record_audio(A, now=scene.wire.now)
+    scene.wire.command(scene.node, A, RecordAudio())
     scene.node.events.clear()
     scene.peer.received()
     if status is None:
@@ -610,11 +618,11 @@ def test_a_timeout_after_the_end_has_no_effect(what: str, status: int | None) ->
     scene.call_out()
     scene.answered("Session-Expires: 120", TAKES_UPDATE)
     if what == "transfer":
-        scene.wire.do(scene.node, scene.node.agent.refer(A, "sip:carol@10.0.0.9", now=scene.wire.now))
+        scene.wire.command(scene.node, A, SendRefer(target="sip:carol@10.0.0.9"))
     else:
         scene.wire.run(60.2)
     asked = [text for text in scene.peer.received() if what != "OPTIONS" or text.startswith("OPTIONS")][-1]
-    scene.wire.do(scene.node, scene.node.agent.bye(A, now=scene.wire.now))
+    scene.wire.command(scene.node, A, EndSession())
     if status is not None:
         scene.peer.send(reply(asked, status))
     scene.wire.run(60)
@@ -659,7 +667,7 @@ def test_responses_after_the_end_have_no_effect() -> None:
     scene.wire.run(60.2)
     asked = scene.peer.received()
     assert sorted(start_words(asked)) == ["OPTIONS", "UPDATE"]
-    scene.wire.do(scene.node, scene.node.agent.bye(A, now=scene.wire.now))
+    scene.wire.command(scene.node, A, EndSession())
     for text in asked:
         scene.peer.send(reply(text, 481))
     scene.wire.run(120)
@@ -672,7 +680,7 @@ def test_two_agents_keep_a_call_for_a_day() -> None:
     wire.do(alice, alice.agent.invite(A, "sip:bob@10.0.0.2:5060", now=wire.now, sdp=SDP, caller="alice"))
     wire.run(1)
     (session,) = bob.agent.sessions()
-    wire.do(bob, bob.agent.accept(session, ANSWER, now=wire.now))
+    wire.command(bob, session, AcceptInvite(sdp=ANSWER))
     wire.run(86_400)
     assert alice.emitted(Accepted)
     assert sum(data.startswith(b"UPDATE") for data, _ in alice.sent) == 95
@@ -710,7 +718,7 @@ def test_a_call_that_is_ending_is_neither_refreshed_nor_sent_options() -> None:
     scene.answered("Session-Expires: 120;refresher=uac", TAKES_UPDATE)
     scene.wire.run(59)
     assert not scene.node.agent.is_idle()
-    scene.wire.do(scene.node, scene.node.agent.bye(A, now=scene.wire.now))
+    scene.wire.command(scene.node, A, EndSession())
     scene.wire.run(60)
     assert set(start_words(scene.peer.received())) == {"BYE"}
     assert scene.ends() == [(EndCause.WE_HUNG_UP, 408)]
