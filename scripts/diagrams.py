@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import ast
 import tomllib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import TypeVar
+from textwrap import wrap
+from typing import Any
 
 from holdfast.holds import hold
-from holdfast.voice.control import entities
+from holdfast.voice.control.statuses import (
+    CALL_STARTS,
+    CALL_TRANSITIONS,
+    PARTICIPANT_STARTS,
+    PARTICIPANT_TRANSITIONS,
+    RECORDING_STARTS,
+    RECORDING_TRANSITIONS,
+    ROOM_STARTS,
+    ROOM_TRANSITIONS,
+)
 from holdfast.voice.sip.dialog import session_machine
 from holdfast.voice.sip.transaction import machines
 from scripts.drawings import drawings
@@ -22,46 +32,33 @@ TREE_BEGIN, TREE_END = "<!-- tree: made by `make diagrams` -->\n", "<!-- end of 
 HEADING = """# State machines
 
 Drawn by `make diagrams` from the tables that stand beside each enum; `tests/unit/test_diagrams.py` keeps them true.
+An arrow names the messages that lead along it, with their condition in brackets. A message that the table does not
+list for a status is refused: nothing changes, the log names it, and `/metrics` counts it.
 """
 
-S = TypeVar("S", bound=Enum)
-Edge = tuple[Enum, Enum, str]
+State = Enum | str
+Edge = tuple[State, State, str, str]
+"""A status, one that may follow it, the message, and its condition."""
+LABEL = 60
+"""How many characters of a label stand in one line."""
 
 
 def page() -> str:
     """Return the whole page."""
+    statuses = "holdfast/voice/control/statuses.py"
     parts = [
-        draw_machine("A hold", "holdfast/holds/hold.py", message_edges(hold.TRANSITIONS)),
-        draw_machine(
-            "A call",
-            "holdfast/voice/control/entities.py",
-            edges_of(entities.CALL_TRANSITIONS),
-        ),
-        draw_machine(
-            "A conference",
-            "holdfast/voice/control/entities.py",
-            edges_of(entities.ROOM_TRANSITIONS),
-        ),
-        draw_machine(
-            "A recording",
-            "holdfast/voice/control/entities.py",
-            edges_of(entities.RECORDING_TRANSITIONS),
-        ),
-        draw_machine(
-            "A SIP session",
-            "holdfast/voice/sip/dialog/session_machine.py",
-            [
-                (before, after, session_machine.word_of(received) + (f" [{condition}]" if condition else ""))
-                for (before, received), followers in session_machine.TRANSITIONS.items()
-                for after, condition in followers.items()
-                if after is not before
-            ],
-        ),
+        draw_events("A hold", "holdfast/holds/hold.py", hold.TRANSITIONS),
+        draw_events("A call", statuses, CALL_TRANSITIONS, CALL_STARTS),
+        draw_events("A conference", statuses, ROOM_TRANSITIONS, ROOM_STARTS),
+        draw_events("A participant", statuses, PARTICIPANT_TRANSITIONS, PARTICIPANT_STARTS),
+        draw_events("A recording", statuses, RECORDING_TRANSITIONS, RECORDING_STARTS),
+        draw_events("A SIP session", "holdfast/voice/sip/dialog/session_machine.py", session_machine.TRANSITIONS),
     ]
     for machine, table in machines.TRANSITIONS.items():
         name = machine.name.replace("_", " ").lower()
-        edges = [(before, after, _word(trigger)) for (before, trigger), after in table.items()]
-        parts.append(draw_machine(f"A transaction: {name}", "holdfast/voice/sip/transaction/machines.py", edges))
+        edges = [(before, after, _word(trigger), "") for (before, trigger), after in table.items()]
+        source = "holdfast/voice/sip/transaction/machines.py"
+        parts.append(draw_machine(f"A transaction: {name}", source, [(edges[0][0], "")], edges))
     return "\n".join([HEADING, *parts])
 
 
@@ -88,40 +85,81 @@ def tree() -> str:
     return "\n".join(lines)
 
 
-def edges_of(table: Mapping[S, Collection[S]]) -> Iterator[Edge]:
-    """Yield the edges of a table from each state to the states that may follow it, in the order of the enum."""
-    for before, followers in table.items():
-        yield from ((before, after, "") for after in type(before) if after in followers)
+def draw_events(
+    title: str,
+    source: str,
+    table: Mapping[tuple[Any, Any], Mapping[Any, str]],
+    starts: Mapping[type, Mapping[Any, str]] | None = None,
+) -> str:
+    """Return a table of events as a diagram of its changes, and the messages after which each status stays.
 
-
-def message_edges(table: Mapping[tuple[S, type], Mapping[S, str]]) -> Iterator[Edge]:
-    """Yield the edges of an event table, each with its message, and its condition in brackets where it has one."""
-    for (before, message), followers in table.items():
-        for after, condition in followers.items():
-            yield before, after, message.__name__ + (f" [{condition}]" if condition else "")
-
-
-def draw_machine(title: str, source: str, edges: Iterable[Edge]) -> str:
-    """Return a machine as a Mermaid diagram. Edges between the same two states are drawn once, with all their words.
-
-    It starts in the states to which no other state leads; where there is none, in the first of its table.
+    Without `starts`, a machine starts in each status that no other one leads to.
     """
-    words: dict[tuple[Enum, Enum], list[str]] = {}
-    for before, after, word in edges:
-        words.setdefault((before, after), []).append(word)
+    found = list(edges_of(table))
+    order = list(dict.fromkeys(before for before, _, _, _ in found))
+    edges = sorted(found, key=lambda edge: order.index(edge[0]))
+    changes = [edge for edge in edges if edge[0] != edge[1]]
+    stays = [edge for edge in edges if edge[0] == edge[1]]
+    if starts is None:
+        reached = {after for _, after, _, _ in changes}
+        first = [(before, "") for before in dict.fromkeys(edge[0] for edge in edges) if before not in reached]
+    else:
+        begun = [(None, after, kind.__name__, when) for kind, row in starts.items() for after, when in row.items()]
+        first = [(after, _label(told)) for (_, after), told in _grouped(begun).items()]
+    lines = [draw_machine(title, source, first, changes)]
+    if stays:
+        lines += ["The status stays after:", "", "| Status | Messages |", "|---|---|"]
+        same: dict[str, list[str]] = {}
+        for (status, _), told in _grouped(stays).items():
+            same.setdefault("; ".join(_words(told)), []).append(_name(status))
+        lines += [f"| {', '.join(names)} | {words} |" for words, names in same.items()]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def edges_of(table: Mapping[tuple[Any, Any], Mapping[Any, str]]) -> Iterator[Edge]:
+    """Yield the edges of a table of events."""
+    for (before, message), followers in table.items():
+        yield from ((before, after, session_machine.word_of(message), when) for after, when in followers.items())
+
+
+def draw_machine(title: str, source: str, first: Sequence[tuple[State, str]], edges: Iterable[Edge]) -> str:
+    """Return a machine as a Mermaid diagram. Edges between the same two states are drawn once, with all their words."""
     lines = [f"## {title}", "", f"`{source}`", "", "```mermaid", "stateDiagram-v2"]
-    first = {before: None for before, _ in words if not any(end == before != start for start, end in words)}
-    lines += [f"    [*] --> {_name(state)}" for state in first or [next(iter(words))[0]]]
-    for (before, after), told in words.items():
-        label = ", ".join(word for word in told if word)
-        lines.append(f"    {_name(before)} --> {_name(after)}" + (f" : {label}" if label else ""))
-    leaves = {after: None for before, after in words if not any(start == after for start, _ in words)}
-    lines += [f"    {_name(last)} --> [*]" for last in leaves]
+    lines += [_arrow("[*]", _name(state), label) for state, label in first]
+    arrows = _grouped(edges)
+    lines += [_arrow(_name(before), _name(after), _label(told)) for (before, after), told in arrows.items()]
+    leaves = {after: None for before, after in arrows if not any(start == after for start, _ in arrows)}
+    lines += [_arrow(_name(last), "[*]", "") for last in leaves]
     return "\n".join([*lines, "```", ""])
 
 
-def _name(state: Enum) -> str:
-    return state.name.lower()
+def _grouped(edges: Iterable[tuple[Any, State, str, str]]) -> dict[tuple[Any, State], dict[str, list[str]]]:
+    """Return the messages of each arrow by their condition."""
+    arrows: dict[tuple[Any, State], dict[str, list[str]]] = {}
+    for before, after, message, condition in edges:
+        arrows.setdefault((before, after), {}).setdefault(condition, []).append(message)
+    return arrows
+
+
+def _label(told: Mapping[str, Sequence[str]]) -> str:
+    """Return the label of an arrow: one line or more for each condition."""
+    return "<br/>".join(line for words in _words(told) for line in wrap(words, LABEL))
+
+
+def _words(told: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Yield the messages of each condition, with the condition in brackets."""
+    for condition, messages in told.items():
+        words = ", ".join(message for message in messages if message)
+        yield f"{words} ({condition})" if condition else words
+
+
+def _arrow(before: str, after: str, label: str) -> str:
+    return f"    {before} --> {after}" + (f" : {label}" if label else "")
+
+
+def _name(state: State) -> str:
+    return (state.name if isinstance(state, Enum) else state).lower()
 
 
 def _word(trigger: Enum) -> str:

@@ -91,6 +91,9 @@ class Nouns:
     queues: dict[QueueSid, Queue] = field(default_factory=dict)
     recordings: dict[RecordingSid, Recording] = field(default_factory=dict)
 
+    def recordings_of(self, owner: CallSid | RoomSid) -> tuple[Recording, ...]:
+        return tuple(each for each in self.recordings.values() if each.live and owner in (each.call, each.room))
+
     def room_of(self, call: CallSid) -> Room | None:
         return next((room for room in self.rooms.values() if room.participant(call)), None)
 

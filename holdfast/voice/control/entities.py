@@ -1,16 +1,16 @@
 """The nouns are frozen values: Call, Room with its Participants, Queue with its Members, Recording.
 
 The machines in `call`, `conference`, `queue` and `recording` decide what happens to them. Statuses are Twilio's wire
-strings, and the tables say which status may follow. Units: every `…_at` is seconds since the Unix epoch on the
+strings, and the tables in `statuses` say which may follow. Units: every `…_at` is seconds since the Unix epoch on the
 engine's clock.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Literal
 
+from holdfast.voice.control.statuses import FINAL, CallStatus, ParticipantStatus, RecordingStatus, RoomStatus
 from holdfast.voice.model.commands import (
     Admission,
     Callback,
@@ -21,29 +21,6 @@ from holdfast.voice.model.commands import (
 )
 from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid, RecordingSid, RoomSid
 from holdfast.voice.twiml.script import Script
-
-
-class CallStatus(StrEnum):
-    """The status of a call is one of Twilio's words. Source: Twilio API, Call `status`."""
-
-    QUEUED = "queued"
-    RINGING = "ringing"
-    IN_PROGRESS = "in-progress"
-    COMPLETED = "completed"
-    BUSY = "busy"
-    NO_ANSWER = "no-answer"
-    CANCELED = "canceled"
-    FAILED = "failed"
-
-
-FINAL = frozenset({CallStatus.COMPLETED, CallStatus.BUSY, CallStatus.NO_ANSWER, CallStatus.CANCELED, CallStatus.FAILED})
-
-CALL_TRANSITIONS: dict[CallStatus, frozenset[CallStatus]] = {
-    CallStatus.QUEUED: frozenset({CallStatus.RINGING, CallStatus.IN_PROGRESS}) | (FINAL - {CallStatus.COMPLETED}),
-    CallStatus.RINGING: frozenset({CallStatus.IN_PROGRESS}) | (FINAL - {CallStatus.COMPLETED}),
-    CallStatus.IN_PROGRESS: frozenset({CallStatus.COMPLETED}),
-    **{status: frozenset() for status in FINAL},
-}
 
 Direction = Literal["inbound", "outbound-api", "outbound-dial"]
 
@@ -110,21 +87,6 @@ class Call:
         return next((script for script in self.scripts if script.role == role), None)
 
 
-class RoomStatus(StrEnum):
-    """The status of a conference is one of Twilio's words. Source: Twilio API, Conference `status`."""
-
-    INIT = "init"
-    IN_PROGRESS = "in-progress"
-    COMPLETED = "completed"
-
-
-ROOM_TRANSITIONS: dict[RoomStatus, frozenset[RoomStatus]] = {
-    RoomStatus.INIT: frozenset({RoomStatus.IN_PROGRESS, RoomStatus.COMPLETED}),
-    RoomStatus.IN_PROGRESS: frozenset({RoomStatus.COMPLETED}),
-    RoomStatus.COMPLETED: frozenset(),
-}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Participant:
     """A participant is a call's membership of a room. Who hears whom follows from these values and is never stored.
@@ -135,7 +97,7 @@ class Participant:
     call: CallSid
     joined_at: float
     updated_at: float
-    status: Literal["queued", "connecting", "ringing", "connected"] = "connected"
+    status: ParticipantStatus = "connected"
     label: str | None = None
     muted: bool = False
     held: bool = False
@@ -244,34 +206,6 @@ class Queue:
         return int(sum([now - member.entered_at for member in self.members]) / len(self.members))
 
 
-class RecordingStatus(StrEnum):
-    """The status of a recording is one of Twilio's words. Source: Twilio API, Recording `status`."""
-
-    IN_PROGRESS = "in-progress"
-    PAUSED = "paused"
-    STOPPED = "stopped"
-    PROCESSING = "processing"
-    COMPLETED = "completed"
-    ABSENT = "absent"
-    FAILED = "failed"
-    DELETED = "deleted"
-
-
-_FINISHED = (RecordingStatus.COMPLETED, RecordingStatus.ABSENT, RecordingStatus.FAILED)
-RECORDING_TRANSITIONS: dict[RecordingStatus, frozenset[RecordingStatus]] = {
-    RecordingStatus.IN_PROGRESS: frozenset(
-        {RecordingStatus.PAUSED, RecordingStatus.STOPPED, RecordingStatus.PROCESSING}
-    ),
-    RecordingStatus.PAUSED: frozenset(
-        {RecordingStatus.IN_PROGRESS, RecordingStatus.STOPPED, RecordingStatus.PROCESSING}
-    ),
-    RecordingStatus.STOPPED: frozenset(_FINISHED),
-    RecordingStatus.PROCESSING: frozenset(_FINISHED),
-    **{status: frozenset({RecordingStatus.DELETED}) for status in _FINISHED},
-    RecordingStatus.DELETED: frozenset(),
-}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
     """A recording is audio written to a file: of a call, or of a conference (`room`).
@@ -306,10 +240,7 @@ class Recording:
 
 
 __all__ = [
-    "CALL_TRANSITIONS",
     "FINAL",
-    "RECORDING_TRANSITIONS",
-    "ROOM_TRANSITIONS",
     "Admission",
     "Announcement",
     "Call",

@@ -6,9 +6,11 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 
-from holdfast.voice.control.read_only_state import Message
+from holdfast.voice.control.read_only_state import (
+    Message,
+    Step,
+)
 from holdfast.voice.control.serialization import encode
-from holdfast.voice.control.state import Step
 from holdfast.voice.model.effects import Beep, LogNotification, PlaySound, RouteAudio, StopSound, VerbBegan
 from holdfast.voice.model.ids import call_of
 from holdfast.voice.model.masking import mask_passwords

@@ -1,16 +1,12 @@
-"""The read-only view of all nouns that a machine has while it handles a message."""
+"""The messages of the machines, what a step emits, and the read-only view of all nouns that a machine has."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
-from holdfast.voice.control.entities import (
-    Call,
-    Queue,
-    Recording,
-    Room,
-)
+from holdfast.voice.control.entities import Call, Queue, Recording, Room
 from holdfast.voice.model.commands import RestCommand
 from holdfast.voice.model.effects import Effect
 from holdfast.voice.model.facts import Fact
@@ -20,10 +16,23 @@ from holdfast.voice.model.internal_commands import NounCommand
 Message = RestCommand | NounCommand | Fact
 Emitted = Effect | RestCommand | NounCommand | Fact
 """What a step emits: effects for the runtime, commands and facts for other nouns."""
+Noun = Call | Room | Queue | Recording
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A step holds the messages of one drain in order, the effects in order, and the nouns that changed."""
+
+    messages: tuple[Message, ...]
+    effects: tuple[Effect, ...]
+    nouns: tuple[Noun, ...]
 
 
 class ReadOnlyState(Protocol):
-    """A machine may read the engine's state through this interface, and not change it."""
+    """The engine's state after the newest message: live nouns, and the newest finished ones, in order of creation.
+
+    The machines, the REST API and the explanations read it through this interface, and do not change it.
+    """
 
     @property
     def calls(self) -> Mapping[CallSid, Call]:

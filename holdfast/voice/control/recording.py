@@ -1,16 +1,20 @@
 """The recording machine leads a recording from its first sample to a file, or none, and to its deletion.
 
 It decides which source goes into which channel; the media process captures the audio, the shell keeps the file.
+
+Everything that affects the status of a recording is in this file, and in the table `RECORDING_TRANSITIONS`: a message
+that the table does not list for the status is refused, and changes nothing.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple, assert_never
 
 from holdfast.voice.control.conference.audio import capture_sources
-from holdfast.voice.control.entities import RECORDING_TRANSITIONS, Recording, RecordingStatus
-from holdfast.voice.control.read_only_state import Emitted, Message, ReadOnlyState
+from holdfast.voice.control.entities import Recording, RecordingStatus
+from holdfast.voice.control.read_only_state import Emitted, ReadOnlyState
+from holdfast.voice.control.statuses import RECORDING_TRANSITIONS, RecordingMessage
 from holdfast.voice.model.commands import ChangeRecording, DeleteRecording, RecordingOptions, WebRequest
 from holdfast.voice.model.effects import (
     CaptureChannels,
@@ -18,6 +22,7 @@ from holdfast.voice.model.effects import (
     ChangeCapture,
     EraseCapture,
     LogNotification,
+    LogRefusal,
     PostCallback,
     StartCapture,
     StopCapture,
@@ -57,9 +62,7 @@ class RecordingStep:
     emitted: list[Emitted] = field(default_factory=list)
 
     def set_status(self, status: RecordingStatus) -> None:
-        """Set another status. Invariant: only along the table."""
-        was = self.recording.status
-        assert status in RECORDING_TRANSITIONS[was], f"{was} -> {status}"
+        """Set another status. Invariant: the table lists it for the message of this step."""
         self.recording = replace(self.recording, status=status, updated_at=self.now)
 
     def send_callback(self, event: str) -> None:
@@ -126,8 +129,11 @@ def _capture_channels(command: BeginRecording, view: ReadOnlyState) -> CaptureCh
             return ((inbound, outbound),)
 
 
-def handle(recording: Recording, message: Message, now: float) -> RecordingTransition:
+def handle(recording: Recording, message: RecordingMessage, now: float) -> RecordingTransition:
     """Handle one message for a recording. Raises: RecordingNotActive, RecordNotFinished."""
+    followers = RECORDING_TRANSITIONS.get((recording.status, type(message)))
+    if followers is None:
+        return _refuse(recording, message)
     step = RecordingStep(recording=recording, now=now)
     match message:
         case CaptureBegan(url=url):
@@ -139,32 +145,45 @@ def handle(recording: Recording, message: Message, now: float) -> RecordingTrans
             if recording.for_verb and recording.call is not None and recording.status is RecordingStatus.IN_PROGRESS:
                 step.emitted.append(RecordingQuiet(call=recording.call, recording=recording.sid))
         case CaptureEnded():
-            _handle_capture_end(step, message)
-        case NoteCaptureSources(sources=channels) if recording.live:
+            if recording.live or recording.unfinished:
+                _handle_capture_end(step, message)
+        case NoteCaptureSources(sources=channels):
             step.emitted.append(ChangeCapture(recording=recording.sid, channels=(channels,)))
-        case EndRecording() if recording.live:
-            step.set_status(RecordingStatus.PROCESSING)
-            step.emitted.append(StopCapture(recording=recording.sid, trim=recording.options.trim))
+        case EndRecording():
+            if recording.live:
+                step.set_status(RecordingStatus.PROCESSING)
+                step.emitted.append(StopCapture(recording=recording.sid, trim=recording.options.trim))
         case ChangeRecording():
             _change(step, message)
         case DeleteRecording():
-            if recording.live or recording.unfinished:
-                raise RecordNotFinished(f"Recording {recording.sid} has not finished and cannot be deleted")
             if recording.status is not RecordingStatus.DELETED:
                 step.set_status(RecordingStatus.DELETED)
                 step.emitted.append(EraseCapture(recording=recording.sid))
         case _:
-            pass
+            assert_never(message)
+    assert step.recording.status in followers, f"{recording.status} -> {step.recording.status}"
     return RecordingTransition(step.recording, tuple(step.emitted))
 
 
+def _refuse(recording: Recording, message: RecordingMessage) -> RecordingTransition:
+    """Refuse a message that the table does not list. Raises: RecordingNotActive, RecordNotFinished."""
+    status = recording.status.value
+    match message:
+        case ChangeRecording():
+            raise RecordingNotActive(f"Recording {recording.sid} is {status} and cannot be changed")
+        case DeleteRecording():
+            raise RecordNotFinished(f"Recording {recording.sid} has not finished and cannot be deleted")
+        case _:
+            refusal = LogRefusal(noun=recording.sid, status=status, message=type(message).__name__)
+            return RecordingTransition(recording, (refusal,))
+
+
 def _handle_capture_end(step: RecordingStep, fact: CaptureEnded) -> None:
-    """Handle the end of the capture: there is a file, or there is none."""
+    """Handle the end of the capture: there is a file, or there is none.
+
+    A capture that was not stopped ended by itself: the disk is full, or the media process ended.
+    """
     recording = step.recording
-    if recording.live:  # it ended by itself: the disk is full, or the media process ended
-        step.set_status(RecordingStatus.PROCESSING)
-    elif not recording.unfinished:
-        return
     kept = fact.duration_s > 0
     status = RecordingStatus.COMPLETED if kept else RecordingStatus.ABSENT
     code = (0 if kept else TOO_SHORT) if not fact.error else FAILED
@@ -185,17 +204,12 @@ def _handle_capture_end(step: RecordingStep, fact: CaptureEnded) -> None:
 def _change(step: RecordingStep, command: ChangeRecording) -> None:
     """Pause, continue, or stop. Source: Twilio API, POST Recordings/{Sid}."""
     recording = step.recording
-    if not recording.live:
-        raise RecordingNotActive(f"Recording {recording.sid} is {recording.status.value} and cannot be changed")
-    match command.status:
-        case "paused" if recording.status is RecordingStatus.IN_PROGRESS:
-            step.set_status(RecordingStatus.PAUSED)
-            step.emitted.append(ChangeCapture(recording=recording.sid, mode="off" if command.skip else "silent"))
-        case "in-progress" if recording.status is RecordingStatus.PAUSED:
-            step.set_status(RecordingStatus.IN_PROGRESS)
-            step.emitted.append(ChangeCapture(recording=recording.sid, mode="on"))
-        case "stopped":
-            step.set_status(RecordingStatus.STOPPED)
-            step.emitted.append(StopCapture(recording=recording.sid, trim=recording.options.trim))
-        case _:
-            pass
+    if command.status == "stopped":
+        step.set_status(RecordingStatus.STOPPED)
+        step.emitted.append(StopCapture(recording=recording.sid, trim=recording.options.trim))
+    elif command.status != recording.status:
+        step.set_status(RecordingStatus(command.status))
+        mode: Literal["on", "silent", "off"] = "on"
+        if command.status == "paused":
+            mode = "off" if command.skip else "silent"
+        step.emitted.append(ChangeCapture(recording=recording.sid, mode=mode))

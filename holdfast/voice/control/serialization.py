@@ -10,7 +10,7 @@ from functools import cache, lru_cache
 from types import ModuleType
 from typing import Any, Final
 
-from holdfast.voice.control import entities
+from holdfast.voice.control import entities, statuses
 from holdfast.voice.model import (
     commands,
     effects,
@@ -34,7 +34,9 @@ def _classes(modules: Iterable[ModuleType]) -> dict[str, type]:
 
 
 _PLAIN_TYPES: Final = frozenset({str, int, float, bool, type(None)})
-CLASSES: Final = _classes((entities, commands, internal_commands, effects, facts, document, open_resources, script))
+CLASSES: Final = _classes(
+    (entities, statuses, commands, internal_commands, effects, facts, document, open_resources, script)
+)
 
 
 def encode(value: object) -> str:

@@ -1,30 +1,22 @@
 """The engine's state holds every noun, and the rule by which one message and all it causes are one step.
 
 It is the only mutable thing of `control`; the nouns in it are frozen. A message that raises changes nothing.
-
-Length: one step drains one message and all commands it causes; its dispatch stays in one place.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import cast, get_args
+from typing import Any, assert_never, cast, get_args
 
 from holdfast.voice.control import queue as queue_machine
 from holdfast.voice.control import recording as recording_machine
 from holdfast.voice.control.call import machine as calls_machine
 from holdfast.voice.control.conference import machine as room_machine
-from holdfast.voice.control.entities import (
-    Call,
-    Queue,
-    Recording,
-    RecordingStatus,
-    Room,
-    RoomStatus,
-)
-from holdfast.voice.control.read_only_state import Emitted, Message
+from holdfast.voice.control.entities import Call, Queue, Recording, RecordingStatus, Room, RoomStatus
+from holdfast.voice.control.read_only_state import Emitted, Message, Noun, Step
+from holdfast.voice.control.statuses import CallMessage, RecordingMessage, TokenFact
 from holdfast.voice.model.commands import (
     AnnounceToRoom,
     ChangeParticipant,
@@ -70,16 +62,14 @@ from holdfast.voice.twiml.runner import Runner
 EFFECTS = get_args(Effect)
 MAX_FINISHED = 10_000
 """How many finished calls and conferences stay in the state."""
-Noun = Call | Room | Queue | Recording
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """A step holds the messages of one drain in order, the effects in order, and the nouns that changed."""
-
-    messages: tuple[Message, ...]
-    effects: tuple[Effect, ...]
-    nouns: tuple[Noun, ...]
+Transition = (
+    calls_machine.CallTransition
+    | room_machine.RoomTransition
+    | queue_machine.QueueTransition
+    | recording_machine.RecordingTransition
+)
+ParticipantNote = LeaveRoom | RefuseEntry | NotePhoneHold | LegSpeaks | NoteParticipant | NoteAnnouncing | NoteAnnounced
+"""What names a call and goes to the room in which it is."""
 
 
 @dataclass(slots=True)
@@ -174,14 +164,12 @@ class EngineState:
                 return self._accept(room_machine.handle(room, message, now, self))
             case EnterConference() | ReserveParticipant():
                 return self._enter(message, now)
-            case ChangeParticipant(room=room_sid) | RemoveParticipant(room=room_sid):
-                return self._accept(room_machine.handle(self._room(room_sid), message, now, self))
-            case EndRoom(room=room_sid) | AnnounceToRoom(room=room_sid):
-                return self._accept(room_machine.handle(self._room(room_sid), message, now, self))
-            case LeaveRoom(call=sid) | RefuseEntry(call=sid) | NotePhoneHold(call=sid) | LegSpeaks(call=sid):
-                return self._handle_in_room(sid, message, now)
-            case NoteAnnouncing(call=sid) | NoteAnnounced(call=sid) | NoteParticipant(call=sid):
-                return self._handle_in_room(sid, message, now)
+            case ChangeParticipant() | RemoveParticipant() | EndRoom() | AnnounceToRoom():
+                return self._accept(room_machine.handle(self._room(message.room), message, now, self))
+            case LeaveRoom() | RefuseEntry() | NotePhoneHold() | LegSpeaks() | NoteParticipant():
+                return self._handle_in_room(message, now)
+            case NoteAnnouncing() | NoteAnnounced():
+                return self._handle_in_room(message, now)
             case CreateQueue(queue=queue_sid, account=account, name=name, max_size=max_size):
                 self._require_free_name(account, name, queue_sid)
                 return self._put(queue_machine.empty_queue(queue_sid, account, name, now, max_size))
@@ -202,43 +190,32 @@ class EngineState:
                 return self._accept(queue_machine.handle(named, message, now))
             case BeginRecording():
                 return self._accept(recording_machine.begin(message, now, self))
-            case (
-                CaptureBegan(recording=recording_sid)
-                | CaptureQuiet(recording=recording_sid)
-                | CaptureEnded(recording=recording_sid)
-            ):
-                return self._handle_in_recording(recording_sid, message, now)
-            case EndRecording(recording=recording_sid):
-                return self._handle_in_recording(recording_sid, message, now)
+            case CaptureBegan() | CaptureQuiet() | CaptureEnded() | EndRecording():
+                return self._handle_in_recording(message.recording, message, now)
             case ChangeRecording(recording=recording_sid) | DeleteRecording(recording=recording_sid):
-                if recording_sid not in self.recordings:
-                    raise NotFound(f"Recording {recording_sid} was not found")
-                return self._handle_in_recording(recording_sid, message, now)
+                return self._handle_in_recording(self._require_recording(recording_sid).sid, message, now)
             case ForgetRecording(recording=recording_sid):
                 return self._forget_recording(recording_sid)
             case NoteCaptureSources(room=room_sid):
-                results = [self._handle_in_recording(each.sid, message, now) for each in self.recordings_of(room_sid)]
-                return [emitted for result in results for emitted in result]
+                recordings = self.recordings_of(room_sid)
+                return [more for each in recordings for more in self._handle_in_recording(each.sid, message, now)]
             case LeaveQueue(call=sid) | StopDialQueue(call=sid) | MeetDialler(call=sid):
                 where = self.queue_of(sid)
                 return () if where is None else self._accept(queue_machine.handle(where, message, now))
             case _:
                 return self._handle_in_call(message, now)
 
-    def _handle_in_call(self, message: Message, now: float) -> Iterable[Emitted]:
-        # All other messages are about a call, and name it or one of its tokens.
-        sid = message.call if hasattr(message, "call") else call_of(message.token)  # type: ignore[union-attr]  # as above
-        call = self.calls.get(cast(CallSid, sid))
-        if call is None:
-            return ()
-        return self._accept(calls_machine.handle(call, message, now, self, self.runner))
+    def _handle_in_call(self, message: CallMessage, now: float) -> Iterable[Emitted]:
+        sid = CallSid(call_of(message.token)) if isinstance(message, TokenFact) else message.call
+        call = self.calls.get(sid)
+        return () if call is None else self._accept(calls_machine.handle(call, message, now, self, self.runner))
 
-    def _handle_in_recording(self, sid: RecordingSid, message: Message, now: float) -> Iterable[Emitted]:
+    def _handle_in_recording(self, sid: RecordingSid, message: RecordingMessage, now: float) -> Iterable[Emitted]:
         recording = self.recordings.get(sid)
         return () if recording is None else self._accept(recording_machine.handle(recording, message, now))
 
-    def _handle_in_room(self, sid: CallSid, message: room_machine.RoomMessage, now: float) -> Iterable[Emitted]:
-        room = self.room_of(sid)
+    def _handle_in_room(self, message: ParticipantNote, now: float) -> Iterable[Emitted]:
+        room = self.room_of(message.call)
         return () if room is None else self._accept(room_machine.handle(room, message, now, self))
 
     def _enter(self, message: EnterConference | ReserveParticipant, now: float) -> Iterable[Emitted]:
@@ -264,14 +241,17 @@ class EngineState:
         return ()
 
     def _forget_recording(self, sid: RecordingSid) -> Iterable[Emitted]:
-        recording = self.recordings.get(sid)
-        if recording is None:
-            raise NotFound(f"Recording {sid} was not found")
+        recording = self._require_recording(sid)
         if recording.status is not RecordingStatus.DELETED:
             raise RecordNotFinished(f"Recording {sid} is {recording.status.value} and cannot be forgotten")
         self._remember(Recording, sid, recording)
         del self.recordings[sid]
         return ()
+
+    def _require_recording(self, sid: RecordingSid) -> Recording:
+        if sid not in self.recordings:
+            raise NotFound(f"Recording {sid} was not found")
+        return self.recordings[sid]
 
     def _room(self, sid: RoomSid) -> Room:
         room = self.rooms.get(sid)
@@ -285,13 +265,7 @@ class EngineState:
 
     # --- store ----------------------------------------------------------------------------------------
 
-    def _accept(
-        self,
-        moved: calls_machine.CallTransition
-        | room_machine.RoomTransition
-        | queue_machine.QueueTransition
-        | recording_machine.RecordingTransition,
-    ) -> Iterable[Emitted]:
+    def _accept(self, moved: Transition) -> Iterable[Emitted]:
         self._put(moved[0])
         return moved.emitted
 
@@ -307,13 +281,15 @@ class EngineState:
                 self._put_room(noun)
             case Queue():
                 self._put_queue(noun)
-            case _:
+            case Recording():
                 self._remember(Recording, noun.sid, self.recordings.get(noun.sid))
                 self.recordings[noun.sid] = noun
                 if noun.live:
                     self._recording[noun.sid] = noun.call or noun.room or CallSid("")
                 else:
                     self._recording.pop(noun.sid, None)
+            case _:
+                assert_never(noun)
         return ()
 
     def _put_room(self, room: Room) -> None:
@@ -359,13 +335,9 @@ class EngineState:
         return [(kind, sid) for sid, (kind, _) in self._undo.items()]
 
     def _get(self, kind: type, sid: str) -> Noun | None:
-        places: dict[type, Callable[[], Noun | None]] = {
-            Call: lambda: self.calls.get(CallSid(sid)),
-            Room: lambda: self.rooms.get(RoomSid(sid)),
-            Queue: lambda: self.queues.get(QueueSid(sid)),
-            Recording: lambda: self.recordings.get(RecordingSid(sid)),
-        }
-        return places[kind]()
+        places: dict[type, Mapping[Any, Noun]]
+        places = {Call: self.calls, Room: self.rooms, Queue: self.queues, Recording: self.recordings}
+        return places[kind].get(sid)
 
     def removed(self) -> tuple[tuple[str, str], ...]:
         """Return the nouns that the last step removed: (kind, SID)."""

@@ -17,9 +17,10 @@ from holdfast.voice.control.entities import (
     Room,
     RoomStatus,
 )
+from holdfast.voice.control.read_only_state import ReadOnlyState
 from holdfast.voice.diagnostics.explain_end import end_sentences, unreached_sentences
 from holdfast.voice.diagnostics.explain_player import PlayerAccount, newest_sound, recent_failures
-from holdfast.voice.diagnostics.explain_scripts import WEBHOOK_TIMEOUT_S, ScriptSituation, script_sentences
+from holdfast.voice.diagnostics.explain_scripts import WEBHOOK_TIMEOUT_S, script_sentences
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.model.masking import mask_passwords
 from holdfast.voice.model.ports import JournalEntry, PendingCallbacks
@@ -42,7 +43,7 @@ class ReceivedPackets:
 
 def explain(
     call: Call,
-    view: ScriptSituation,
+    view: ReadOnlyState,
     entries: Sequence[JournalEntry],
     *,
     now: float,
@@ -61,7 +62,7 @@ def explain(
 
 def _sentences(
     call: Call,
-    view: ScriptSituation,
+    view: ReadOnlyState,
     entries: Sequence[JournalEntry],
     *,
     now: float,
@@ -106,7 +107,7 @@ def _status(call: Call, now: float) -> str:
             return f"The call is in progress, answered {answered:.0f} s ago."
 
 
-def _where(call: Call, view: ScriptSituation, now: float) -> Iterator[str]:
+def _where(call: Call, view: ReadOnlyState, now: float) -> Iterator[str]:
     """Yield where the call is: in a conference, bridged, in a queue."""
     room, queue = view.room_of(call.sid), view.queue_of(call.sid)
     participant = room.participant(call.sid) if room is not None else None
@@ -118,7 +119,7 @@ def _where(call: Call, view: ScriptSituation, now: float) -> Iterator[str]:
         yield "Its own phone holds: it asked us to send no audio until it resumes."
 
 
-def _in_room(room: Room, participant: Participant, view: ScriptSituation) -> Iterator[str]:
+def _in_room(room: Room, participant: Participant, view: ReadOnlyState) -> Iterator[str]:
     others = [each for each in room.participants if each.call != participant.call and each.status == "connected"]
     where = f"conference {room.name!r}" if room.kind == "conference" else "a bridge of two legs"
     if not others:
@@ -140,7 +141,7 @@ def _in_room(room: Room, participant: Participant, view: ScriptSituation) -> Ite
         yield "It hears an announcement, and no other party until it ends."
 
 
-def _in_queue(call: Call, queue: Queue, view: ScriptSituation, now: float) -> str:
+def _in_queue(call: Call, queue: Queue, view: ReadOnlyState, now: float) -> str:
     for meeting in queue.introductions:
         if meeting.member.call == call.sid:
             return (
@@ -160,7 +161,7 @@ def _in_queue(call: Call, queue: Queue, view: ScriptSituation, now: float) -> st
     return f"It dials queue {queue.name!r}, which is empty, and waits for a call to enter."
 
 
-def _hears(call: Call, view: ScriptSituation, newest: PlayerAccount) -> str:
+def _hears(call: Call, view: ReadOnlyState, newest: PlayerAccount) -> str:
     """Say what the call's party hears, and if it is silence, why."""
     if call.phone_held:
         return "It hears nothing from us, because its own phone holds."
@@ -181,7 +182,7 @@ def _hears(call: Call, view: ScriptSituation, newest: PlayerAccount) -> str:
     return f"It hears silence: {'; '.join(_why_inaudible(each, call, view) for each in others)}."
 
 
-def _why_inaudible(other: Participant, call: Call, view: ScriptSituation) -> str:
+def _why_inaudible(other: Participant, call: Call, view: ReadOnlyState) -> str:
     """Say why this call does not hear a participant; a phone's own hold is no reason here, because music plays then."""
     name = _name(other.call, view)
     if other.held:
@@ -191,7 +192,7 @@ def _why_inaudible(other: Participant, call: Call, view: ScriptSituation) -> str
     return f"{name} coaches another participant"
 
 
-def _heard_by(call: Call, view: ScriptSituation) -> Iterator[str]:
+def _heard_by(call: Call, view: ReadOnlyState) -> Iterator[str]:
     """Yield why others do not hear the call."""
     room = view.room_of(call.sid)
     participant = room.participant(call.sid) if room is not None else None
@@ -203,7 +204,7 @@ def _heard_by(call: Call, view: ScriptSituation) -> Iterator[str]:
         yield f"It coaches {_name(participant.coach, view)}, who alone hears it."
 
 
-def _packets(call: Call, view: ScriptSituation, packets: ReceivedPackets | None) -> Iterator[str]:
+def _packets(call: Call, view: ReadOnlyState, packets: ReceivedPackets | None) -> Iterator[str]:
     """Yield what is wrong with its phone's packets. Source: field experience: a firewall, a wrong address in SDP."""
     if packets is None or call.status is not CallStatus.IN_PROGRESS or call.phone_held:
         return
@@ -255,7 +256,7 @@ def _failures(entries: Sequence[JournalEntry]) -> Iterator[str]:
         yield f"It was noted: {failure}"
 
 
-def _name(call: CallSid, view: ScriptSituation) -> str:
+def _name(call: CallSid, view: ReadOnlyState) -> str:
     """Return a call's name for a reader: its party, and its SID."""
     found = view.calls.get(call)
     if found is None:

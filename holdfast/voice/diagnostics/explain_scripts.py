@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Protocol
+from collections.abc import Iterator
 
-from holdfast.voice.control.entities import Call, Queue, Room
+from holdfast.voice.control.entities import Call
+from holdfast.voice.control.read_only_state import ReadOnlyState
 from holdfast.voice.model.commands import Role
 from holdfast.voice.model.ids import CallSid, is_sid
 from holdfast.voice.twiml.document import read
@@ -28,21 +28,7 @@ DOCUMENTS: dict[Role, str] = {
 }
 
 
-class ScriptSituation(Protocol):
-    """An explanation reads the nouns through this interface."""
-
-    @property
-    def calls(self) -> Mapping[CallSid, Call]:
-        """Return every call by its SID."""
-
-    def room_of(self, call: CallSid) -> Room | None:
-        """Return the room in which this call is a participant, or is listed as one."""
-
-    def queue_of(self, call: CallSid) -> Queue | None:
-        """Return the queue in which this call waits."""
-
-
-def script_sentences(call: Call, view: ScriptSituation, now: float) -> Iterator[str]:
+def script_sentences(call: Call, view: ReadOnlyState, now: float) -> Iterator[str]:
     """Yield one sentence or more for each document that runs for a call."""
     for script in call.scripts:
         yield from _of_script(script, view, now)
@@ -51,7 +37,7 @@ def script_sentences(call: Call, view: ScriptSituation, now: float) -> Iterator[
         yield f"It {alone}belongs to the <Dial> of {call.controlled_by}."
 
 
-def _of_script(script: Script, view: ScriptSituation, now: float) -> Iterator[str]:
+def _of_script(script: Script, view: ReadOnlyState, now: float) -> Iterator[str]:
     name = DOCUMENTS[script.role]
     since = f"{max(0.0, now - script.began_at):.1f} s"
     if script.fetching is not None and script.last_request is not None:
@@ -90,7 +76,7 @@ def _until(verb: Verb, script: Script, now: float) -> str:
             return ""
 
 
-def _child(sid: CallSid, view: ScriptSituation) -> Iterator[str]:
+def _child(sid: CallSid, view: ReadOnlyState) -> Iterator[str]:
     child = view.calls.get(sid)
     if child is not None and child.script("screen") is not None:
         yield f"It waits for {child.to} ({sid}), which has answered and hears its screening document first."

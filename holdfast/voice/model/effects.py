@@ -263,8 +263,19 @@ class VerbBegan:
     verb: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogRefusal:
+    """Log and count a message that the table of a noun does not list for its status; the noun stays as it is."""
+
+    noun: str
+    """The SID of the call, the conference or the recording."""
+    status: str
+    message: str
+    """The name of the message's class."""
+
+
 MediaEffect = RouteAudio | DropUnheard | PlaySound | StopSound | Beep | DetectSpeech | ChangeCapture
 LegEffect = PlaceLeg | RingLeg | AnswerLeg | RefuseLeg | HangUpLeg | ReferLeg | AnswerReferral
 WebEffect = FetchDocument | StopFetch | PostCallback | LogNotification
 CaptureEffect = StartCapture | ChangeCapture | StopCapture | EraseCapture
-Effect = MediaEffect | LegEffect | WebEffect | CaptureEffect | StartTimer | StopTimer | VerbBegan
+Effect = MediaEffect | LegEffect | WebEffect | CaptureEffect | StartTimer | StopTimer | VerbBegan | LogRefusal

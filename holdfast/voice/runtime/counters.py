@@ -1,10 +1,10 @@
-"""Count HTTP exchanges and notifications since the start, for `/metrics`."""
+"""Count HTTP exchanges, notifications and refused messages since the start, for `/metrics`."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 
-from holdfast.voice.model.effects import LogNotification
+from holdfast.voice.model.effects import LogNotification, LogRefusal
 from holdfast.voice.model.ports import Trace, WebhookTrace
 
 
@@ -21,6 +21,8 @@ class Counters:
         """The total time that web servers took, by kind. Units: seconds."""
         self.notifications: Counter[str] = Counter()
         """Notifications by level: `error` or `warning`."""
+        self.refusals: Counter[tuple[str, str]] = Counter()
+        """Messages that a machine refused, by message and status."""
 
     def count_trace(self, trace: Trace) -> None:
         """Count an exchange with a web server; other traces are ignored."""
@@ -32,3 +34,7 @@ class Counters:
     def count_notification(self, notification: LogNotification) -> None:
         """Count a notification."""
         self.notifications["error" if notification.log == 0 else "warning"] += 1
+
+    def count_refusal(self, refusal: LogRefusal) -> None:
+        """Count a message that a machine refused."""
+        self.refusals[refusal.message, refusal.status] += 1

@@ -35,6 +35,7 @@ from holdfast.voice.model.effects import (
     FetchDocument,
     HangUpLeg,
     LogNotification,
+    LogRefusal,
     MediaEffect,
     PlaceLeg,
     PlaySound,
@@ -139,6 +140,7 @@ class EffectExecutor:
     recorder: Recorder
     media: MediaClient
     audio: AudioEffectExecutor
+    counters: Counters
 
     def carry_out_audio(self, effects: Sequence[MediaEffect]) -> None:
         """Send audio effects to the media process, which applies them at the same tick."""
@@ -159,6 +161,9 @@ class EffectExecutor:
                 self.recorder.carry_out(effect)
             case RouteAudio() | DropUnheard() | PlaySound() | StopSound() | Beep() | DetectSpeech() | ChangeCapture():
                 pass
+            case LogRefusal(noun=noun, status=status, message=message):
+                log.warning("noun=%s status=%s message=%s refused: no table lists it", noun, status, message)
+                self.counters.count_refusal(effect)
             case VerbBegan():
                 pass
             case _:
@@ -334,7 +339,13 @@ async def open_engine(
         )
         audio = AudioEffectExecutor(media=media, rows=lambda: legs.rows, sounds=sounds, captures=recorder)
         executor = EffectExecutor(
-            timers=timers, webhooks=webhooks, legs=legs, recorder=recorder, media=media, audio=audio
+            timers=timers,
+            webhooks=webhooks,
+            legs=legs,
+            recorder=recorder,
+            media=media,
+            audio=audio,
+            counters=counters,
         )
         switch = Switch(journal=journal, mailbox=mailbox, effects=executor)
         engine = Engine(

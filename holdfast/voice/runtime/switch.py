@@ -23,9 +23,14 @@ from holdfast.voice.control.entities import (
     Room,
     RoomStatus,
 )
-from holdfast.voice.control.read_only_state import Message
+from holdfast.voice.control.read_only_state import (
+    Message,
+    Step,
+)
 from holdfast.voice.control.serialization import decode, encode
-from holdfast.voice.control.state import EngineState, Step
+from holdfast.voice.control.state import (
+    EngineState,
+)
 from holdfast.voice.model.commands import RestCommand
 from holdfast.voice.model.effects import Effect, MediaEffect
 from holdfast.voice.model.errors import StoreFailed, VoiceError

@@ -137,7 +137,7 @@ class StateCollector(Collector):
 
 
 class CounterCollector(Collector):
-    """Counts webhooks and notifications since the start, and reports whether calls can be made."""
+    """Counts webhooks, notifications and refused messages since the start, and reports whether calls can be made."""
 
     def __init__(self, tally: Counters, not_ready: Callable[[], str | None]) -> None:
         self._counters = tally
@@ -163,6 +163,14 @@ class CounterCollector(Collector):
         for level in ("error", "warning"):
             noted.add_metric([level], tally.notifications[level])
         yield noted
+        refused = CounterMetricFamily(
+            "holdfast_messages_refused",
+            "Messages that no table lists for the status of their noun.",
+            labels=["message", "status"],
+        )
+        for (message, status), count in sorted(tally.refusals.items()):
+            refused.add_metric([message, status], count)
+        yield refused
 
 
 class Backlog(Protocol):

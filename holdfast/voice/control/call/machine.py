@@ -3,13 +3,14 @@
 It owns the call's status, its leg, its timers and its scripts. Rooms and queues are other nouns: they exchange
 commands and facts with it.
 
-Length: one machine stands in one file, so that all its transitions are found here.
+Everything that affects the status of a call is in this file, in `step.py`, which ends calls, and in the table
+`CALL_TRANSITIONS`: a message that the table does not list for the status is refused, and changes nothing.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, assert_never
 
 from holdfast.voice.control.call.scripts import (
     handle_fact,
@@ -19,15 +20,17 @@ from holdfast.voice.control.call.scripts import (
     start_script,
     stop_script,
 )
-from holdfast.voice.control.call.step import (
-    CallStep,
-    digits_token,
-    limit_timer,
-    ring_timer,
-    turn_timer,
-)
+from holdfast.voice.control.call.step import CallStep, digits_token, limit_timer, ring_timer, turn_timer
 from holdfast.voice.control.entities import Call, CallStatus
-from holdfast.voice.control.read_only_state import Emitted, Message, ReadOnlyState
+from holdfast.voice.control.read_only_state import Emitted, ReadOnlyState
+from holdfast.voice.control.statuses import (
+    CALL_TRANSITIONS,
+    CallMessage,
+    LegChange,
+    RestCallCommand,
+    TokenFact,
+    VerbFact,
+)
 from holdfast.voice.control.webhook_params import dial_sip_params, script_subject
 from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import (
@@ -42,6 +45,7 @@ from holdfast.voice.model.commands import (
 )
 from holdfast.voice.model.effects import (
     LogNotification,
+    LogRefusal,
     PlaySound,
     PostCallback,
     RingLeg,
@@ -58,7 +62,6 @@ from holdfast.voice.model.facts import (
     DigitPressed,
     DocumentFetched,
     DocumentFetchFailed,
-    Fact,
     LegAnswered,
     LegEnded,
     LegRefused,
@@ -71,7 +74,7 @@ from holdfast.voice.model.facts import (
     SoundFailed,
     TimerFired,
 )
-from holdfast.voice.model.ids import RecordingSid, Token, derive
+from holdfast.voice.model.ids import RecordingSid, derive
 from holdfast.voice.model.internal_commands import (
     BeginRecording,
     CallChild,
@@ -178,20 +181,32 @@ def receive(command: ReceiveCall, now: float, view: ReadOnlyState, runner: Runne
     return CallTransition(step.call, tuple(step.emitted))
 
 
-def handle(call: Call, message: Message, now: float, view: ReadOnlyState, runner: Runner) -> CallTransition:
+def handle(call: Call, message: CallMessage, now: float, view: ReadOnlyState, runner: Runner) -> CallTransition:
     """Handle one message for a call. Raises: CallNotInProgress (REST commands only, with nothing changed)."""
+    followers = CALL_TRANSITIONS.get((call.status, type(message)))
+    if followers is None:
+        if isinstance(message, RestCallCommand):
+            verb = "record" if isinstance(message, RecordCall) else "redirect"
+            raise CallNotInProgress(f"Call is not in-progress. Cannot {verb}.")
+        refusal = LogRefusal(noun=call.sid, status=call.status.value, message=type(message).__name__)
+        return CallTransition(call, (refusal,))
+    if not call.live:
+        return CallTransition(call, ())
     step = CallStep(call=call, now=now, view=view, runner=runner)
     match message:
-        case RedirectCall() | EndCall() | ChangeCall():
-            if not call.live:
+        case RedirectCall(instruction=instruction):
+            if call.script("main") is None and call.status is not CallStatus.IN_PROGRESS:
                 raise CallNotInProgress("Call is not in-progress. Cannot redirect.")
-            _handle_rest_command(step, message)
-        case RecordCall(recording=recording, options=terms):
+            _redirect(step, instruction)
+        case EndCall(status=wanted):
             if call.status is not CallStatus.IN_PROGRESS:
-                raise CallNotInProgress("Call is not in-progress. Cannot record.")
+                step.finish(CallStatus.CANCELED, 487, leg_is_gone=False)
+            elif wanted != "canceled":
+                step.finish(CallStatus.COMPLETED, 200, leg_is_gone=False)
+        case ChangeCall():
+            _change(step, message)
+        case RecordCall(recording=recording, options=terms):
             step.emit(BeginRecording(recording=recording, account=call.account, options=terms, call=call.sid))
-        case _ if not call.live:
-            pass
         case ReleaseChild():
             _release(step, message)
         case RunOwnDocument(instruction=instruction):
@@ -208,66 +223,50 @@ def handle(call: Call, message: Message, now: float, view: ReadOnlyState, runner
             stop_script(step, role)
         case LegRinging() | LegAnswered() | LegRefused() | LegEnded() | PhoneHeld() | PhoneResumed():
             _handle_leg_fact(step, message)
-        case TimerFired(token=token) if token in (limit_timer(call.sid), ring_timer(call.sid)):
-            _handle_timer(step, token)
-        case TimerFired(token=token) if token == turn_timer(call.sid):
-            if call.target is not None:
-                step.place_leg(call.target)
-        case TimerFired(token=token) | DocumentFetched(token=token) | DocumentFetchFailed(token=token):
-            _handle_in_script(step, token, message)
-        case SoundEnded(token=token) | SoundFailed(token=token) if token == digits_token(call.sid):
-            if call.script("main") is None:
-                _connected(step)
-        case SoundEnded(token=token) | SoundFailed(token=token):
-            _handle_in_script(step, token, message)
+        case TimerFired() | DocumentFetched() | DocumentFetchFailed() | SoundEnded() | SoundFailed():
+            _handle_token(step, message)
         case DigitPressed():
             for role in DIGIT_ROLES:
                 if (script := step.call.script(role)) is not None:
                     handle_fact(step, script, message)
-        case RoomLeft() if call.direction == "outbound-api" and call.status is not CallStatus.IN_PROGRESS:
-            # It was still being called into the conference.
-            step.finish(CallStatus.CANCELED, 487, leg_is_gone=False)
         case _:
-            main = call.script("main")
-            if main is not None:
-                handle_fact(step, main, message)  # type: ignore[arg-type]  # commands for a call are matched above
+            _handle_verb_fact(step, message)
+    assert step.call.status in followers, f"{call.status} -> {step.call.status} by {type(message).__name__}"
     return CallTransition(step.call, tuple(step.emitted))
 
 
-def _handle_in_script(step: CallStep, token: Token, fact: Fact) -> None:
-    """Give a fact to the script of its token; a token of an earlier script is ignored."""
-    for script in step.call.scripts:
-        if token.startswith(f"{script.prefix}/"):
-            handle_fact(step, script, fact)
-            return
+def _handle_verb_fact(step: CallStep, fact: VerbFact) -> None:
+    """Give a fact to the running verb. A call that leaves its room unanswered was still being called into it."""
+    if isinstance(fact, RoomLeft) and step.call.status is not CallStatus.IN_PROGRESS:
+        step.finish(CallStatus.CANCELED, 487, leg_is_gone=False)
+    elif (main := step.call.script("main")) is not None:
+        handle_fact(step, main, fact)
 
 
-# --- REST commands ------------------------------------------------------------------------------------
+def _handle_token(step: CallStep, fact: TokenFact) -> None:
+    """Handle a fact that names a token: of a timer or the digits of the call, or of one of its scripts.
 
-
-def _handle_rest_command(step: CallStep, command: RedirectCall | EndCall | ChangeCall) -> None:
+    A token of an earlier script is ignored.
+    """
     call = step.call
-    match command:
-        case RedirectCall(instruction=instruction):
-            if call.script("main") is None and call.status is not CallStatus.IN_PROGRESS:
-                raise CallNotInProgress("Call is not in-progress. Cannot redirect.")
-            _redirect(step, instruction)
-        case EndCall(status="canceled"):
-            if call.status in (CallStatus.QUEUED, CallStatus.RINGING):
-                step.finish(CallStatus.CANCELED, 487, leg_is_gone=False)
-        case EndCall():
-            answered = call.status is CallStatus.IN_PROGRESS
-            status = CallStatus.COMPLETED if answered else CallStatus.CANCELED
-            step.finish(status, 200 if answered else 487, leg_is_gone=False)
-        case _:
-            step.call = replace(
-                call,
-                fallback=command.fallback or call.fallback,
-                callback=command.callback or call.callback,
-                updated_at=step.now,
-            )
-            if command.time_limit_s is not None:
-                _change_time_limit(step, command.time_limit_s)
+    if fact.token == limit_timer(call.sid):
+        hang_up(step)
+    elif fact.token == ring_timer(call.sid) and call.status is not CallStatus.IN_PROGRESS:
+        step.finish(CallStatus.NO_ANSWER, 487, leg_is_gone=False)
+    elif fact.token == turn_timer(call.sid) and call.target is not None:
+        step.place_leg(call.target)
+    elif fact.token == digits_token(call.sid) and call.script("main") is None:
+        _connected(step)
+    elif script := next((each for each in call.scripts if fact.token.startswith(f"{each.prefix}/")), None):
+        handle_fact(step, script, fact)
+
+
+def _change(step: CallStep, command: ChangeCall) -> None:
+    call = step.call
+    fallback, callback = command.fallback or call.fallback, command.callback or call.callback
+    step.call = replace(call, fallback=fallback, callback=callback, updated_at=step.now)
+    if command.time_limit_s is not None:
+        _change_time_limit(step, command.time_limit_s)
 
 
 def _change_time_limit(step: CallStep, limit_s: int) -> None:
@@ -317,41 +316,37 @@ def _redirect(step: CallStep, instruction: Instruction) -> None:
 # --- facts of the leg and the clock, commands of the parent ---------------------------------------------
 
 
-def _handle_leg_fact(
-    step: CallStep, fact: LegRinging | LegAnswered | LegRefused | LegEnded | PhoneHeld | PhoneResumed
-) -> None:
+def _handle_leg_fact(step: CallStep, fact: LegChange) -> None:
     call = step.call
     match fact:
-        case LegRinging():
-            if call.status is CallStatus.QUEUED:
+        case LegRinging(early_media=early_media):
+            begins = call.status is CallStatus.QUEUED
+            if begins:
                 step.set_status(CallStatus.RINGING)
                 step.send_callback("ringing")
                 step.emit(NoteParticipant(call=call.sid, status="ringing"))
-                if call.controlled_by is not None:
-                    step.emit(ChildRinging(call=call.controlled_by, child=call.sid, early_media=fact.early_media))
-            elif fact.early_media and call.status is CallStatus.RINGING and call.controlled_by is not None:
-                step.emit(ChildRinging(call=call.controlled_by, child=call.sid, early_media=True))
-        case LegAnswered():
-            if call.status in (CallStatus.QUEUED, CallStatus.RINGING) and call.direction != "inbound":
-                step.call = replace(call, sip_params=fact.sip_params)
-                _answered(step)
+            if call.controlled_by is not None and (begins or early_media):
+                step.emit(ChildRinging(call=call.controlled_by, child=call.sid, early_media=early_media))
+        case LegAnswered(sip_params=sip_params):
+            step.call = replace(call, sip_params=sip_params)
+            _answered(step)
         case LegRefused(sip_code=sip_code):
-            if call.status in (CallStatus.QUEUED, CallStatus.RINGING):
-                status = CallStatus(call_status_of(sip_code))
-                if fact.code or status is CallStatus.FAILED:
-                    message = describe_refusal(call.to, sip_code, fact.reason)
-                    step.emit(LogNotification(call=call.sid, code=fact.code or SIP_FAILED, log=0, message=message))
-                step.finish(status, sip_code, leg_is_gone=True)
+            status = CallStatus(call_status_of(sip_code))
+            if fact.code or status is CallStatus.FAILED:
+                message = describe_refusal(call.to, sip_code, fact.reason)
+                step.emit(LogNotification(call=call.sid, code=fact.code or SIP_FAILED, log=0, message=message))
+            step.finish(status, sip_code, leg_is_gone=True)
         case LegEnded(sip_code=sip_code):
-            if call.status is CallStatus.IN_PROGRESS:
-                step.finish(CallStatus.COMPLETED, sip_code, leg_is_gone=True)
-            else:
-                step.finish(CallStatus.NO_ANSWER, 487, leg_is_gone=True)
-        case _:
+            answered = call.status is CallStatus.IN_PROGRESS
+            status = CallStatus.COMPLETED if answered else CallStatus.NO_ANSWER
+            step.finish(status, sip_code if answered else 487, leg_is_gone=True)
+        case PhoneHeld() | PhoneResumed():
             held = isinstance(fact, PhoneHeld)
             if held != call.phone_held:
                 step.call = replace(call, phone_held=held, phone_held_at=step.now if held else None)
                 step.emit(NotePhoneHold(call=call.sid, held=held))
+        case _:
+            assert_never(fact)
 
 
 def _answered(step: CallStep) -> None:
@@ -383,13 +378,6 @@ def _connected(step: CallStep) -> None:
     step.emit(ChildAnswered(call=call.controlled_by, child=call.sid, sip_params=dial_sip_params(call, 200)))
     if call.screen is not None:
         start_script(step, "screen", Instruction(request=call.screen))
-
-
-def _handle_timer(step: CallStep, token: Token) -> None:
-    if token == limit_timer(step.call.sid):
-        hang_up(step)
-    elif step.call.status in (CallStatus.QUEUED, CallStatus.RINGING):
-        step.finish(CallStatus.NO_ANSWER, 487, leg_is_gone=False)
 
 
 def _release(step: CallStep, command: ReleaseChild) -> None:

@@ -2,12 +2,15 @@
 
 Audio follows from the state after each step (`audio`); this module only changes values and notifies calls and
 applications.
+
+Everything that affects the status of a room is in this file, and in the table `ROOM_TRANSITIONS`: a message that the
+table does not list for the status is refused, and changes nothing.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal, NamedTuple, assert_never
+from typing import NamedTuple, assert_never
 
 from holdfast.voice.control.conference.announcements import (
     announce,
@@ -28,6 +31,12 @@ from holdfast.voice.control.conference.participant import change
 from holdfast.voice.control.conference.step import RoomStep
 from holdfast.voice.control.entities import Participant, Room, RoomStatus
 from holdfast.voice.control.read_only_state import Emitted, ReadOnlyState
+from holdfast.voice.control.statuses import (
+    PARTICIPANT_TRANSITIONS,
+    ROOM_TRANSITIONS,
+    ParticipantStatus,
+    RoomMessage,
+)
 from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import (
     Admission,
@@ -39,6 +48,7 @@ from holdfast.voice.model.commands import (
     ReserveParticipant,
     Role,
 )
+from holdfast.voice.model.effects import LogRefusal
 from holdfast.voice.model.errors import ConferenceNotActive, NotFound
 from holdfast.voice.model.facts import LegSpeaks, RoomEntered, RoomLeft, RoomRefused
 from holdfast.voice.model.ids import AccountSid, CallSid, RecordingSid, RoomSid, derive, is_label, is_sid
@@ -86,35 +96,23 @@ def conference(sid: RoomSid, account: AccountSid, admission: Admission, now: flo
     )
 
 
-RoomMessage = (
-    Bridge
-    | EnterConference
-    | ReserveParticipant
-    | LeaveRoom
-    | RefuseEntry
-    | RemoveParticipant
-    | ChangeParticipant
-    | EndRoom
-    | AnnounceToRoom
-    | NoteAnnouncing
-    | NoteAnnounced
-    | NotePhoneHold
-    | NoteParticipant
-    | LegSpeaks
-)
-
-
 def handle(room: Room, message: RoomMessage, now: float, view: ReadOnlyState) -> RoomTransition:
     """Handle one message for a room.
 
     Raises: NotFound, ConferenceNotActive, CoachTargetHeld, CoachTargetAbsent.
     """
+    followers = ROOM_TRANSITIONS.get((room.status, type(message)))
+    if followers is None:
+        return _refuse(room, message)
     step = RoomStep(room=room, now=now, view=view)
     match message:
         case Bridge(call=call):
             held = (joining := view.calls.get(call)) is not None and joining.phone_held
             _add(step, Participant(call=call, joined_at=now, updated_at=now, phone_held=held))
         case EnterConference(call=call, admission=admission):
+            seat = room.participant(call)
+            if seat is not None and (seat.status, EnterConference) not in PARTICIPANT_TRANSITIONS:
+                return _refuse(room, message, seat)
             _enter(step, call, admission)
         case ReserveParticipant(call=call, admission=admission):
             _add(step, _participant(call, admission, now, "queued"))
@@ -142,8 +140,6 @@ def handle(room: Room, message: RoomMessage, now: float, view: ReadOnlyState) ->
             if room.status is not RoomStatus.COMPLETED:
                 _end(step, "conference-ended-via-api", None, "conference_ended_via_api")
         case AnnounceToRoom(request=request):
-            if room.status is RoomStatus.COMPLETED:
-                raise ConferenceNotActive(f"Conference {room.sid} is completed")
             announce(step, request)
         case NoteAnnouncing(call=call, instruction=instruction):
             handle_announcement_start(step, call, instruction)
@@ -152,13 +148,17 @@ def handle(room: Room, message: RoomMessage, now: float, view: ReadOnlyState) ->
         case NotePhoneHold(call=call, held=held):
             step.put(replace(step.participant(call), phone_held=held))
         case NoteParticipant(call=call, status=status):
-            step.put(replace(step.participant(call), status=status, updated_at=now))
+            participant = step.participant(call)
+            if status not in PARTICIPANT_TRANSITIONS.get((participant.status, NoteParticipant), ()):
+                return _refuse(room, message, participant)
+            step.put(replace(participant, status=status, updated_at=now))
         case LegSpeaks(call=call, speaks=speaks):
             if call in speech_reported(room):
                 _set_speaking(step, step.participant(call), speaks)
         case _:
             assert_never(message)
     _settle(step)
+    assert step.room.status in followers, f"{room.status} -> {step.room.status} by {type(message).__name__}"
     for participant in step.room.participants:
         if participant.speaking and participant.call not in speech_reported(step.room):
             _set_speaking(step, participant, False)
@@ -171,6 +171,21 @@ def handle(room: Room, message: RoomMessage, now: float, view: ReadOnlyState) ->
     return RoomTransition(after, (*audio, *step.emitted))
 
 
+def _refuse(room: Room, message: RoomMessage, participant: Participant | None = None) -> RoomTransition:
+    """Refuse a message that a table does not list: the room's, or that of the participant.
+
+    Raises: NotFound, ConferenceNotActive.
+    """
+    match message:
+        case ChangeParticipant(call=call) | RemoveParticipant(call=call):
+            raise NotFound(f"Participant {call} was not found in conference {room.sid}")
+        case AnnounceToRoom():
+            raise ConferenceNotActive(f"Conference {room.sid} is completed")
+        case _:
+            status = room.status.value if participant is None else participant.status
+            return RoomTransition(room, (LogRefusal(noun=room.sid, status=status, message=type(message).__name__),))
+
+
 def _set_speaking(step: RoomStep, participant: Participant, speaks: bool) -> None:
     """Note that a participant began to speak, or stopped."""
     if participant.speaking != speaks:
@@ -180,14 +195,12 @@ def _set_speaking(step: RoomStep, participant: Participant, speaks: bool) -> Non
 
 def _require_participant(room: Room, call: CallSid) -> Participant:
     participant = room.participant(call)
-    if participant is None or room.status is RoomStatus.COMPLETED:
+    if participant is None:
         raise NotFound(f"Participant {call} was not found in conference {room.sid}")
     return participant
 
 
-def _participant(
-    call: CallSid, admission: Admission, now: float, status: Literal["queued", "connected"]
-) -> Participant:
+def _participant(call: CallSid, admission: Admission, now: float, status: ParticipantStatus) -> Participant:
     return Participant(
         call=call,
         joined_at=now,

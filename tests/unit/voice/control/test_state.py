@@ -12,8 +12,14 @@ from hypothesis import strategies as st
 
 from holdfast.testing.world import ACCOUNT, START, World, twiml
 from holdfast.voice.control import state as board_module
-from holdfast.voice.control.read_only_state import Emitted, Message
-from holdfast.voice.control.state import EngineState, Step
+from holdfast.voice.control.read_only_state import (
+    Emitted,
+    Message,
+    Step,
+)
+from holdfast.voice.control.state import (
+    EngineState,
+)
 from holdfast.voice.model.commands import (
     ChangeParticipant,
     CreateQueue,
@@ -61,7 +67,7 @@ class Stumbling(EngineState):
             self.stumbled += 1
             raise
 
-    def _one(self, message: Message, now: float) -> Iterable[Emitted]:
+    def _dispatch(self, message: Message, now: float) -> Iterable[Emitted]:
         self.left -= 1
         if self.left == 0:
             raise Stumble("in the middle of a step")
