@@ -18,6 +18,7 @@ class Application(LoopbackServer):
     """
 
     def __init__(self, **pages: Sequence[str]) -> None:
+        super().__init__()
         self._pages = pages
         self.requests: Counter[str] = Counter()
         self.requested_at: dict[str, float] = {}

@@ -14,6 +14,7 @@ class FileServer(LoopbackServer):
     """A server of files on a free loopback port, for GET and POST; `requested` lists the requested paths."""
 
     def __init__(self, *files: Path) -> None:
+        super().__init__()
         self._contents = {f"/{path.name}": path.read_bytes() for path in files}
         self._cacheable = frozenset(self._contents)
         """The paths that may be cached: the files do not change, the documents may."""

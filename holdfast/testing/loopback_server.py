@@ -30,17 +30,19 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class LoopbackServer:
-    """A web server on a free loopback port, in threads of its own, for as long as it is entered."""
+    """A web server on a free loopback port, in threads of its own; it answers for as long as it is entered."""
+
+    def __init__(self) -> None:
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self.handler())
+        self._server.daemon_threads = True
+        name = type(self).__name__
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name=name, daemon=True)
 
     def handler(self) -> type[Handler]:
         """Return the class that handles its connections."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self.handler())
-        self._server.daemon_threads = True
-        name = type(self).__name__
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name=name, daemon=True)
         self._thread.start()
         return self
 

@@ -135,14 +135,14 @@ class Phone:
         self._credentials = DigestCredentials(user=user or name, password=password) if password is not None else None
         self._user = user or name
         self._bind = (host, port)
-        self._sounds = tuple(sounds)
+        self.ear = Ear(tuple(sounds))
+        self._tasks = asyncio.TaskGroup()
+        self._phone_tasks: list[asyncio.Task[None]] = []
         self._calls_in: asyncio.Queue[PhoneCall] = asyncio.Queue()
         self._registration: asyncio.Future[Registered | RegistrationFailed | Unregistered] | None = None
         self._registered = False
 
     async def __aenter__(self) -> Self:
-        self.ear = Ear(self._sounds)
-        self._tasks = asyncio.TaskGroup()
         await self._tasks.__aenter__()
         self._endpoint = await open_endpoint(
             host=self._bind[0],
@@ -152,7 +152,6 @@ class Phone:
             transport=self._transport,
             certificate=self._certificate,
         )
-        self._phone_tasks: list[asyncio.Task[None]] = []
         self._start(self._handle_events(), "listening")
         return self
 

@@ -15,6 +15,7 @@ import json
 import os
 import random
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -72,6 +73,11 @@ class Server:
         self._numbers = dict(numbers or {})
         self._routes = dict(routes or {})
         self._settings = dict(settings or {})
+        self._folder = Path(tempfile.gettempdir()) / f"holdfast-{secrets.token_hex(8)}"
+        self._log = self._folder / "serve.log"
+        self.sip: tuple[str, int] = (HOST, free_port(socket.SOCK_DGRAM, socket.SOCK_STREAM))
+        self.http: tuple[str, int] = (HOST, free_port(socket.SOCK_STREAM))
+        self.url = f"http://{HOST}:{self.http[1]}"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -112,7 +118,7 @@ class Server:
     @property
     def store(self) -> Path:
         """Return the path of its store."""
-        return Path(self._folder.name) / "holdfast.db"
+        return self._folder / "holdfast.db"
 
     def __enter__(self) -> Self:
         """Start the server where no event loop runs: for a fixture that many tests share."""
@@ -124,18 +130,13 @@ class Server:
         asyncio.run(self.__aexit__(kind, error, trace))
 
     async def __aenter__(self) -> Self:
-        self._folder = tempfile.TemporaryDirectory(prefix="holdfast-")
-        folder = Path(self._folder.name)
-        self._log = folder / "serve.log"
-        self.sip: tuple[str, int] = (HOST, free_port(socket.SOCK_DGRAM, socket.SOCK_STREAM))
-        self.http: tuple[str, int] = (HOST, free_port(socket.SOCK_STREAM))
-        self.url = f"http://{HOST}:{self.http[1]}"
-        (folder / "holdfast.toml").touch(mode=0o600)
-        (folder / "holdfast.toml").write_text(self._configuration(folder), "utf-8")
+        self._folder.mkdir(mode=0o700)
+        (self._folder / "holdfast.toml").touch(mode=0o600)
+        (self._folder / "holdfast.toml").write_text(self._configuration(), "utf-8")
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: ASYNC220  starting a process does not wait for it
                 [sys.executable, "-m", "holdfast", "serve"],
-                cwd=folder,
+                cwd=self._folder,
                 env=_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -155,7 +156,7 @@ class Server:
             error.add_note(f"The log of holdfast serve:\n{self._tail()}")
         await self._stop()
 
-    def _configuration(self, folder: Path) -> str:
+    def _configuration(self) -> str:
         values: dict[str, Value] = {
             "http_host": HOST,
             "http_port": self.http[1],
@@ -163,7 +164,7 @@ class Server:
             "sip_port": self.sip[1],
             "rtp_base": free_rtp_base(),
             "rtp_rows": ROWS,
-            "store": f"sqlite:///{folder / 'holdfast.db'}",
+            "store": f"sqlite:///{self.store}",
             "account_sid": self.account_sid,
             "auth_token": self.auth_token,
             **self._settings,
@@ -207,7 +208,7 @@ class Server:
         except subprocess.TimeoutExpired:
             self._process.kill()
             await asyncio.to_thread(self._process.wait)
-        self._folder.cleanup()
+        shutil.rmtree(self._folder)
 
     def _failed(self, what: str) -> ServerFailed:
         return ServerFailed(f"holdfast serve {what}. Its log:\n{self._tail()}")

@@ -347,6 +347,97 @@ def test_the_package_speaks_in_the_terms_of_the_field() -> None:
     assert wrong == []
 
 
+# --- whole objects ------------------------------------------------------------------------------------
+
+CONSTRUCTORS = ("__init__", "__post_init__", "__new__")
+ATTRIBUTES_OF_LATER = {
+    "Connection._transport": "asyncio gives a protocol its transport by `connection_made`",
+    "Connection.address": "the peer's address is known with the transport",
+    "Phone._endpoint": "its socket is open from enter to exit only, and its address is that of the socket",
+    "Server._process": "the process runs from enter to exit only",
+    "TestEndpoint.agent": "a phone's agent is made once its socket has an address",
+    "TestEndpoint.address": "a phone's agent is made once its socket has an address",
+    "SipContext.endpoint": "made when SIP opens",
+    "SipEndpoint.agent": "made when SIP opens",
+    "SipEndpoint.socket": "made when SIP opens",
+    "SipEndpoint.self_address": "made when SIP opens",
+    "SipEndpoint.streams": "made when SIP opens",
+}
+ROWS_OF_CALLBACKS = {
+    "Readers": "it is a table of functions: how each kind of stored row is read",
+    "StoredResource": "it is a table of functions: how REST reads, makes and shows one kind of record",
+    "OwnPorts": "a part of the SIP shell that reports by functions",
+    "SipContext": "a part of the SIP shell that reports by functions",
+    "SipEndpoint": "a part of the SIP shell that reports by functions",
+    "SipLegs": "a part of the SIP shell that reports by functions",
+    "Streams": "a part of the SIP shell that reports by functions",
+    "Agent": "two sources of random values",
+    "SipStack": "two sources of random values",
+}
+
+
+def classes() -> Iterator[ast.ClassDef]:
+    for path in MODULES:
+        yield from (node for node in ast.walk(tree_of(path)) if isinstance(node, ast.ClassDef))
+
+
+def methods(cls: ast.ClassDef) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    yield from (node for node in cls.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+def attributes_set(method: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
+    """Return the attributes of `self` that a method sets; one that is only declared there has no value yet."""
+    declared = {node.target for node in ast.walk(method) if isinstance(node, ast.AnnAssign) and node.value is None}
+    return {
+        node.attr
+        for node in ast.walk(method)
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and node not in declared
+        if isinstance(node.value, ast.Name) and node.value.id == "self"
+    }
+
+
+def test_no_attribute_is_set_later_than_in_the_constructor() -> None:
+    """A subclass may set what its base has; the fields of a dataclass are set by its constructor."""
+    by_name = {cls.name: cls for cls in classes()}
+
+    def made(cls: ast.ClassDef) -> set[str]:
+        fields = {ast.unparse(node.target) for node in cls.body if isinstance(node, ast.AnnAssign)}
+        fields |= {ast.unparse(name) for node in cls.body if isinstance(node, ast.Assign) for name in node.targets}
+        own = {name for method in methods(cls) if method.name in CONSTRUCTORS for name in attributes_set(method)}
+        bases = (by_name[name] for base in cls.bases if (name := ast.unparse(base).partition("[")[0]) in by_name)
+        return fields | own | {name for base in bases for name in made(base)}
+
+    later = {
+        f"{cls.name}.{name}"
+        for cls in classes()
+        for method in methods(cls)
+        for name in attributes_set(method) - made(cls)
+    }
+    assert later - set(ATTRIBUTES_OF_LATER) == set()
+
+
+def test_no_constructor_takes_a_row_of_callbacks() -> None:
+    """What a part reports goes to one port, such as `EngineEvents`."""
+    aliases = {
+        ast.unparse(target)
+        for path in MODULES
+        for node in tree_of(path).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.value).startswith("Callable[")
+        for target in node.targets
+    }
+    callbacks = re.compile(rf"\b(Callable|{'|'.join(sorted(aliases))})\b")
+    rows = set()
+    for cls in classes():
+        taken = [node.annotation for node in cls.body if isinstance(node, ast.AnnAssign)]
+        for method in methods(cls):
+            if method.name == "__init__":
+                arguments = method.args.posonlyargs + method.args.args + method.args.kwonlyargs
+                taken = [each.annotation for each in arguments if each.annotation is not None]
+        if sum(callbacks.search(ast.unparse(each)) is not None for each in taken) >= 2:
+            rows.add(cls.name)
+    assert rows - set(ROWS_OF_CALLBACKS) == set()
+
+
 # --- documents ---------------------------------------------------------------------------------------
 
 
