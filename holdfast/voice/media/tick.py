@@ -121,6 +121,7 @@ class MixEngine:
         self.beeps.stop(row)
         self.tone_generator.clear(row)
         self.players.stop(row)
+        self._dropping.discard(row)
         del self.hears[row]
         self._routing = None
 

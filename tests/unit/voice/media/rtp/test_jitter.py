@@ -13,6 +13,7 @@ from holdfast.voice.media.codec.g711 import ALAW, SILENCE, ULAW
 from holdfast.voice.media.rtp.jitter import (
     CALM_PACKETS,
     LONG_SILENCE,
+    MARKED_SILENCE,
     MAX_CUT_WAIT,
     MAX_DEPTH,
     SLOTS,
@@ -470,3 +471,46 @@ def test_under_two_frames_of_jitter_everything_is_heard_in_order(delays_ms: list
             bench.put({0: voice(arrivals.pop(0)[1])})
         heard.append(bench.play()[0])
     assert heard[START_DEPTH : START_DEPTH + len(delays_ms)] == [frame(k) for k in range(len(delays_ms))]
+
+
+def test_a_frame_at_the_far_end_of_the_ring_is_not_heard_early_when_the_delay_grows() -> None:
+    """The slot that comes before the head when the delay grows is also the one 15 frames ahead."""
+    bench = Bench()
+    for k in range(10):
+        bench.tick(voice(k))
+    far = 10 - START_DEPTH + SLOTS - 1
+    bench.put({0: voice(far)})
+    bench.put({0: voice(10 - START_DEPTH - 2)})
+    assert bench.jitter.depth[0] == START_DEPTH + 1
+    heard = [bench.tick(voice(k)) for k in range(10, 20)]
+    assert heard[0] == SILENT, "the frame in its place was played before"
+    assert heard[1:] == [frame(k) for k in range(10 - START_DEPTH, 19 - START_DEPTH)]
+
+
+@pytest.mark.parametrize("size", [80, 160, 320])
+@pytest.mark.parametrize("quiet_ticks", [0, 1, MARKED_SILENCE - 1])
+def test_a_marker_without_a_silence_before_it_does_not_restart_the_buffer(quiet_ticks: int, size: int) -> None:
+    """Frames that wait are heard, and the marked packet has the place of its timestamp."""
+    bench = Bench()
+    heard = [bench.tick(voice(k)) for k in range(10)]
+    heard += [bench.tick() for _ in range(quiet_ticks)]
+    at = 10 + quiet_ticks
+    payload = (frame(at) + frame(at + 1))[:size]
+    heard.append(bench.tick(Packet(timestamp=voice(at).timestamp, payload=payload, marker=True)))
+    heard += [bench.tick() for _ in range(4)]
+    expected = b"".join(frame(k) for k in range(10)) + SILENT * quiet_ticks + payload
+    assert b"".join(heard[START_DEPTH:]).rstrip(b"\xff") == expected
+
+
+def test_the_reported_delay_does_not_fall_below_the_start_delay() -> None:
+    """All packets of a stream are early though the delay never grew: frames are cut, and the delay is as reported."""
+    bench = Bench()
+    quiet = b"\xfe" * 160
+    bench.put({0: Packet(timestamp=0, payload=quiet)})
+    for k in range(1, 4):
+        bench.put({0: Packet(timestamp=160 * k, payload=quiet)})
+    depths = []
+    for k in range(4, 4 + 4 * CALM_PACKETS):
+        bench.tick(Packet(timestamp=160 * k, payload=quiet))
+        depths.append(int(bench.jitter.depth[0]))
+    assert set(depths) == {START_DEPTH}
