@@ -11,11 +11,13 @@ CODE := holdfast tests examples bench scripts
 # Three workers for two cores, the smallest machine we promise: tests with phones mostly wait.
 WORKERS ?= 3
 ARGS ?=
+SEED ?= 1
+N ?= 200
 
 # Tests and benches start programs of this tree by the dozen: they are compiled once, whatever the shell's habits.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help install demo serve test check interop conformance-openapi fuzz bench diagrams pages lock clean
+.PHONY: help install demo serve test check interop conformance-openapi fuzz mutants bench diagrams pages lock clean
 
 help:
 	@printf '%s\n' \
@@ -30,6 +32,7 @@ help:
 	  '  make conformance-openapi OPENAPI=twilio_api_v2010.json' \
 	  '                 every REST operation of an OpenAPI file, fuzzed by schemathesis on a real engine' \
 	  '  make fuzz      hostile packets for a minute (ARGS="--seconds 600 --from 5000000" looks elsewhere)' \
+	  '  make mutants   small faults put into the product, one at a time: do the tests notice? (SEED=1 N=200)' \
 	  '  make bench     the figures, each beside its bar' \
 	  '  make diagrams  docs/machines.md, docs/drawings and the tree of docs/design.md' \
   '  make pages     the status pages: proofs into footnotes, in the order of the rows' \
@@ -71,6 +74,9 @@ conformance-openapi: $(READY)
 fuzz: $(READY)
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 
+mutants: $(READY)
+	@$(BIN)/python -m scripts.mutants --seed $(SEED) -n $(N) $(ARGS)
+
 bench: $(READY)
 	@$(BIN)/python -m bench $(ARGS)
 
@@ -84,4 +90,4 @@ lock:
 	@scripts/lock
 
 clean:
-	@rm -rf .venv .lock-venv .openapi-venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-out bench-out
+	@rm -rf .venv .lock-venv .openapi-venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .mutants_cache demo-out bench-out
