@@ -10,9 +10,6 @@ from holdfast.voice.model.commands import Role
 from holdfast.voice.model.ids import CallSid, is_sid
 from holdfast.voice.twiml.document import read
 from holdfast.voice.twiml.script import Script
-from holdfast.voice.twiml.verb import Verb
-from holdfast.voice.twiml.verbs.control_flow import Pause
-from holdfast.voice.twiml.verbs.gather import MAX_DIGITS, Gather
 
 WEBHOOK_TIMEOUT_S = 15
 """Source: Twilio, "Webhooks connection overrides", total time by default."""
@@ -53,27 +50,10 @@ def _of_script(script: Script, view: ReadOnlyState, now: float) -> Iterator[str]
         yield f"Its {name} came to its end."
         return
     verb = read(script.document).verbs[script.verb_index]
-    yield f"Its {name} runs <{verb.name}>, begun {since} ago{_until(verb, script, now)}."
+    yield f"Its {name} runs <{verb.name}>, begun {since} ago{verb.what_ends_it(now - script.began_at)}."
     for thing in script.open_resources:
         if is_sid(thing.key, "CA"):
             yield from _child(CallSid(thing.key), view)
-
-
-def _until(verb: Verb, script: Script, now: float) -> str:
-    """Say what ends a verb that takes time."""
-    match verb:
-        case Pause(length_s=length_s):
-            return f", {max(0.0, script.began_at + length_s - now):.0f} s left"
-        case Gather(dtmf=False):
-            return f": it waits {verb.timeout_s} s for speech, which this engine does not recognise"
-        case Gather(num_digits=most):
-            digits = "a digit" if most == 1 else "digits" if most == MAX_DIGITS else f"{most} digits"
-            finish = f", or {' or '.join(verb.finish_on)}" if verb.finish_on else ""
-            return (
-                f": it waits for {digits}{finish}, and gives up {verb.timeout_s} s after the prompt or the last digit"
-            )
-        case _:
-            return ""
 
 
 def _child(sid: CallSid, view: ReadOnlyState) -> Iterator[str]:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Final
 from xml.etree import ElementTree
 
@@ -20,55 +22,27 @@ from holdfast.voice.model.errors import (
     DocumentUnreadable,
     VoiceError,
 )
+from holdfast.voice.twiml import verbs
 from holdfast.voice.twiml.attributes import AttributeReader, DocumentWarning, Node
 from holdfast.voice.twiml.verb import Element, Verb
-from holdfast.voice.twiml.verbs.control_flow import (
-    Hangup,
-    Leave,
-    Pause,
-    Redirect,
-    Reject,
-)
-from holdfast.voice.twiml.verbs.dial import Dial
-from holdfast.voice.twiml.verbs.enqueue import Enqueue
-from holdfast.voice.twiml.verbs.gather import Gather
-from holdfast.voice.twiml.verbs.play_say import Play, Say
-from holdfast.voice.twiml.verbs.record import Record
-from holdfast.voice.twiml.verbs.refer import Refer
+from holdfast.voice.twiml.verbs.play_say import Play
 
 MAX_BYTES = 64 * 1024
 MAX_DEPTH = 20
-CHILDLESS = frozenset({"Play", "Pause", "Redirect", "Hangup", "Reject", "Leave"})
 _VERSION = re.compile(r"""<\?xml\s+version\s*=\s*["']([^"']*)["']""")
 _PAGE = re.compile(r"\s*(<!doctype\s+html|<html)\b", re.IGNORECASE)
 
-VERBS: Final[Mapping[str, type[Element]]] = {
-    "Say": Say,
-    "Play": Play,
-    "Pause": Pause,
-    "Redirect": Redirect,
-    "Hangup": Hangup,
-    "Reject": Reject,
-    "Leave": Leave,
-    "Dial": Dial,
-    "Enqueue": Enqueue,
-    "Gather": Gather,
-    "Record": Record,
-    "Refer": Refer,
-}
 
-_AUDIO_ONLY = frozenset({"Say", "Play", "Pause", "Redirect"})
-ALLOWED: Final[Mapping[Role, frozenset[str]]] = {
-    "main": frozenset(VERBS),
-    "queue": _AUDIO_ONLY | {"Hangup", "Leave", "Gather"},
-    "wait": _AUDIO_ONLY,
-    "hold": _AUDIO_ONLY,
-    "announce": _AUDIO_ONLY,
-    "comfort": _AUDIO_ONLY,
-    "whisper": _AUDIO_ONLY,
-    "screen": _AUDIO_ONLY | {"Hangup", "Reject", "Gather"},
-}
-"""The verbs that a role may use. Source: Twilio docs of waitUrl, HoldUrl, AnnounceUrl, <Number url>; error 13238."""
+def find_verbs() -> Mapping[str, type[Element]]:
+    """Return the verbs by their names: every class in a file of `verbs/` that has a name and can be parsed."""
+    modules = [import_module(f"{verbs.__name__}.{found.name}") for found in iter_modules(verbs.__path__)]
+    classes: list[type[Element]] = [
+        kind for module in modules for kind in vars(module).values() if isinstance(kind, type)
+    ]
+    return {kind.name: kind for kind in classes if {"name", "parse"} <= vars(kind).keys()}
+
+
+VERBS: Final = find_verbs()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,27 +124,26 @@ def read(document: Document) -> ReadDocument:
         raise type(error)(error.message + page) from error
     if root.tag != "Response":
         raise RootInvalid(f"the document's root is <{root.tag[:60]}>, not <Response>{page}")
-    verbs: list[Verb] = []
+    found: list[Verb] = []
     warnings: list[DocumentWarning] = []
     for node in root.children:
         kind = VERBS.get(node.tag)
         if kind is None:
             warnings.append(DocumentWarning(12200, f"<{node.tag[:60]}> is not a verb of this engine; it is ignored"))
             continue
-        if node.tag not in ALLOWED[document.role]:
+        if document.role not in kind.roles:
             if (document.role, node.tag) == ("screen", "Dial"):
                 raise DialWithinDial("<Dial> may not be used in the document of a noun's url")
             raise VerbNotAllowed(f"<{node.tag}> may not be used in this {document.role} document")
         reader = AttributeReader(node, document.url)
         verb = kind.parse(reader)
         reader.warn_unknown()
-        if node.tag in CHILDLESS:
-            for child in node.children:
-                reader.warn(f"<{child.tag[:60]}> may not stand in it; it is ignored", code=12200)
+        for child in () if kind.has_children else node.children:
+            reader.warn(f"<{child.tag[:60]}> may not stand in it; it is ignored", code=12200)
         warnings += reader.warnings
         if verb is not None:
-            verbs.append(verb)
-    return ReadDocument(tuple(verbs), tuple(warnings))
+            found.append(verb)
+    return ReadDocument(tuple(found), tuple(warnings))
 
 
 class _Builder(ElementTree.TreeBuilder):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import assert_never
 
 from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import (
@@ -35,23 +36,18 @@ from holdfast.voice.model.internal_commands import (
     CallChild,
     EnterConference,
     JoinQueue,
-    LeaveQueue,
     LeaveRoom,
-    ReleaseChild,
 )
 from holdfast.voice.model.masking import mask_passwords
 from holdfast.voice.twiml.document import Document, from_response, read
-from holdfast.voice.twiml.open_resources import (
-    Action,
-    key_closed_by_action,
-    key_closed_by_fact,
-    resource_opened,
-)
+from holdfast.voice.twiml.open_resources import key_closed, resource_opened
 from holdfast.voice.twiml.script import Cause, Script, ScriptEnded, ScriptFailed, ScriptSubject, ScriptTurn
 from holdfast.voice.twiml.verb import (
+    Action,
     Continue,
     Failed,
     GoToDocument,
+    HangUp,
     Interruption,
     Outcome,
     QuitQueue,
@@ -85,26 +81,21 @@ class Runner:
 
     def handle(self, script: Script, fact: Fact, subject: ScriptSubject, now: float) -> ScriptTurn:
         """Handle a fact for a script."""
-        match fact:
-            case DocumentFetched(token=token) if token == script.fetching:
-                return self._handle_fetched(script, fact, subject, now)
-            case DocumentFetchFailed(token=token) if token == script.fetching:
-                return self._fail(script, fact.code, fact.message, subject, now)
-            case _ if script.fetching is not None or script.ended:
-                return ScriptTurn(script, ())
-            case DigitPressed(digit=digit) if not _accepts_digit(script, digit):
-                return ScriptTurn(script, ())
-            case _:
-                run, context = self._resume(script, subject)
-                script = replace(
-                    script,
-                    facts=(*script.facts, (now, fact)),
-                    open_resources=tuple(
-                        resource for resource in script.open_resources if resource.key != key_closed_by_fact(fact)
-                    ),
-                )
-                context.now = now
-                return self._advance(script, run, fact, (), subject, now)
+        if isinstance(fact, DocumentFetched) and fact.token == script.fetching:
+            return self._handle_fetched(script, fact, subject, now)
+        if isinstance(fact, DocumentFetchFailed) and fact.token == script.fetching:
+            return self._fail(script, fact.code, fact.message, subject, now)
+        verb = script.running_verb
+        if verb is None:
+            return ScriptTurn(script, ())
+        if (closed := key_closed(fact, verb.resources)) != "":
+            open_resources = tuple(resource for resource in script.open_resources if resource.key != closed)
+            script = replace(script, open_resources=open_resources)
+        if not verb.receives(fact) or (isinstance(fact, DigitPressed) and len(script.facts) >= MAX_FACTS):
+            return ScriptTurn(script, ())
+        run, context = self._resume(script, subject)
+        context.now = now
+        return self._advance(replace(script, facts=(*script.facts, (now, fact))), run, fact, (), subject, now)
 
     def interrupt(
         self, script: Script, cause: Cause, subject: ScriptSubject, now: float
@@ -131,15 +122,10 @@ class Runner:
             case Continue() if cause != "hangup":
                 next_verb = self._next_verb(script)
                 return stops, next_verb.request if isinstance(next_verb, Redirect) else None
-            case _:
+            case Continue() | HangUp() | QuitQueue() | Failed() | None:
                 return stops, None
-
-    def accepts_refer(self, script: Script) -> bool:
-        """Return whether the running verb bridges two parties, and transfers one when the other's phone asks for it."""
-        if script.fetching is not None or script.ended or script.document is None:
-            return False
-        verb = read(script.document).verbs[script.verb_index]
-        return verb.accepts_refer() and any(resource.key == "room" for resource in script.open_resources)
+            case _:
+                assert_never(outcome)
 
     def discard(self, script: Script) -> None:
         """Discard the cached generator, as a crash would."""
@@ -228,13 +214,15 @@ class Runner:
         """Advance the verb until it waits or ends."""
         done = list(actions)
         opened = list(script.open_resources)
+        verb = script.running_verb
+        assert verb is not None
         try:
             step = run.send(fact)
             while not isinstance(step, Waiting):
                 done.append(step)
-                if (resource := resource_opened(step, script.call)) is not None:
+                if (resource := resource_opened(step, script.call, verb.resources)) is not None:
                     opened.append(resource)
-                if (stopped := key_closed_by_action(step)) != "":
+                if (stopped := key_closed(step, verb.resources)) != "":
                     opened = [kept for kept in opened if kept.key != stopped]
                 step = next(run)
         except StopIteration as stop:
@@ -266,8 +254,10 @@ class Runner:
                 turn = self._fail(script, code, message, subject, now)
             case QuitQueue() if script.role != "queue":
                 return self._start_next(script, actions, subject, now)
-            case _:
+            case HangUp() | QuitQueue():
                 return ScriptTurn(script, actions, outcome)
+            case _:
+                assert_never(outcome)
         return ScriptTurn(turn.script, (*actions, *turn.actions), turn.ending)
 
     def _stop_resources(self, script: Script, cause: Cause | None) -> tuple[Action, ...]:
@@ -275,15 +265,8 @@ class Runner:
         self.discard(script)
         stops: list[Action] = []
         for resource in reversed(script.open_resources):
-            match resource.stop:
-                case LeaveRoom() as leave if cause is not None:
-                    stops.append(replace(leave, cause=cause))
-                case ReleaseChild() as release if cause == "hangup":
-                    stops.append(replace(release, cause="parent-gone"))
-                case LeaveQueue() as leave if cause == "hangup":
-                    stops.append(replace(leave, result="hangup"))
-                case stop:
-                    stops.append(stop)
+            stop = resource.stop if cause != "hangup" else resource.stop_at_hangup or resource.stop
+            stops.append(replace(stop, cause=cause) if isinstance(stop, LeaveRoom) and cause is not None else stop)
         return tuple(stops)
 
     def _next_verb(self, script: Script) -> object:
@@ -296,22 +279,16 @@ class Runner:
         cached = self.running.get(_key(script))
         if cached is not None:
             return cached
-        assert script.document is not None
+        verb = script.running_verb
+        assert verb is not None
         context = _context(script, subject)
-        run = read(script.document).verbs[script.verb_index].run(context)
+        run = verb.run(context)
         _replay(run, None)
         for at, fact in script.facts:
             context.now = at
             _replay(run, fact)
         self.running[_key(script)] = (run, context)
         return run, context
-
-
-def _accepts_digit(script: Script, digit: str) -> bool:
-    """Return whether the running verb receives this digit."""
-    assert script.document is not None
-    verb = read(script.document).verbs[script.verb_index]
-    return verb.accepts_digit(digit) and len(script.facts) < MAX_FACTS
 
 
 def _replay(run: Run, fact: Fact | None) -> None:

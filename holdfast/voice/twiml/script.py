@@ -19,12 +19,9 @@ from holdfast.voice.model.facts import (
     Fact,
 )
 from holdfast.voice.model.ids import AccountSid, CallSid, Token
-from holdfast.voice.twiml.document import Document
-from holdfast.voice.twiml.open_resources import Action, OpenResource
-from holdfast.voice.twiml.verb import (
-    HangUp,
-    QuitQueue,
-)
+from holdfast.voice.twiml.document import Document, read
+from holdfast.voice.twiml.open_resources import ROOM_KEY, OpenResource
+from holdfast.voice.twiml.verb import Action, HangUp, QuitQueue, Verb
 
 Cause = Literal["redirect", "hangup", "dequeue"]
 
@@ -61,6 +58,18 @@ class Script:
     def prefix(self) -> str:
         """Return the prefix of this script's tokens."""
         return f"{self.call}/{self.role}{self.serial}"
+
+    @property
+    def running_verb(self) -> Verb | None:
+        """Return the verb that runs, or None while a document is fetched and after the script's end."""
+        if self.fetching is not None or self.ended or self.document is None:
+            return None
+        return read(self.document).verbs[self.verb_index]
+
+    @property
+    def in_room(self) -> bool:
+        """Return whether the running verb has brought the call into a room."""
+        return any(resource.key == ROOM_KEY for resource in self.open_resources)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,14 +10,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol, TypeVar, overload
+from typing import Any, ClassVar, Final, Literal, Protocol, TypeVar, get_args, overload
 
-from holdfast.voice.model.commands import WebRequest
+from holdfast.voice.model.commands import Role, WebRequest
 from holdfast.voice.model.effects import Effect
 from holdfast.voice.model.facts import Fact, Interrupted
 from holdfast.voice.model.ids import AccountSid, CallSid, Token, derive
 from holdfast.voice.model.internal_commands import NounCommand
 from holdfast.voice.twiml.attributes import AttributeReader
+from holdfast.voice.twiml.open_resources import SHARED_KINDS, ResourceKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,8 @@ class Failed:
 
 
 Outcome = Continue | GoToDocument | HangUp | QuitQueue | Failed
-VerbStep = Effect | NounCommand | AnswerCaller | EarlyMedia | DeclineCaller | Waiting
+Action = Effect | NounCommand | AnswerCaller | EarlyMedia | DeclineCaller
+VerbStep = Action | Waiting
 Run = Generator[VerbStep, "Fact | None", Outcome]
 T = TypeVar("T")
 SubRun = Generator[VerbStep, "Fact | None", T]
@@ -119,27 +121,49 @@ class VerbContext:
         return derive(prefix, self.token())
 
 
+CALL_DOCUMENT: Final[frozenset[Role]] = frozenset({"main"})
+"""The document of a call itself, which may use every verb."""
+AUDIO_DOCUMENTS: Final[frozenset[Role]] = frozenset(get_args(Role))
+"""Every document, because a caller hears each. Source: Twilio waitUrl, HoldUrl, AnnounceUrl, <Number url>, 13238."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verb(ABC):
-    """A verb is one instruction of a document."""
+    """A verb is one instruction of a document. All that the engine must know about it stands in its class."""
 
     name: ClassVar[str] = ""
+    roles: ClassVar[frozenset[Role]] = CALL_DOCUMENT
+    """The documents that may use it."""
+    has_children: ClassVar[bool] = False
+    """Whether elements may stand in it; `parse` then warns about the others."""
+    hears: ClassVar[tuple[type[Fact], ...]] = ()
+    """The facts that it receives. Each of these kinds is stored until the verb ends, and received again by a replay."""
+    resources: ClassVar[tuple[ResourceKind, ...]] = SHARED_KINDS
+    """What it starts and is to be stopped when it ends."""
 
     @abstractmethod
     def run(self, context: VerbContext) -> Run:
         """Run the verb."""
 
-    def accepts_digit(self, digit: str) -> bool:
-        """Return whether the verb handles this digit. Other digits are not delivered to it."""
-        return False
+    def needs(self, fact: Fact) -> bool:
+        """Return whether it needs this fact of a kind that it hears; by its attributes some are of no use to it."""
+        return True
 
-    def accepts_refer(self) -> bool:
-        """Return whether a phone may ask the verb to transfer its peer."""
-        return False
+    def receives(self, fact: Fact) -> bool:
+        """Return whether this fact is delivered to it."""
+        return isinstance(fact, self.hears) and self.needs(fact)
+
+    def what_ends_it(self, elapsed_s: float) -> str:
+        """Return the end of the sentence `Its document runs <Verb>` when there is more to say about its end."""
+        return ""
 
 
 class Element(Protocol):
     """An element of a document is read as a verb: most verbs read their own; `<Dial>` is read as one of three."""
+
+    name: ClassVar[str]
+    roles: ClassVar[frozenset[Role]]
+    has_children: ClassVar[bool]
 
     @classmethod
     def parse(cls, reader: AttributeReader) -> Verb | None:
@@ -147,8 +171,8 @@ class Element(Protocol):
         ...
 
 
-def next_fact() -> SubRun[Fact]:
-    """Wait for the next fact and return it. Raises: Interruption."""
+def next_fact() -> SubRun[Any]:
+    """Wait for the next fact of a kind that the verb hears, and return it. Raises: Interruption."""
     fact = yield WAIT
     assert fact is not None
     if isinstance(fact, Interrupted):

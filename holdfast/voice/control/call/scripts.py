@@ -112,14 +112,16 @@ def handle_refer(step: CallStep, fact: PhoneRefers) -> None:
     call = step.call
     dialler = call if call.controlled_by is None else step.view.calls[call.controlled_by]
     main = dialler.script("main")
-    if main is None or not step.runner.accepts_refer(main):
+    heard = fact if dialler is call else ChildRefers(call=dialler.sid, child=call.sid, target=fact.target)
+    verb = None if main is None or not main.in_room else main.running_verb
+    if main is None or verb is None or not verb.receives(heard):
         message = f"the phone asked for {fact.target[:60]!r}, and no <Dial> with a referUrl connects it: refused"
         step.emit(AnswerReferral(call=call.sid, sip_code=603))
         step.emit(LogNotification(call=call.sid, code=13802, log=0, message=message))
-    elif dialler is call:
-        handle_fact(step, main, fact)
+    elif isinstance(heard, ChildRefers):
+        step.emit(heard)
     else:
-        step.emit(ChildRefers(call=dialler.sid, child=call.sid, target=fact.target))
+        handle_fact(step, main, heard)
 
 
 def _apply_turn(step: CallStep, turn: ScriptTurn) -> None:

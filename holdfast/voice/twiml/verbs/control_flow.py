@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from holdfast.voice.model.commands import WebRequest
+from holdfast.voice.model.commands import Role, WebRequest
 from holdfast.voice.model.effects import StartTimer
-from holdfast.voice.model.facts import TimerFired
+from holdfast.voice.model.facts import Fact, TimerFired
 from holdfast.voice.twiml.attributes import AttributeReader
 from holdfast.voice.twiml.verb import (
+    AUDIO_DOCUMENTS,
     Continue,
     DeclineCaller,
     Failed,
@@ -31,6 +32,8 @@ class Pause(Verb):
     """
 
     name: ClassVar[str] = "Pause"
+    roles: ClassVar[frozenset[Role]] = AUDIO_DOCUMENTS
+    hears: ClassVar[tuple[type[Fact], ...]] = (TimerFired,)
     length_s: int = 1
 
     @classmethod
@@ -44,12 +47,16 @@ class Pause(Verb):
         yield from until(TimerFired, token=timer)
         return Continue()
 
+    def what_ends_it(self, elapsed_s: float) -> str:
+        return f", {max(0.0, self.length_s - elapsed_s):.0f} s left"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redirect(Verb):
     """This verb continues with another document; an empty URL is the current document's. Source: TwiML <Redirect>."""
 
     name: ClassVar[str] = "Redirect"
+    roles: ClassVar[frozenset[Role]] = AUDIO_DOCUMENTS
     request: WebRequest
 
     @classmethod
@@ -67,6 +74,7 @@ class Hangup(Verb):
     """This verb ends the call; a call that was never answered is declined. Source: TwiML <Hangup>."""
 
     name: ClassVar[str] = "Hangup"
+    roles: ClassVar[frozenset[Role]] = frozenset({"main", "queue", "screen"})
 
     @classmethod
     def parse(cls, reader: AttributeReader) -> Hangup:
@@ -82,6 +90,7 @@ class Reject(Verb):
     """This verb rejects an unanswered call: declined (603) or busy (486). Source: TwiML <Reject>."""
 
     name: ClassVar[str] = "Reject"
+    roles: ClassVar[frozenset[Role]] = frozenset({"main", "screen"})
     sip_code: int = 603
 
     @classmethod
@@ -98,6 +107,7 @@ class Leave(Verb):
     """This verb leaves the queue. It does nothing outside of a queue's wait document. Source: TwiML <Leave>."""
 
     name: ClassVar[str] = "Leave"
+    roles: ClassVar[frozenset[Role]] = frozenset({"main", "queue"})
 
     @classmethod
     def parse(cls, reader: AttributeReader) -> Leave:

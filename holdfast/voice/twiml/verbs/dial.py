@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from holdfast.voice.model.commands import Admission
+from holdfast.voice.model.commands import Admission, Role
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.twiml.attributes import AttributeReader, Node
-from holdfast.voice.twiml.verb import Verb
+from holdfast.voice.twiml.verb import CALL_DOCUMENT, Verb
 from holdfast.voice.twiml.verbs.control_flow import Fault
 from holdfast.voice.twiml.verbs.dial_attributes import DialAttributes
 from holdfast.voice.twiml.verbs.dial_conference import DialConference
@@ -44,6 +44,8 @@ class Dial:
     """A `<Dial>` connects this call with others. Source: TwiML <Dial>."""
 
     name: ClassVar[str] = "Dial"
+    roles: ClassVar[frozenset[Role]] = CALL_DOCUMENT
+    has_children: ClassVar[bool] = True
 
     @classmethod
     def parse(cls, reader: AttributeReader) -> Verb | None:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, replace
 
 from holdfast.voice.model.commands import RecordingOptions, WebRequest
+from holdfast.voice.model.facts import ChildRefers, DigitPressed, Fact, PhoneRefers
 from holdfast.voice.model.ids import RecordingSid
 from holdfast.voice.model.internal_commands import BeginRecording
 from holdfast.voice.twiml.attributes import AttributeReader
@@ -97,6 +98,12 @@ class DialAttributes:
             recording=progress.recording, account=context.account, call=context.call, options=self.record, for_verb=True
         )
         return progress, command
+
+    def needs(self, fact: Fact) -> bool:
+        """Return whether the verb of this `<Dial>` needs a fact of a kind that it hears."""
+        if isinstance(fact, DigitPressed):
+            return fact.digit == "*" and self.hangup_on_star
+        return self.refer is not None or not isinstance(fact, PhoneRefers | ChildRefers)
 
     def outcome(self, *form: tuple[str, str]) -> Outcome:
         """Return the outcome: the `action` document with these parameters, else the next verb."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, assert_never, get_args
 
 from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import (
@@ -11,11 +11,13 @@ from holdfast.voice.model.commands import (
     WebRequest,
 )
 from holdfast.voice.model.effects import LogNotification, StartTimer
-from holdfast.voice.model.facts import DigitPressed, RoomLeft, RoomRefused, TimerFired
+from holdfast.voice.model.facts import DigitPressed, Fact, RoomLeft, RoomRefused, TimerFired
 from holdfast.voice.model.ids import RoomSid
 from holdfast.voice.model.internal_commands import EnterConference
 from holdfast.voice.twiml.verb import AnswerCaller, Continue, Interruption, Run, Verb, VerbContext, next_fact
 from holdfast.voice.twiml.verbs.dial_attributes import DialAttributes
+
+Heard = DigitPressed | RoomLeft | RoomRefused | TimerFired
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +28,13 @@ class DialConference(Verb):
     """
 
     name: ClassVar[str] = "Dial"
+    hears: ClassVar[tuple[type[Fact], ...]] = get_args(Heard)
     SILENT: ClassVar[WebRequest] = WebRequest(url="", method="GET")
     dial: DialAttributes
     admission: Admission
 
-    def accepts_digit(self, digit: str) -> bool:
-        return digit == "*" and self.dial.hangup_on_star
+    def needs(self, fact: Fact) -> bool:
+        return self.dial.needs(fact)
 
     def run(self, context: VerbContext) -> Run:
         yield AnswerCaller()
@@ -46,16 +49,15 @@ class DialConference(Verb):
         )
         try:
             while True:
-                match (yield from next_fact()):
-                    case RoomLeft() | TimerFired():
+                fact: Heard = yield from next_fact()
+                match fact:
+                    case RoomLeft() | TimerFired() | DigitPressed():
                         break
                     case RoomRefused(code=code, message=message):
                         yield LogNotification(call=context.call, code=code, log=0, message=message)
                         break
-                    case DigitPressed(digit="*") if self.dial.hangup_on_star:
-                        break
                     case _:
-                        pass
+                        assert_never(fact)
         except Interruption as interruption:
             if interruption.cause != "hangup" and not twilio_assumptions.REDIRECTED_CONFERENCE_REQUESTS_ACTION:
                 return Continue()

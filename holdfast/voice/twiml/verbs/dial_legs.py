@@ -7,7 +7,8 @@ of its own first (ChildDetached).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from operator import attrgetter
+from typing import ClassVar, assert_never, get_args
 
 from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import (
@@ -26,6 +27,7 @@ from holdfast.voice.model.facts import (
     ChildRinging,
     ChildScreened,
     DigitPressed,
+    Fact,
     PhoneRefers,
     RecordingBegan,
     RecordingFinished,
@@ -38,6 +40,7 @@ from holdfast.voice.model.internal_commands import (
     ReleaseChild,
     RunOwnDocument,
 )
+from holdfast.voice.twiml.open_resources import SHARED_KINDS, OpenResource, ResourceKind
 from holdfast.voice.twiml.verb import (
     AnswerCaller,
     Continue,
@@ -54,6 +57,32 @@ from holdfast.voice.twiml.verb import (
 )
 from holdfast.voice.twiml.verbs.dial_attributes import DialAttributes
 from holdfast.voice.twiml.verbs.recording_params import RecordingProgress, recording_params
+
+Heard = (
+    ChildAnswered
+    | ChildDetached
+    | ChildDigitsStarted
+    | ChildEnded
+    | ChildRefers
+    | ChildRinging
+    | ChildScreened
+    | DigitPressed
+    | PhoneRefers
+    | RecordingBegan
+    | RecordingFinished
+    | TimerFired
+)
+
+
+def _child(call: CallSid) -> OpenResource:
+    parent_gone = ReleaseChild(call=call, cause="parent-gone")
+    return OpenResource(key=call, stop=ReleaseChild(call=call), stop_at_hangup=parent_gone)
+
+
+CHILD = ResourceKind(
+    opens={CallChild: lambda action, _: _child(action.call)},
+    closes=dict.fromkeys((ChildEnded, ChildDetached), attrgetter("child")),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,14 +126,13 @@ class DialLegs(Verb):
     """
 
     name: ClassVar[str] = "Dial"
+    hears: ClassVar[tuple[type[Fact], ...]] = get_args(Heard)
+    resources: ClassVar[tuple[ResourceKind, ...]] = (*SHARED_KINDS, CHILD)
     dial: DialAttributes
     nouns: tuple[DialNoun, ...]
 
-    def accepts_digit(self, digit: str) -> bool:
-        return digit == "*" and self.dial.hangup_on_star
-
-    def accepts_refer(self) -> bool:
-        return self.dial.refer is not None
+    def needs(self, fact: Fact) -> bool:
+        return self.dial.needs(fact)
 
     def run(self, context: VerbContext) -> Run:
         if not self.dial.answer_on_bridge:
@@ -161,7 +189,8 @@ class DialLegs(Verb):
         sip_params: tuple[tuple[str, str], ...] = ()
         try:
             while True:
-                match (yield from next_fact()):
+                fact: Heard = yield from next_fact()
+                match fact:
                     case ChildAnswered(child=child, sip_params=child_params) if child in ringing and winner is None:
                         winner, answered_at, sip_params = child, context.now, child_params
                         for loser in ringing:
@@ -208,10 +237,16 @@ class DialLegs(Verb):
                         return RingOutcome(
                             child=reported_child, status="no-answer", early_media_heard=early_media_heard
                         )
-                    case RecordingBegan() as fact if progress is not None:
+                    case RecordingBegan() if progress is not None:
                         progress.handle(fact)
-                    case _:
+                    case ChildAnswered() | ChildDetached() | ChildDigitsStarted() | ChildEnded() | ChildRinging():
                         pass
+                    case ChildRefers() | ChildScreened() | PhoneRefers():
+                        pass
+                    case DigitPressed() | RecordingBegan() | RecordingFinished() | TimerFired():
+                        pass
+                    case _:
+                        assert_never(fact)
         except Interruption as interruption:
             if winner is not None:
                 return RingOutcome(
@@ -255,7 +290,8 @@ class DialLegs(Verb):
         yield StartTimer(token=limit, after_s=self.dial.time_limit_s)
         try:
             while True:
-                match (yield from next_fact()):
+                fact: Heard = yield from next_fact()
+                match fact:
                     case ChildEnded(child=ended) if ended == child:
                         break
                     case ChildDetached(child=ended) if ended == child:
@@ -272,12 +308,18 @@ class DialLegs(Verb):
                         return HangUp()
                     case TimerFired(token=token) if token == limit:
                         break
-                    case DigitPressed(digit="*") if self.dial.hangup_on_star:
+                    case DigitPressed():
                         break
-                    case RecordingBegan() | RecordingFinished() as fact if progress is not None:
+                    case RecordingBegan() | RecordingFinished() if progress is not None:
                         progress.handle(fact)
-                    case _:
+                    case ChildAnswered() | ChildDetached() | ChildDigitsStarted() | ChildEnded() | ChildRinging():
                         pass
+                    case ChildRefers() | ChildScreened() | PhoneRefers():
+                        pass
+                    case RecordingBegan() | RecordingFinished() | TimerFired():
+                        pass
+                    case _:
+                        assert_never(fact)
         except Interruption as interruption:
             if interruption.cause == "hangup" and not twilio_assumptions.PARENT_HANGUP_REQUESTS_ACTION:
                 return Continue()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, assert_never, get_args
 
 from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import WebRequest
 from holdfast.voice.model.effects import PlaySound, StartTimer, StopSound
 from holdfast.voice.model.facts import (
     DigitPressed,
+    Fact,
     MemberLost,
     MemberPrepared,
     MemberReached,
@@ -20,7 +21,8 @@ from holdfast.voice.model.facts import (
     TimerFired,
 )
 from holdfast.voice.model.ids import RoomSid
-from holdfast.voice.model.internal_commands import Bridge, DialQueue
+from holdfast.voice.model.internal_commands import Bridge, DialQueue, StopDialQueue
+from holdfast.voice.twiml.open_resources import SHARED_KINDS, OpenResource, ResourceKind
 from holdfast.voice.twiml.verb import (
     AnswerCaller,
     Continue,
@@ -35,18 +37,36 @@ from holdfast.voice.twiml.verb import (
 from holdfast.voice.twiml.verbs.dial_attributes import DialAttributes
 from holdfast.voice.twiml.verbs.recording_params import RecordingProgress, recording_params
 
+Heard = (
+    DigitPressed
+    | MemberLost
+    | MemberPrepared
+    | MemberReached
+    | QueueMissing
+    | RecordingBegan
+    | RecordingFinished
+    | RoomLeft
+    | TimerFired
+)
+DIALLER = ResourceKind(
+    opens={DialQueue: lambda _, call: OpenResource(key="dialler", stop=StopDialQueue(call=call))},
+    closes=dict.fromkeys((MemberReached, QueueMissing), lambda _: "dialler"),
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DialQueueVerb(Verb):
     """This verb takes the front member of a queue, or waits up to `timeout` for one. Source: TwiML <Queue>."""
 
     name: ClassVar[str] = "Dial"
+    hears: ClassVar[tuple[type[Fact], ...]] = get_args(Heard)
+    resources: ClassVar[tuple[ResourceKind, ...]] = (*SHARED_KINDS, DIALLER)
     dial: DialAttributes
     queue: str
     screen: WebRequest | None = None
 
-    def accepts_digit(self, digit: str) -> bool:
-        return digit == "*" and self.dial.hangup_on_star
+    def needs(self, fact: Fact) -> bool:
+        return self.dial.needs(fact)
 
     def run(self, context: VerbContext) -> Run:
         yield AnswerCaller()
@@ -82,9 +102,10 @@ class DialQueueVerb(Verb):
         )
         prepared, late = False, False
         while True:
-            match (yield from next_fact()):
-                case MemberReached() as reached:
-                    return reached
+            fact: Heard = yield from next_fact()
+            match fact:
+                case MemberReached():
+                    return fact
                 case QueueMissing():
                     return twilio_assumptions.QUEUE_UNKNOWN
                 case MemberPrepared():
@@ -97,8 +118,10 @@ class DialQueueVerb(Verb):
                     late = True
                     if not prepared:
                         return twilio_assumptions.QUEUE_TIMEOUT
-                case _:
+                case DigitPressed() | RecordingBegan() | RecordingFinished() | RoomLeft() | TimerFired():
                     pass
+                case _:
+                    assert_never(fact)
 
     def _bridge(self, context: VerbContext, reached: MemberReached) -> SubRun[Outcome]:
         """Bridge the call with the member until either leaves. The member's own wait ends at the same time."""
@@ -111,17 +134,22 @@ class DialQueueVerb(Verb):
         yield StartTimer(token=limit, after_s=self.dial.time_limit_s)
         try:
             while True:
-                match (yield from next_fact()):
+                fact: Heard = yield from next_fact()
+                match fact:
                     case RoomLeft(room=room) if room == reached.room:
                         break
                     case TimerFired(token=token) if token == limit:
                         break
-                    case DigitPressed(digit="*") if self.dial.hangup_on_star:
+                    case DigitPressed():
                         break
-                    case RecordingBegan() | RecordingFinished() as fact if progress is not None:
+                    case RecordingBegan() | RecordingFinished() if progress is not None:
                         progress.handle(fact)
-                    case _:
+                    case RecordingBegan() | RecordingFinished() | RoomLeft() | TimerFired():
                         pass
+                    case MemberLost() | MemberPrepared() | MemberReached() | QueueMissing():
+                        pass
+                    case _:
+                        assert_never(fact)
         except Interruption as interruption:
             if interruption.cause != "hangup" and not twilio_assumptions.REDIRECTED_QUEUE_DIAL_REQUESTS_ACTION:
                 return Continue()

@@ -9,6 +9,7 @@ from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import WebRequest
 from holdfast.voice.model.effects import LogNotification
 from holdfast.voice.model.facts import (
+    Fact,
     QueueEntered,
     QueueLeft,
     QueueRefused,
@@ -17,15 +18,17 @@ from holdfast.voice.model.facts import (
     RoomLeft,
     WhisperEnded,
 )
-from holdfast.voice.model.ids import QueueSid
+from holdfast.voice.model.ids import CallSid, QueueSid
 from holdfast.voice.model.internal_commands import (
     Bridge,
     JoinQueue,
+    LeaveQueue,
     MeetDialler,
     StartScript,
     StopScript,
 )
 from holdfast.voice.twiml.attributes import AttributeReader
+from holdfast.voice.twiml.open_resources import SHARED_KINDS, OpenResource, ResourceKind
 from holdfast.voice.twiml.verb import (
     AnswerCaller,
     Continue,
@@ -40,6 +43,28 @@ from holdfast.voice.twiml.verb import (
 )
 
 MAX_NAME = 64
+
+
+def _place(call: CallSid) -> OpenResource:
+    hangup = LeaveQueue(call=call, result="hangup")
+    return OpenResource(key="queue", stop=LeaveQueue(call=call, result="redirected"), stop_at_hangup=hangup)
+
+
+PLACE = ResourceKind(
+    opens={JoinQueue: lambda _, call: _place(call)},
+    closes={
+        QueueTaken: lambda fact: "queue" if fact.url is None else "",
+        **dict.fromkeys((QueueLeft, QueueRefused, MeetDialler), lambda _: "queue"),
+    },
+)
+SCRIPT = ResourceKind(
+    opens={
+        StartScript: lambda action, call: OpenResource(
+            key=f"script:{action.role}", stop=StopScript(call=call, role=action.role)
+        )
+    },
+    closes={StopScript: lambda action: f"script:{action.role}"},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +84,17 @@ class Enqueue(Verb):
     """
 
     name: ClassVar[str] = "Enqueue"
+    has_children: ClassVar[bool] = True
+    hears: ClassVar[tuple[type[Fact], ...]] = (
+        QueueEntered,
+        QueueLeft,
+        QueueRefused,
+        QueueReturned,
+        QueueTaken,
+        RoomLeft,
+        WhisperEnded,
+    )
+    resources: ClassVar[tuple[ResourceKind, ...]] = (*SHARED_KINDS, PLACE, SCRIPT)
     queue: str
     wait: WebRequest | None = None
     action: WebRequest | None = None

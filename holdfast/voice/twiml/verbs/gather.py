@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar, Final
+from typing import ClassVar, Final, assert_never, get_args
 
 from holdfast.voice.model import twilio_assumptions
-from holdfast.voice.model.commands import WebRequest
+from holdfast.voice.model.commands import Role, WebRequest
 from holdfast.voice.model.effects import PlaySound, StartTimer, StopSound, StopTimer
-from holdfast.voice.model.facts import DigitPressed, TimerFired
+from holdfast.voice.model.facts import DigitPressed, Fact, SoundEnded, SoundFailed, TimerFired
 from holdfast.voice.model.ids import Token
 from holdfast.voice.twiml.attributes import AttributeReader
 from holdfast.voice.twiml.verb import (
@@ -50,6 +50,7 @@ _SPEECH = (
     "debug",
 )
 """The attributes for speech recognition: known, and without effect."""
+Heard = DigitPressed | SoundEnded | SoundFailed | TimerFired
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +61,9 @@ class Gather(Verb):
     """
 
     name: ClassVar[str] = "Gather"
+    roles: ClassVar[frozenset[Role]] = frozenset({"main", "queue", "screen"})
+    has_children: ClassVar[bool] = True
+    hears: ClassVar[tuple[type[Fact], ...]] = get_args(Heard)
     prompts: tuple[Verb, ...] = ()
     action: WebRequest
     timeout_s: int = 5
@@ -100,8 +104,16 @@ class Gather(Verb):
             dtmf="dtmf" in words,
         )
 
-    def accepts_digit(self, digit: str) -> bool:
-        return self.dtmf
+    def needs(self, fact: Fact) -> bool:
+        return self.dtmf or not isinstance(fact, DigitPressed)
+
+    def what_ends_it(self, elapsed_s: float) -> str:
+        if not self.dtmf:
+            return f": it waits {self.timeout_s} s for speech, which this engine does not recognise"
+        most = self.num_digits
+        digits = "a digit" if most == 1 else "digits" if most == MAX_DIGITS else f"{most} digits"
+        finish = f", or {' or '.join(self.finish_on)}" if self.finish_on else ""
+        return f": it waits for {digits}{finish}, and gives up {self.timeout_s} s after the prompt or the last digit"
 
     def run(self, context: VerbContext) -> Run:
         yield AnswerCaller()
@@ -133,14 +145,17 @@ class Gather(Verb):
         timer = context.token()
         yield StartTimer(token=timer, after_s=self.timeout_s)
         while True:
-            match (yield from next_fact()):
+            fact: Heard = yield from next_fact()
+            match fact:
                 case DigitPressed(digit=digit):
                     yield StopTimer(token=timer)
                     return digit
                 case TimerFired(token=token) if token == timer:
                     return ""
-                case _:
+                case SoundEnded() | SoundFailed() | TimerFired():
                     pass
+                case _:
+                    assert_never(fact)
 
     def _outcome(self, digits: str, finished_on: str = "") -> Outcome:
         if not digits and not self.action_on_empty:

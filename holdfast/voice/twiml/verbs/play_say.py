@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 from xml.sax.saxutils import escape
 
+from holdfast.voice.model.commands import Role
 from holdfast.voice.model.effects import PlaySound
-from holdfast.voice.model.facts import SoundEnded, SoundFailed
+from holdfast.voice.model.facts import Fact, SoundEnded, SoundFailed
 from holdfast.voice.twiml.attributes import AttributeReader
 from holdfast.voice.twiml.ssml import markup
-from holdfast.voice.twiml.verb import AnswerCaller, Continue, Failed, Run, Verb, VerbContext, until
+from holdfast.voice.twiml.verb import AUDIO_DOCUMENTS, AnswerCaller, Continue, Failed, Run, Verb, VerbContext, until
 from holdfast.voice.twiml.voices import SpeechVoice, find_voice
 
 PLAYABLE_DIGITS = frozenset("0123456789ABCDabcd*#wW")
@@ -25,6 +26,8 @@ class Play(Verb):
     """
 
     name: ClassVar[str] = "Play"
+    roles: ClassVar[frozenset[Role]] = AUDIO_DOCUMENTS
+    hears: ClassVar[tuple[type[Fact], ...]] = (SoundEnded, SoundFailed)
     source: str
     rounds: int = 1
 
@@ -64,6 +67,9 @@ class Say(Verb):
     """
 
     name: ClassVar[str] = "Say"
+    roles: ClassVar[frozenset[Role]] = AUDIO_DOCUMENTS
+    has_children: ClassVar[bool] = True
+    hears: ClassVar[tuple[type[Fact], ...]] = (SoundEnded, SoundFailed)
     text: str
     ssml: str
     voice: SpeechVoice

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, assert_never, get_args
 
 from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import RecordingOptions, WebRequest
 from holdfast.voice.model.effects import PlaySound, StartTimer
 from holdfast.voice.model.facts import (
     DigitPressed,
+    Fact,
     RecordingBegan,
     RecordingFinished,
     RecordingQuiet,
@@ -42,6 +43,7 @@ CODES = {
     "transcribe": 13614,
     "playBeep": 13616,
 }
+Heard = DigitPressed | RecordingBegan | RecordingFinished | RecordingQuiet | SoundEnded | SoundFailed | TimerFired
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,8 @@ class Record(Verb):
     """
 
     name: ClassVar[str] = "Record"
+    has_children: ClassVar[bool] = True
+    hears: ClassVar[tuple[type[Fact], ...]] = get_args(Heard)
     action: WebRequest
     options: RecordingOptions
     silence_s: int = 5
@@ -76,8 +80,8 @@ class Record(Verb):
             beep=reader.boolean("playBeep", True),
         )
 
-    def accepts_digit(self, digit: str) -> bool:
-        return digit in self.finish_on
+    def needs(self, fact: Fact) -> bool:
+        return not isinstance(fact, DigitPressed) or fact.digit in self.finish_on
 
     def run(self, context: VerbContext) -> Run:
         yield AnswerCaller()
@@ -99,15 +103,18 @@ class Record(Verb):
         digit = ""
         try:
             while not progress.over:
-                match (yield from next_fact()):
+                fact: Heard = yield from next_fact()
+                match fact:
                     case DigitPressed(digit=digit):
                         break
                     case TimerFired() | RecordingQuiet():
                         break
-                    case RecordingBegan() | RecordingFinished() as fact:
+                    case RecordingBegan() | RecordingFinished():
                         progress.handle(fact)
-                    case _:
+                    case SoundEnded() | SoundFailed():
                         pass
+                    case _:
+                        assert_never(fact)
             if not progress.over:
                 yield EndRecording(recording=progress.recording)
             while not progress.over:

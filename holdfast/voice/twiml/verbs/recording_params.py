@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal, assert_never, cast
 
 from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import RecordingOptions
-from holdfast.voice.model.facts import Fact, RecordingBegan, RecordingFinished
+from holdfast.voice.model.facts import RecordingBegan, RecordingFinished
 from holdfast.voice.model.ids import RecordingSid
 from holdfast.voice.twiml.attributes import AttributeReader
 
@@ -43,15 +43,17 @@ class RecordingProgress:
         """Return whether the recording has ended, so that its length is known."""
         return self.duration_s is not None
 
-    def handle(self, fact: Fact) -> None:
-        """Handle a fact about this recording; ignore all others."""
+    def handle(self, fact: RecordingBegan | RecordingFinished) -> None:
+        """Handle a fact about this recording; ignore those about others."""
+        if fact.recording != self.recording:
+            return
         match fact:
-            case RecordingBegan(recording=recording, url=url) if recording == self.recording:
-                self.url = url
-            case RecordingFinished(recording=recording, duration_s=duration_s) if recording == self.recording:
-                self.duration_s = duration_s
+            case RecordingBegan():
+                self.url = fact.url
+            case RecordingFinished():
+                self.duration_s = fact.duration_s
             case _:
-                pass
+                assert_never(fact)
 
     def seconds(self, now: float) -> int:
         """Return its length, or its length so far."""

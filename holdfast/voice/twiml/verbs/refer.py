@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, assert_never, get_args
 from urllib.parse import unquote_plus
 
 from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import WebRequest
 from holdfast.voice.model.effects import ReferLeg, StartTimer, StopTimer
-from holdfast.voice.model.facts import LegReferred, ReferralNotified, TimerFired
+from holdfast.voice.model.facts import Fact, LegReferred, ReferralNotified, TimerFired
 from holdfast.voice.model.header_names import setter_of
 from holdfast.voice.model.ids import Token
 from holdfast.voice.model.sip_status_mapping import call_status_of
@@ -31,6 +31,7 @@ from holdfast.voice.twiml.verbs.dial_nouns import MAX_HEADERS, MAX_URI, is_sip_u
 NOTIFY_TIMEOUT_S = 60.0
 """The time that a phone may be silent about the call it was asked for, unless it names a time of its own."""
 MAX_NOTIFY_TIMEOUT_S = 600.0
+Heard = LegReferred | ReferralNotified | TimerFired
 
 
 @dataclass(slots=True)
@@ -67,6 +68,8 @@ class Refer(Verb):
     """
 
     name: ClassVar[str] = "Refer"
+    has_children: ClassVar[bool] = True
+    hears: ClassVar[tuple[type[Fact], ...]] = get_args(Heard)
     target: str
     action: WebRequest | None = None
 
@@ -98,7 +101,8 @@ class Refer(Verb):
         yield ReferLeg(call=context.call, target=self.target)
         try:
             while True:
-                match (yield from next_fact()):
+                fact: Heard = yield from next_fact()
+                match fact:
                     case LegReferred(sip_code=code):
                         progress.answered = code
                         if code >= 300:
@@ -110,8 +114,10 @@ class Refer(Verb):
                         yield from _restart_timer(timer, lasts_s)
                     case TimerFired(token=token) if token == timer:
                         return self._outcome(progress, progress.status)
-                    case _:
+                    case TimerFired():
                         pass
+                    case _:
+                        assert_never(fact)
         except Interruption as interruption:
             if interruption.cause != "hangup" and not twilio_assumptions.REDIRECTED_REFER_REQUESTS_ACTION:
                 raise

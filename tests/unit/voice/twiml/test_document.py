@@ -9,11 +9,23 @@ from hypothesis import strategies as st
 
 from holdfast.voice.model.commands import Role
 from holdfast.voice.model.errors import ContentTypeInvalid, DocumentTooLarge, DocumentUnreadable, VoiceError
-from holdfast.voice.twiml.document import ALLOWED, MAX_BYTES, VERBS, Document, VerbNotAllowed, from_response, read
+from holdfast.voice.twiml.document import MAX_BYTES, VERBS, Document, VerbNotAllowed, from_response, read
 from holdfast.voice.twiml.verbs.control_flow import Pause, Redirect
 from holdfast.voice.twiml.verbs.play_say import Play, Say
 
 URL = "https://app.example/dir/voice?x=1"
+AUDIO = {"Say", "Play", "Pause", "Redirect"}
+ALLOWED: dict[Role, set[str]] = {
+    "main": set(VERBS),
+    "queue": AUDIO | {"Hangup", "Leave", "Gather"},
+    "wait": AUDIO,
+    "hold": AUDIO,
+    "announce": AUDIO,
+    "comfort": AUDIO,
+    "whisper": AUDIO,
+    "screen": AUDIO | {"Hangup", "Reject", "Gather"},
+}
+"""The verbs of each document. Source: Twilio docs of waitUrl, HoldUrl, AnnounceUrl, <Number url>; error 13238."""
 
 
 def document(text: str, role: Role = "main") -> Document:
