@@ -73,8 +73,8 @@ def tree_of(path: Path) -> ast.Module:
 
 @cache
 def nodes_of(path: Path) -> tuple[ast.AST, ...]:
-    """Return the imports, handlers, raises and calls of a file."""
-    kinds = (ast.Import, ast.ImportFrom, ast.ExceptHandler, ast.Raise, ast.Call)
+    """Return the imports, handlers, raises, calls and classes of a file."""
+    kinds = (ast.Import, ast.ImportFrom, ast.ExceptHandler, ast.Raise, ast.Call, ast.ClassDef)
     return tuple(node for node in ast.walk(tree_of(path)) if isinstance(node, kinds))
 
 
@@ -396,6 +396,7 @@ ATTRIBUTES_OF_LATER = {
 }
 ROWS_OF_CALLBACKS = {
     "Readers": "it is a table of functions: how each kind of stored row is read",
+    "ResourceKind": "it is a table of functions: what opens and what closes a thing that a verb starts",
     "StoredResource": "it is a table of functions: how REST reads, makes and shows one kind of record",
     "OwnPorts": "a part of the SIP shell that reports by functions",
     "SipContext": "a part of the SIP shell that reports by functions",
@@ -409,7 +410,7 @@ ROWS_OF_CALLBACKS = {
 
 def classes() -> Iterator[ast.ClassDef]:
     for path in MODULES:
-        yield from (node for node in ast.walk(tree_of(path)) if isinstance(node, ast.ClassDef))
+        yield from (node for node in nodes_of(path) if isinstance(node, ast.ClassDef))
 
 
 def methods(cls: ast.ClassDef) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
