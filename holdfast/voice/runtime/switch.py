@@ -13,7 +13,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, assert_never
 
 from holdfast.voice.control import journal_entries
 from holdfast.voice.control.entities import (
@@ -276,4 +276,6 @@ def _snapshots(step: Step) -> Iterable[Snapshot]:
                 kind = "recording"
             case Room():
                 kind, ended_at = "room", entity.updated_at if entity.status is RoomStatus.COMPLETED else None
+            case _:
+                assert_never(entity)
         yield Snapshot(noun=kind, sid=entity.sid, data=encode(entity), over_at=ended_at)

@@ -12,7 +12,7 @@ import asyncio
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, assert_never
 
 from holdfast.voice.model.commands import WebRequest
 from holdfast.voice.model.effects import LogNotification, PlaySound, StopSound
@@ -148,6 +148,8 @@ class SoundCache:
                     del self._waiting[leg]
                 self._forget_playing(effect.token)
                 self._media.stop(leg, effect.token)
+            case _:
+                assert_never(effect)
 
     def playback_ended(self, token: Token) -> None:
         """Forget a sound that the media process has played to its end."""
