@@ -18,7 +18,6 @@ import time
 from collections.abc import Iterable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TypeVar
 
@@ -73,6 +72,7 @@ from holdfast.voice.runtime.engine import Engine, EngineSettings, open_engine
 from holdfast.voice.runtime.http.client import tls_context
 from holdfast.voice.runtime.http.errors import WebhookSettingInvalid
 from holdfast.voice.runtime.sip.config.liveness import Liveness
+from holdfast.voice.runtime.sip.config.settings import SipSettings
 from holdfast.voice.runtime.sip.config.tls import (
     CertificateUnusable,
     Tls,
@@ -205,36 +205,39 @@ async def serve(wiring: ControlWiring, stop: asyncio.Event) -> None:
 def engine_settings(wiring: ControlWiring) -> EngineSettings:
     """Return the engine's part of the settings."""
     settings = wiring.settings
+    on_loopback = settings.sip_on_loopback
     return EngineSettings(
         account=AccountSid(wiring.credentials.sid),
         auth_token=wiring.credentials.token,
-        sip=(settings.sip_host, settings.sip_port),
-        shown_ip=settings.advertised_ip,
-        rtp_ip=settings.media_ip,
-        rtp_ports=range(settings.rtp_base, settings.rtp_base + 2 * settings.rtp_rows),
-        http=wiring.listener.getsockname()[:2],
+        sip=SipSettings(
+            address=(settings.sip_host, settings.sip_port),
+            advertised_ip=settings.advertised_ip,
+            rtp_ip=settings.media_ip or settings.sip_host,
+            rtp_ports=range(settings.rtp_base, settings.rtp_base + 2 * settings.rtp_rows),
+            http=wiring.listener.getsockname()[:2],
+            trust_loopback=on_loopback and settings.sip_trust_loopback,
+            tls=sip_tls(settings),
+            tls_port=settings.sip_tls_port,
+            quiet=settings.sip_quiet,
+            sha256=settings.sip_sha256,
+            srtp=settings.sip_srtp,
+            srtp_without_tls=settings.sip_srtp_without_tls,
+            rtp_source=settings.rtp_source,
+            trusted_proxies=settings.trusted_proxies,
+            liveness=Liveness(
+                rtp_s=settings.rtp_timeout_s,
+                rtp_held_s=settings.rtp_timeout_held_s,
+                session_expires_s=settings.session_expires_s,
+                keepalive_s=settings.keepalive_s,
+            ),
+        ),
         media_socket=wiring.media_socket,
-        loopback=ip_address(settings.sip_host).is_loopback,
+        loopback=on_loopback,
+        recordings=settings.store_path.parent / "recordings",
+        keep_days=settings.keep_days,
         own_urls=[wiring.url, *([settings.public_url] if settings.public_url else [])],
         webhook_allow=settings.webhook_allow,
         webhook_authorities=settings.webhook_authorities,
-        sip_trust_loopback=settings.sip_trust_loopback,
-        sip_quiet=settings.sip_quiet,
-        sip_sha256=settings.sip_sha256,
-        sip_tls=sip_tls(settings),
-        sip_tls_port=settings.sip_tls_port,
-        sip_srtp=settings.sip_srtp,
-        sip_srtp_without_tls=settings.sip_srtp_without_tls,
-        rtp_source=settings.rtp_source,
-        trusted_proxies=settings.trusted_proxies,
-        recordings=settings.store_path.parent / "recordings",
-        keep_days=settings.keep_days,
-        liveness=Liveness(
-            rtp_s=settings.rtp_timeout_s,
-            rtp_held_s=settings.rtp_timeout_held_s,
-            session_expires_s=settings.session_expires_s,
-            keepalive_s=settings.keepalive_s,
-        ),
     )
 
 

@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import assert_never
 
-from holdfast.voice.media.rtp.latch import RtpSource
 from holdfast.voice.media_process.control_link import protocol as media_protocol
 from holdfast.voice.media_process.control_link import recording_messages
 from holdfast.voice.model.commands import EndCall
@@ -69,11 +68,6 @@ from holdfast.voice.runtime.notification_log import Notifications
 from holdfast.voice.runtime.quality_reports import Quality
 from holdfast.voice.runtime.recordings.recorder import Recorder
 from holdfast.voice.runtime.recordings.retention import keep_sweeping
-from holdfast.voice.runtime.sip.config.liveness import DEFAULT_LIVENESS, Liveness
-from holdfast.voice.runtime.sip.config.settings import (
-    SrtpSetting,
-)
-from holdfast.voice.runtime.sip.config.tls import Tls
 from holdfast.voice.runtime.sip.registrations import StoredRegistrations
 from holdfast.voice.runtime.sip.sip_legs import SipLegs, SipSettings
 from holdfast.voice.runtime.sounds.decode_client import Decoder
@@ -94,40 +88,22 @@ SHUTDOWN_S = 3.0
 class EngineSettings:
     """These settings configure an engine.
 
-    Shape: `sip` is the numeric address at which SIP listens; with `sip_tls` it listens with TLS too; `shown_ip` is
-    the address that phones see in its place; `own_urls` are the addresses of our own web server, which webhooks may
-    always reach; `webhook_allow` lists networks, addresses or hosts that webhooks may reach besides the public ones.
+    Shape: `own_urls` are the addresses of our own web server, which webhooks may always reach, the last of them the
+    address of recordings; `webhook_allow` lists networks, addresses or hosts that webhooks may reach besides the public
+    ones, and on `loopback` they may reach this machine. Recordings are kept `keep_days` (None: without limit).
     """
 
     account: AccountSid
     auth_token: str = field(repr=False)
-    sip: tuple[str, int]
-    shown_ip: str | None = None
-    rtp_ip: str | None = None
-    """The address at which the media process receives RTP; None: the address of SIP."""
-    rtp_ports: range = range(0)
-    """The ports that the media process may use."""
-    http: tuple[str, int] | None = None
-    """The address at which our own web server listens."""
+    sip: SipSettings
     media_socket: Path
     loopback: bool
     recordings: Path
     keep_days: float | None = None
     own_urls: Sequence[str] = ()
     webhook_allow: Sequence[str] = ()
-    """The last of `own_urls` is the address of recordings; recordings are kept `keep_days` (None: without limit)."""
     webhook_authorities: Path | None = None
     """A PEM file of certificate authorities that webhooks trust besides the system's own."""
-    sip_trust_loopback: bool = True
-    sip_quiet: bool = False
-    sip_sha256: bool = False
-    sip_tls: Tls | None = None
-    sip_tls_port: int = 5061
-    sip_srtp: SrtpSetting = "accept"
-    sip_srtp_without_tls: bool = False
-    rtp_source: RtpSource = "signalling"
-    trusted_proxies: tuple[str, ...] = ()
-    liveness: Liveness = DEFAULT_LIVENESS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +150,6 @@ class EffectExecutor:
 class Engine:
     """An engine connects the switch to SIP, media, webhooks and recordings; `open_engine` makes it."""
 
-    settings: EngineSettings
     directory: Directory
     journal: Journal
     notifications: Notifications
@@ -327,7 +302,7 @@ async def open_engine(
         for row in await media.rows():
             media.close_row(row.leg)
         legs = SipLegs(
-            sip_settings(settings),
+            settings.sip,
             account=settings.account,
             media=media,
             directory=directory,
@@ -349,7 +324,6 @@ async def open_engine(
         )
         switch = Switch(journal=journal, mailbox=mailbox, effects=executor)
         engine = Engine(
-            settings=settings,
             directory=directory,
             journal=journal,
             notifications=notifications,
@@ -387,24 +361,3 @@ async def open_engine(
         for task in background:
             task.cancel()
         await opened.aclose()
-
-
-def sip_settings(settings: EngineSettings) -> SipSettings:
-    """Return the settings of SIP."""
-    return SipSettings(
-        address=settings.sip,
-        advertised_ip=settings.shown_ip,
-        rtp_ip=settings.rtp_ip or settings.sip[0],
-        rtp_ports=settings.rtp_ports,
-        http=settings.http,
-        trust_loopback=settings.loopback and settings.sip_trust_loopback,
-        tls=settings.sip_tls,
-        tls_port=settings.sip_tls_port,
-        quiet=settings.sip_quiet,
-        sha256=settings.sip_sha256,
-        srtp=settings.sip_srtp,
-        srtp_without_tls=settings.sip_srtp_without_tls,
-        rtp_source=settings.rtp_source,
-        trusted_proxies=settings.trusted_proxies,
-        liveness=settings.liveness,
-    )
