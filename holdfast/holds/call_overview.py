@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from holdfast.holds.account.snapshots import AudioQualitySnapshot, CallSnapshot, RoomSnapshot
 from holdfast.holds.concurrency import gather
@@ -54,12 +54,12 @@ class OverviewInput:
     rooms: tuple[RoomSnapshot, ...]
     queues: Mapping[CallSid, str]
     """The name of the queue in which each waiting call is."""
-    holds: Mapping[CallSid, Hold]
-    phone_holds: Mapping[CallSid, Hold]
-    """The holds of phones that hold by themselves."""
-    pairs: Mapping[CallSid, Pair]
     audio_quality: Mapping[CallSid, AudioQualitySnapshot]
     continue_url: str | None
+    holds: Mapping[CallSid, Hold] = field(default_factory=dict)
+    phone_holds: Mapping[CallSid, Hold] = field(default_factory=dict)
+    """The holds of phones that hold by themselves."""
+    pairs: Mapping[CallSid, Pair] = field(default_factory=dict)
 
 
 def call_views(data: OverviewInput) -> tuple[CallView, ...]:
@@ -218,24 +218,16 @@ class CallOverview:
                 for live, inside in zip(conferences, members, strict=True)
             ),
             queues={call: name for (_, name), calls in zip(queues, waiting, strict=True) for call in calls},
-            holds={},
-            phone_holds={},
-            pairs={},
             audio_quality={quality.call: quality for quality in await self._account.audio_quality()},
             continue_url=self._continue_url,
         )
 
     def _with_own_records(self, data: OverviewInput) -> OverviewInput:
-        pairs = {call.sid: pair for call in data.calls if (pair := self._pairs.of(call.sid)) is not None}
-        return OverviewInput(
-            calls=data.calls,
-            rooms=data.rooms,
-            queues=data.queues,
+        return replace(
+            data,
             holds={hold.call: hold for hold in self._hold_log.active() if hold.way is not WayName.PHONE},
             phone_holds=self._hold_log.phone_holds(),
-            pairs=pairs,
-            audio_quality=data.audio_quality,
-            continue_url=data.continue_url,
+            pairs={call.sid: pair for call in data.calls if (pair := self._pairs.of(call.sid)) is not None},
         )
 
 

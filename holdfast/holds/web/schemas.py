@@ -6,7 +6,6 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from holdfast.holds.call_overview import CallView
-from holdfast.holds.history.serialization import hold_record
 from holdfast.holds.hold import Hold, Status, WayName
 from holdfast.holds.ports import HoldEvent
 from holdfast.holds.steps.pair import Pair
@@ -74,6 +73,7 @@ class PairRequest(RequestBody):
 class HoldResponse(BaseModel):
     """One hold. Times are seconds since the Unix epoch."""
 
+    model_config = ConfigDict(from_attributes=True)
     id: str = Field(examples=[A_HOLD])
     call: str = Field(examples=[A_CALL])
     status: Status
@@ -95,7 +95,7 @@ class HoldResponse(BaseModel):
     @classmethod
     def of(cls, hold: Hold) -> Self:
         """Return the response for a hold."""
-        return cls(**hold_record(hold))
+        return cls.model_validate(hold)
 
 
 class HoldsResponse(BaseModel):
@@ -170,6 +170,7 @@ class PairResponse(BaseModel):
 class EventResponse(BaseModel):
     """One line of history: the `data` of an event of the stream."""
 
+    model_config = ConfigDict(from_attributes=True)
     id: int
     at: float = Field(examples=[A_TIME])
     hold: str = Field(examples=[A_HOLD])
@@ -182,16 +183,7 @@ class EventResponse(BaseModel):
     @classmethod
     def of(cls, event: HoldEvent) -> Self:
         """Return the response for an event."""
-        return cls(
-            id=event.id,
-            at=event.at,
-            hold=event.hold,
-            call=event.call,
-            kind=event.kind,
-            status=event.status,
-            by=event.by,
-            detail=event.detail,
-        )
+        return cls.model_validate(event)
 
 
 class ErrorResponse(BaseModel):
