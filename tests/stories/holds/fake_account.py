@@ -231,7 +231,7 @@ class FakeAccount:
         if method == "GET":
             url += ("&" if "?" in url else "?") + urlencode(form)
             form = {}
-        signature = RequestValidator(self.token).compute_signature(url, form)
+        signature = self.signature(url, form)
         web_app = self._web_of(url)
         assert web_app is not None
 
@@ -246,6 +246,10 @@ class FakeAccount:
             {"content-type": "application/x-www-form-urlencoded", "x-twilio-signature": signature},
         )
         return code, body.decode()
+
+    def signature(self, url: str, form: dict[str, str]) -> str:
+        """Return the account's signature of a request."""
+        return str(RequestValidator(self.token).compute_signature(url, form))
 
     def _web_of(self, url: str) -> ASGIApp | None:
         """Return the web application at this address; None: it is the application's."""

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from holdfast.holds.account.snapshots import ParticipantSnapshot
+from holdfast.holds.account.snapshots import ConferenceSnapshot, ParticipantSnapshot, RoomSnapshot
 from holdfast.holds.conference import planner as conference_planner
 from holdfast.holds.ids import CallSid, ConferenceSid
 from holdfast.holds.steps.account_steps import Refusal, SetHold
@@ -24,7 +24,21 @@ def test_a_participant_is_held_only_where_that_changes_something() -> None:
     assert conference_planner.hold(participant(hold=True), MUSIC) == replace(step, music=MUSIC)
     assert conference_planner.resume(participant(hold=True)) == replace(step, hold=False)
     assert conference_planner.resume(participant()) is None
-    for status, gone in (("complete", True), ("failed", True), ("ringing", False), ("queued", False)):
+    for status in ("complete", "failed"):
         refusal = conference_planner.hold(participant(status=status), None)
-        assert isinstance(refusal, Refusal)
-        assert refusal.call_ended is gone
+        assert refusal == Refusal(why=f"{P} has left the conference", call_ended=True)
+    for status in ("ringing", "queued"):
+        refusal = conference_planner.hold(participant(status=status), None)
+        assert refusal == Refusal(
+            why=f"{P} has not been answered yet (it is {status})", fix="Hold it once it is connected."
+        )
+
+
+def test_the_others_of_a_conference_are_those_who_are_connected() -> None:
+    first, second, third = (participant(call=CallSid(f"CA{number:032x}")) for number in range(3))
+    room = RoomSnapshot(
+        conference=ConferenceSnapshot(sid=ROOM, name="support", status="in-progress"),
+        participants=(first, second, replace(third, status="ringing")),
+    )
+    assert conference_planner.others(first.call, room) == (second,)
+    assert conference_planner.others(third.call, room) == (first, second)
