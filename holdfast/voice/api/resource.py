@@ -22,9 +22,10 @@ from holdfast.voice.api.forms import Form, read_form
 from holdfast.voice.api.ports import Recordings, SwitchPort
 from holdfast.voice.api.rate_limit import CallPacing
 from holdfast.voice.api.render import Json
+from holdfast.voice.control.entities import Room
 from holdfast.voice.model.effects import LogNotification
-from holdfast.voice.model.errors import VoiceError
-from holdfast.voice.model.ids import AccountSid, CallSid, is_sid
+from holdfast.voice.model.errors import NotFound, VoiceError
+from holdfast.voice.model.ids import AccountSid, CallSid, RoomSid, is_sid
 from holdfast.voice.model.ports import Journal
 from holdfast.voice.runtime.directory.directory import Directory
 from holdfast.voice.runtime.notification_log import Notifications
@@ -48,6 +49,13 @@ class ApiContext:
     call_pacing: CallPacing
     is_ending: Callable[[], bool] = lambda: False
     """Return whether the server is being stopped."""
+
+    def conference(self, sid: str) -> Room:
+        """Return the conference with that SID. A bridge of two legs is no conference. Raises: NotFound."""
+        room = self.switch.state.rooms.get(RoomSid(sid))
+        if room is None or room.kind != "conference":
+            raise NotFound(f"there is no conference {sid}")
+        return room
 
     def refuse_when_stopping(self) -> None:
         """Refuse to place a call while the server is being stopped. Raises: ServerStopping."""

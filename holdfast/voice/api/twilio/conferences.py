@@ -12,20 +12,11 @@ from holdfast.voice.model.commands import (
     AnnounceToRoom,
     EndRoom,
 )
-from holdfast.voice.model.errors import ConferenceNotActive, NotFound
-from holdfast.voice.model.ids import RoomSid
+from holdfast.voice.model.errors import ConferenceNotActive
 
 STATUSES: Final = tuple(status.value for status in RoomStatus)
 LIST: Final = PAGING | date_filters("DateCreated") | date_filters("DateUpdated") | {"FriendlyName", "Status"}
 UPDATE: Final = frozenset({"Status", "AnnounceUrl", "AnnounceMethod"})
-
-
-def find(context: ApiContext, sid: str) -> Room:
-    """Return the conference with that SID. A bridge of two legs is no conference. Raises: NotFound."""
-    room = context.switch.state.rooms.get(RoomSid(sid))
-    if room is None or room.kind != "conference":
-        raise NotFound(f"there is no conference {sid}")
-    return room
 
 
 def active(context: ApiContext, name: str) -> Room | None:
@@ -38,7 +29,7 @@ def active(context: ApiContext, name: str) -> Room | None:
 
 async def fetch(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """Return one conference. Raises: NotFound."""
-    return ApiResponse(body=render.conference(find(context, request.path_params["Sid"])))
+    return ApiResponse(body=render.conference(context.conference(request.path_params["Sid"])))
 
 
 async def update(context: ApiContext, request: ApiRequest) -> ApiResponse:
@@ -47,7 +38,7 @@ async def update(context: ApiContext, request: ApiRequest) -> ApiResponse:
     If the conference has ended, the end has no effect and the announcement is refused. Raises: ConferenceNotActive.
     """
     form = request.form
-    room = find(context, request.path_params["Sid"])
+    room = context.conference(request.path_params["Sid"])
     status = form.choice("Status", ("completed",))
     announcement = form.request("AnnounceUrl", "AnnounceMethod")
     if announcement is not None:

@@ -70,7 +70,7 @@ LIST: Final = PAGING | {"Muted", "Hold", "Coaching"}
 
 def find(context: ApiContext, request: ApiRequest) -> tuple[Room, Participant]:
     """Return the participant that the path names by call SID or label. Raises: NotFound."""
-    room = conferences.find(context, request.path_params["ConferenceSid"])
+    room = context.conference(request.path_params["ConferenceSid"])
     name = request.path_params["CallSid"]
     for member in _visible(room):
         if member.call == name or (member.label is not None and member.label == name):
@@ -130,7 +130,7 @@ async def remove(context: ApiContext, request: ApiRequest) -> ApiResponse:
 async def list_page(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """List the participants of a conference, the newest first. Raises: NotFound, PageTooLarge, ParameterInvalid."""
     form = request.form
-    room = conferences.find(context, request.path_params["ConferenceSid"])
+    room = context.conference(request.path_params["ConferenceSid"])
     muted, hold, coaching = form.flag("Muted"), form.flag("Hold"), form.flag("Coaching")
     rows = [
         member

@@ -14,7 +14,7 @@ from holdfast.voice.api.call_parameters import RECORDING, read_recording
 from holdfast.voice.api.errors import ParameterInvalid
 from holdfast.voice.api.paging import PAGING, DateRange, date_filters, newest_first, page
 from holdfast.voice.api.resource import ApiContext, ApiRequest, ApiResponse, AudioBody, Operation, Resource, new_sid
-from holdfast.voice.api.twilio import calls, conferences
+from holdfast.voice.api.twilio import calls
 from holdfast.voice.control.entities import Recording, RecordingStatus
 from holdfast.voice.model.commands import ChangeRecording, DeleteRecording, RecordCall
 from holdfast.voice.model.errors import AskedWrong, NotFound
@@ -59,7 +59,7 @@ def _recordings(context: ApiContext, request: ApiRequest) -> Iterator[Recording]
     if call is not None:
         calls.find(context, call)
     if room is not None:
-        conferences.find(context, room)
+        context.conference(room)
     for recording in context.switch.state.recordings.values():
         if (call is None or recording.call == call) and (room is None or recording.room == room):
             yield recording
