@@ -82,6 +82,16 @@ async def test_a_key_reads_no_keys_and_no_accounts(api: RestApi, path: str) -> N
     )
 
 
+async def test_a_key_gives_access_to_its_own_account_only(api: RestApi) -> None:
+    made = (await api.post("/Keys.json", {})).json
+    ours = signed(made["sid"], made["secret"])
+    other = BASE.replace(ACCOUNT, "AC" + "f" * 32)
+    assert other != BASE
+    for path in ("/Calls.json", "/Calls", "/Conferences.json"):
+        assert (await api.request("GET", BASE + path, authorization=ours)).status == 200
+        assert status_and_code(await api.request("GET", other + path, authorization=ours)) == (401, 20003)
+
+
 async def test_a_key_is_kept_without_its_secret(api: RestApi) -> None:
     made = (await api.post("/Keys.json")).json
     assert made["secret"] not in json.dumps(dict(await api.store.get_all("api-key")))

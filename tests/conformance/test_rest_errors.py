@@ -288,6 +288,12 @@ async def test_a_participant_is_refused_with_the_code_of_its_parameter(
     assert api.engine.commands == []
 
 
+async def test_a_label_has_up_to_128_characters(api: RestApi) -> None:
+    form = {"To": "client:bob", "From": OURS, "Label": "x" * 128}
+    made = await api.post("/Conferences/the%20lobby/Participants.json", form)
+    assert (made.status, made.json["label"]) == (201, "x" * 128)
+
+
 async def test_only_one_participant_has_a_label(api: RestApi) -> None:
     form = {"To": "client:bob", "From": OURS, "Label": "customer"}
     assert (await api.post("/Conferences/lobby/Participants.json", form)).status == 201

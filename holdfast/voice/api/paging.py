@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from holdfast.voice.api.errors import PageTooLarge, ParameterInvalid
 from holdfast.voice.api.forms import Form
 from holdfast.voice.api.render import Json
+from holdfast.voice.api.resource import ApiRequest, ApiResponse
 
 PAGING: Final = frozenset({"PageSize", "Page", "PageToken"})
 DEFAULT_SIZE: Final = 50
@@ -76,14 +77,15 @@ def _timestamp(form: Form, name: str) -> float | None:
 
 
 def page(
-    rows: Sequence[T], *, form: Form, path: str, collection: str, key: Callable[[T], str], render: Callable[[T], Json]
-) -> Json:
-    """Return one page of `rows` in Twilio's envelope.
+    rows: Sequence[T], *, request: ApiRequest, collection: str, key: Callable[[T], str], render: Callable[[T], Json]
+) -> ApiResponse:
+    """Return the requested page of `rows` in Twilio's envelope.
 
     A page token names the row after which (`PA…`) or before which (`PB…`) its page lies, so a page does not shift when
     rows are added or removed while a client reads. When that row itself is removed, the page number counts.
     Raises: PageTooLarge, ParameterInvalid.
     """
+    form = request.form
     size = form.integer("PageSize", low=1, high=MAX_SIZE, error=PageTooLarge) or DEFAULT_SIZE
     number = form.integer("Page", low=0, high=10**8) or 0
     start = _start(rows, token=form.raw("PageToken") or "", number=number, size=size, key=key)
@@ -92,10 +94,10 @@ def page(
 
     def link(at: int, token: str = "") -> str:
         query = [*filters, ("PageSize", str(size)), ("Page", str(at))]
-        return f"{path}?{urlencode([*query, ('PageToken', token)] if token else query)}"
+        return f"{request.path}?{urlencode([*query, ('PageToken', token)] if token else query)}"
 
     follows = start + size < len(rows)
-    return {
+    body: Json = {
         "first_page_uri": link(0),
         "next_page_uri": link(number + 1, "PA" + key(shown[-1])) if follows and shown else None,
         "previous_page_uri": link(max(number - 1, 0), "PB" + key(shown[0])) if start and shown else None,
@@ -106,6 +108,7 @@ def page(
         "end": start + len(shown) - 1 if shown else 0,
         collection: [render(row) for row in shown],
     }
+    return ApiResponse(body=body)
 
 
 def _start(rows: Sequence[T], *, token: str, number: int, size: int, key: Callable[[T], str]) -> int:

@@ -88,15 +88,13 @@ class StoredResource(Generic[R]):
 
     async def list_page(self, context: ApiContext, request: ApiRequest) -> ApiResponse:
         """List the records that pass the filters, the newest first."""
-        body = page(
+        return page(
             [each for each in self.rows(context, request).all() if self.shows(request.form, each)],
-            form=request.form,
-            path=request.path,
+            request=request,
             collection=self.collection,
             key=lambda each: each.sid,
             render=lambda each: self.render(context, request, each),
         )
-        return ApiResponse(body=body)
 
     def resources(
         self,

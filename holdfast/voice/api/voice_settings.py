@@ -6,6 +6,7 @@ from typing import Final
 
 from holdfast.voice.api.errors import NameInvalid, VoiceUrlInvalid
 from holdfast.voice.api.forms import Form
+from holdfast.voice.model.errors import ParameterMissing
 from holdfast.voice.runtime.directory.collection import ResourceRecord
 from holdfast.voice.runtime.directory.records import VoiceSettings
 
@@ -42,10 +43,17 @@ def _url(form: Form, name: str, stored: str | None) -> str | None:
 
 def read_name(form: Form, default: str) -> str:
     """Return `FriendlyName`, or `default` when it was not sent or is empty. Raises: NameInvalid."""
-    name = form.text("FriendlyName")
-    if name is not None and len(name) > MAX_NAME:
+    name = form.text("FriendlyName") or default
+    if len(name) > MAX_NAME:
         raise NameInvalid(f"FriendlyName must have 1 to {MAX_NAME} characters")
-    return name or default
+    return name
+
+
+def require_name(form: Form) -> str:
+    """Return `FriendlyName`. Raises: ParameterMissing, NameInvalid."""
+    if form.text("FriendlyName") is None:
+        raise ParameterMissing("FriendlyName is required")
+    return read_name(form, "")
 
 
 def has_name(form: Form, record: ResourceRecord) -> bool:

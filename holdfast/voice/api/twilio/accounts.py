@@ -21,15 +21,13 @@ async def fetch(context: ApiContext, request: ApiRequest) -> ApiResponse:
 async def list_page(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """List the accounts: this one, if it passes the filters."""
     name, status = request.form.text("FriendlyName"), request.form.text("Status")
-    body = page(
+    return page(
         [context.account] if name in (None, render.ACCOUNT_NAME) and status in (None, "active") else [],
-        form=request.form,
-        path=request.path,
+        request=request,
         collection="accounts",
         key=str,
         render=lambda _: _render(context),
     )
-    return ApiResponse(body=body)
 
 
 ACCOUNT: Final = Resource(path="", get=Operation(run=fetch))

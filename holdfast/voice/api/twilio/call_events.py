@@ -26,15 +26,13 @@ async def list_page(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """List the exchanges of a call. Raises: NotFound."""
     call = calls.find(context, request.path_params["CallSid"])
     entries = [each for each in await context.journal.entries(call.sid) if each.kind in (CREATED, EXCHANGE)]
-    body = page(
+    return page(
         list(enumerate(entries)),
-        form=request.form,
-        path=request.path,
+        request=request,
         collection="events",
         key=lambda row: derive("EV", call.sid, str(row[0])),
         render=lambda row: _render(context.account, row[1]),
     )
-    return ApiResponse(body=body)
 
 
 def _render(account: AccountSid, entry: JournalEntry) -> render.Json:

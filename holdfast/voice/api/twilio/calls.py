@@ -184,9 +184,7 @@ async def list_page(context: ApiContext, request: ApiRequest) -> ApiResponse:
         and ended.contains(call.ended_at)
     )
     rows = newest_first(found, lambda call: call.created_at)
-    return ApiResponse(
-        body=page(rows, form=form, path=request.path, collection="calls", key=lambda call: call.sid, render=render.call)
-    )
+    return page(rows, request=request, collection="calls", key=lambda call: call.sid, render=render.call)
 
 
 RESOURCES: Final = (

@@ -65,15 +65,13 @@ async def list_page(context: ApiContext, request: ApiRequest) -> ApiResponse:
         and updated.contains(room.updated_at)
     )
     rows = newest_first(found, lambda room: room.created_at)
-    body = page(
+    return page(
         rows,
-        form=form,
-        path=request.path,
+        request=request,
         collection="conferences",
         key=lambda room: room.sid,
         render=render.conference,
     )
-    return ApiResponse(body=body)
 
 
 RESOURCES: Final = (

@@ -10,11 +10,11 @@ from dataclasses import replace
 from typing import Final
 
 from holdfast.voice.api import render_access
-from holdfast.voice.api.errors import NameInvalid, ParameterInvalid, RecordExists
+from holdfast.voice.api.errors import ParameterInvalid, RecordExists
 from holdfast.voice.api.forms import Form
 from holdfast.voice.api.resource import ApiContext, ApiRequest, ApiResponse, new_sid
 from holdfast.voice.api.stored_resource import StoredResource
-from holdfast.voice.api.voice_settings import MAX_NAME
+from holdfast.voice.api.voice_settings import require_name
 from holdfast.voice.model.errors import ParameterMissing
 from holdfast.voice.runtime.directory.access import CredentialList, SipUser
 from holdfast.voice.runtime.directory.collection import Members
@@ -25,15 +25,6 @@ MIN_PASSWORD: Final = 12
 MAX_PASSWORD: Final = 256
 MAX_USERS: Final = 1000
 _USERNAME = re.compile(r"[A-Za-z0-9_.+-]{1,32}\Z")
-
-
-def _name(form: Form) -> str:
-    name = form.text("FriendlyName")
-    if name is None:
-        raise ParameterMissing("FriendlyName is required")
-    if len(name) > MAX_NAME:
-        raise NameInvalid(f"FriendlyName must have 1 to {MAX_NAME} characters")
-    return name
 
 
 def _password(form: Form) -> str:
@@ -56,12 +47,12 @@ def _password(form: Form) -> str:
 def _new(context: ApiContext, request: ApiRequest) -> CredentialList:
     """Return a new, empty list. Raises: ParameterMissing, NameInvalid."""
     now = context.switch.now()
-    return CredentialList(sid=new_sid("CL"), friendly_name=_name(request.form), created_at=now, updated_at=now)
+    return CredentialList(sid=new_sid("CL"), friendly_name=require_name(request.form), created_at=now, updated_at=now)
 
 
 def _rename(context: ApiContext, request: ApiRequest, stored: CredentialList) -> CredentialList:
     """Return the list with another name. Raises: ParameterMissing, NameInvalid."""
-    return replace(stored, friendly_name=_name(request.form), updated_at=context.switch.now())
+    return replace(stored, friendly_name=require_name(request.form), updated_at=context.switch.now())
 
 
 class CredentialListResource(StoredResource[CredentialList]):

@@ -39,15 +39,13 @@ async def list_page(context: ApiContext, request: ApiRequest) -> ApiResponse:
         for notice in _notifications(context, request)
         if (level is None or str(notice.notification.log) == level) and when.contains(notice.logged_at)
     ]
-    body = page(
+    return page(
         rows,
-        form=request.form,
-        path=request.path,
+        request=request,
         collection="notifications",
         key=lambda notice: notice.sid,
         render=lambda notice: render.notification(context.account, notice),
     )
-    return ApiResponse(body=body)
 
 
 async def fetch(context: ApiContext, request: ApiRequest) -> ApiResponse:

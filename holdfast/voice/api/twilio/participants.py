@@ -137,15 +137,13 @@ async def list_page(context: ApiContext, request: ApiRequest) -> ApiResponse:
         for member in reversed(_visible(room))
         if muted in (None, member.muted) and hold in (None, member.held) and coaching in (None, member.coaching)
     ]
-    body = page(
+    return page(
         rows,
-        form=form,
-        path=request.path,
+        request=request,
         collection="participants",
         key=lambda member: member.call,
         render=lambda member: render.participant(room, member),
     )
-    return ApiResponse(body=body)
 
 
 async def create(context: ApiContext, request: ApiRequest) -> ApiResponse:

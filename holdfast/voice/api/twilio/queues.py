@@ -74,15 +74,13 @@ async def list_page(context: ApiContext, request: ApiRequest) -> ApiResponse:
         (queue for queue in context.switch.state.queues.values() if not queue.deleted), lambda queue: queue.created_at
     )
     now = context.switch.now()
-    body = page(
+    return page(
         rows,
-        form=request.form,
-        path=request.path,
+        request=request,
         collection="queues",
         key=lambda queue: queue.sid,
         render=lambda queue: render.queue(queue, now=now),
     )
-    return ApiResponse(body=body)
 
 
 def _name(form: Form) -> str | None:
@@ -133,15 +131,13 @@ async def list_members(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """List the members in the order of the queue."""
     queue = find(context, request.path_params["QueueSid"])
     now = context.switch.now()
-    body = page(
+    return page(
         list(enumerate(queue.members, start=1)),
-        form=request.form,
-        path=request.path,
+        request=request,
         collection="queue_members",
         key=lambda row: row[1].call,
         render=lambda row: render.member(queue, row[1], position=row[0], now=now),
     )
-    return ApiResponse(body=body)
 
 
 RESOURCES: Final = (

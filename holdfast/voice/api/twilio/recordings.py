@@ -147,15 +147,13 @@ async def list_page(context: ApiContext, request: ApiRequest) -> ApiResponse:
         and created.contains(recording.created_at)
     )
     rows = newest_first(found, lambda recording: recording.created_at)
-    body = page(
+    return page(
         rows,
-        form=form,
-        path=request.path,
+        request=request,
         collection="recordings",
         key=lambda recording: recording.sid,
         render=lambda recording: _render(request, recording),
     )
-    return ApiResponse(body=body)
 
 
 def _includes_deleted(request: ApiRequest) -> bool:

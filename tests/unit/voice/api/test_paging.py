@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from holdfast.voice.api.errors import ParameterInvalid
 from holdfast.voice.api.forms import Form
 from holdfast.voice.api.paging import DAY_S, DateRange, newest_first, page
+from holdfast.voice.api.resource import ApiRequest
 
 
 def sid(number: int) -> str:
@@ -21,8 +22,10 @@ def sid(number: int) -> str:
 
 def turned(rows: list[str], query: str) -> dict[str, Any]:
     """A page, by its query."""
-    form = Form(parse_qsl(query))
-    return page(rows, form=form, path="/p", collection="rows", key=str, render=lambda row: {"sid": row})
+    request = ApiRequest(path="/p", path_params={}, form=Form(parse_qsl(query)))
+    body = page(rows, request=request, collection="rows", key=str, render=lambda row: {"sid": row}).body
+    assert body is not None
+    return body
 
 
 def shown(body: dict[str, Any]) -> list[str]:
