@@ -4,10 +4,11 @@ import asyncio
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from holdfast.voice.media.codec.g711 import decode
 from holdfast.voice.model.effects import PlaySound, StopSound
-from holdfast.voice.model.errors import VoiceError
 from holdfast.voice.model.facts import SoundFailed
 from holdfast.voice.model.ids import Token
 from holdfast.voice.runtime.sounds.decode_client import Decoder
@@ -243,7 +244,7 @@ def play(shell: Shell, url: str, number: int) -> bool:
 async def test_a_fresh_sound_is_played_at_once_without_a_request() -> None:
     async with WebServer() as server, open_shell() as shell:
         url = server.on("/music", reply(WAV, kind="audio/wav", headers={"Cache-Control": "max-age=60"}))
-        await shell.library.preload(url)
+        await shell.preload(url)
         shell.time += 59
 
         assert play(shell, url, 1)
@@ -254,7 +255,7 @@ async def test_a_fresh_sound_is_played_at_once_without_a_request() -> None:
 async def test_a_stale_sound_is_played_at_once_and_revalidated() -> None:
     async with WebServer() as server, open_shell() as shell:
         url = server.on("/music", reply(WAV, kind="audio/wav", headers={"ETag": '"1"', "Last-Modified": "Tue"}))
-        first = await shell.library.preload(url)
+        first = await shell.preload(url)
         server.on("/music", reply(status=304, kind=None, headers={"ETag": '"1"'}))
         shell.time += 60
 
@@ -263,13 +264,13 @@ async def test_a_stale_sound_is_played_at_once_and_revalidated() -> None:
         assert seen[1].status == 304
         assert server.requests[1].headers["if-none-match"] == '"1"'
         assert server.requests[1].headers["if-modified-since"] == "Tue"
-        assert shell.bank.played[0][2] == first.clip
+        assert shell.bank.played[0][2] == first
 
 
 async def test_a_stale_sound_is_not_revalidated_at_every_use() -> None:
     async with WebServer() as server, open_shell() as shell:
         url = server.on("/music", reply(WAV, kind="audio/wav"))
-        await shell.library.preload(url)
+        await shell.preload(url)
         for number in range(5):
             assert play(shell, url, number)
         shell.time += 31
@@ -282,7 +283,7 @@ async def test_a_stale_sound_is_not_revalidated_at_every_use() -> None:
 async def test_a_changed_sound_is_heard_from_the_next_use_on() -> None:
     async with WebServer() as server, open_shell() as shell:
         url = server.on("/music", reply(WAV, kind="audio/wav", headers={"ETag": '"1"'}))
-        old = await shell.library.preload(url)
+        old = await shell.preload(url)
         server.on("/music", reply(OTHER_WAV, kind="audio/wav", headers={"ETag": '"2"'}))
         shell.time += 60
 
@@ -290,8 +291,8 @@ async def test_a_changed_sound_is_heard_from_the_next_use_on() -> None:
         await shell.sees("sound", 2)
         assert play(shell, url, 2)
         clips = [played[2] for played in shell.bank.played]
-        assert clips[0] == old.clip
-        assert clips[1] != old.clip
+        assert clips[0] == old
+        assert clips[1] != old
 
 
 @pytest.mark.parametrize("policy", ["no-cache", "max-age=1, must-revalidate"])
@@ -299,7 +300,7 @@ async def test_a_server_may_forbid_playing_before_revalidation(policy: str) -> N
     async with WebServer() as server, open_shell() as shell:
         headers = {"ETag": '"1"', "Cache-Control": policy}
         url = server.on("/music", reply(WAV, kind="audio/wav", headers=headers))
-        await shell.library.preload(url)
+        await shell.preload(url)
         server.on("/music", reply(status=304, kind=None, headers=headers))
         shell.time += 60
 
@@ -323,7 +324,7 @@ async def test_a_sound_that_may_not_be_cached_is_requested_each_time() -> None:
 async def test_the_last_good_copy_outlives_a_server_that_fails(behaviour: Behaviour) -> None:
     async with WebServer() as server, open_shell() as shell:
         url = server.on("/music", reply(WAV, kind="audio/wav"))
-        await shell.library.preload(url)
+        await shell.preload(url)
         server.on("/music", behaviour)
         shell.time += 60
         assert play(shell, url, 1)
@@ -336,7 +337,7 @@ async def test_the_last_good_copy_outlives_a_server_that_fails(behaviour: Behavi
 async def test_a_withdrawn_sound_is_not_played_again() -> None:
     async with WebServer() as server, open_shell() as shell:
         url = server.on("/music", reply(WAV, kind="audio/wav"))
-        await shell.library.preload(url)
+        await shell.preload(url)
         server.on("/music", reply(status=410))
         shell.time += 60
         assert play(shell, url, 1)
@@ -355,12 +356,12 @@ async def test_a_sound_is_dropped_for_newer_ones_but_not_while_it_plays() -> Non
         second = server.on("/2", reply(OTHER_WAV, kind="audio/wav", headers=kept))
         shell.library.carry_out(PlaySound(token=token(ALICE), source=first))
         await shell.bank.plays()
-        await shell.library.preload(second)
+        await shell.preload(second)
         assert shell.library.has_clip(shell.bank.played[0][2])
 
         shell.library.playback_ended(token(ALICE))
         shell.library.playback_ended(Token(f"{BOB}/unknown"))
-        await shell.library.preload(server.on("/3", reply(MP3, kind="audio/mpeg")))
+        await shell.preload(server.on("/3", reply(MP3, kind="audio/mpeg")))
         assert not shell.library.has_clip(shell.bank.played[0][2])
         assert not play(shell, first, 2)
         await shell.bank.plays(2)
@@ -373,7 +374,7 @@ async def test_a_sound_is_dropped_for_newer_ones_but_not_while_it_plays() -> Non
 async def test_a_new_media_process_gets_the_built_in_sounds_and_others_when_needed() -> None:
     async with WebServer() as server, open_shell() as shell:
         url = server.on("/music", reply(WAV, kind="audio/wav", headers={"Cache-Control": "max-age=60"}))
-        clip = (await shell.library.preload(url)).clip
+        clip = await shell.preload(url)
         shell.bank.clips.clear()
         await shell.library.media_restarted()
         assert set(shell.bank.clips) == {f"builtin:{name}" for name in ("music", "hold", "ringback", "beep")}
@@ -419,18 +420,18 @@ async def test_a_missing_media_process_is_an_internal_failure() -> None:
 # --- configuration ------------------------------------------------------------------------------------------
 
 
-async def test_a_sound_can_be_preloaded_and_described() -> None:
+async def test_a_loaded_sound_can_be_played_by_its_clip() -> None:
     async with WebServer() as server, open_shell() as shell:
-        found = await shell.library.preload(server.on("/music", reply(MP3, kind="audio/mpeg")))
+        clip = await shell.preload(server.on("/music", reply(MP3, kind="audio/mpeg")))
 
-        assert found.seconds == pytest.approx(1.0, abs=0.1)
-        assert found.level_db == pytest.approx(-14, abs=1)
-        assert found.content_type == "audio/mpeg"
-        assert shell.library.has_clip(found.clip)
-        shell.library.carry_out(PlaySound(token=token(ALICE), source=f"clip:{found.clip}"))
-        assert shell.bank.played[0][2] == found.clip
-        with pytest.raises(VoiceError, match="404"):
-            await shell.library.preload(server.url("/gone"))
+        samples = decode(shell.bank.clips[clip]) / 32768
+        assert len(samples) / 8000 == pytest.approx(1.0, abs=0.1)
+        assert 20 * np.log10(np.sqrt(np.mean(np.square(samples)))) == pytest.approx(-14, abs=1)
+        assert shell.library.has_clip(clip)
+        shell.library.carry_out(PlaySound(token=token(ALICE), source=f"clip:{clip}"))
+        assert shell.bank.played[0][2] == clip
+        shell.bank.played.clear()
+        assert "404" in (await failure(shell, server.url("/gone"))).message
 
 
 # --- the decoding process -----------------------------------------------------------------------------------

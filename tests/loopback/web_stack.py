@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from holdfast.voice.control.read_only_state import Message
 from holdfast.voice.media_process.errors import MediaUnavailable
-from holdfast.voice.model.effects import LogNotification
+from holdfast.voice.model.effects import LogNotification, PlaySound
 from holdfast.voice.model.facts import DocumentFetched, DocumentFetchFailed, SoundFailed
 from holdfast.voice.model.ids import CallSid, Token
 from holdfast.voice.model.ports import Trace, WebhookTrace
@@ -22,7 +22,7 @@ from holdfast.voice.runtime.webhooks.webhooks import Webhooks
 
 FAST = RequestPolicy(connect_s=0.5, read_s=0.5, total_s=1.5)
 AUDIO_LIMIT = 1_000_000
-ALICE, BOB = CallSid("CA" + "a" * 32), CallSid("CA" + "b" * 32)
+ALICE, BOB, CAROL = (CallSid("CA" + letter * 32) for letter in "abc")
 Told = DocumentFetched | DocumentFetchFailed | SoundFailed
 
 
@@ -98,6 +98,14 @@ class Shell:
     def trace(self, exchange: Trace) -> None:
         assert isinstance(exchange, WebhookTrace)
         self.seen.append(exchange)
+
+    async def preload(self, url: str) -> str:
+        """Have a sound loaded by a call that has ended since, and return its clip."""
+        count = len(self.bank.played)
+        self.library.carry_out(PlaySound(token=token(CAROL), source=url))
+        await self.bank.plays(count + 1)
+        self.library.playback_ended(token(CAROL))
+        return self.bank.played.pop()[2]
 
     async def fact(self) -> Told:
         """The next fact told."""

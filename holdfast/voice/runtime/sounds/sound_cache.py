@@ -2,8 +2,6 @@
 
 A cached sound is played within the call of `carry_out` that requests it; any other is fetched first, and the leg hears
 silence until then. The newest sound requested for a leg is played; an older one that is still loading is dropped.
-
-Length: one cache with one set of states for each sound: requested, fetched, decoded, cached.
 """
 
 from __future__ import annotations
@@ -11,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Protocol, assert_never
 
 from holdfast.voice.model.commands import WebRequest
@@ -65,17 +62,6 @@ class ClipPlayer(Protocol):
         """Stop this sound if the leg still plays it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preloaded:
-    """A loaded sound, with its levels. Units: dB relative to full scale; speech on telephones is about −20 dB."""
-
-    clip: str
-    seconds: float
-    level_db: float
-    peak_db: float
-    content_type: str
-
-
 class SoundCache:
     """A cache of sounds: open it once the media process answers, close it after `tasks`, which runs its tasks, ended.
 
@@ -102,10 +88,10 @@ class SoundCache:
         self._tasks = tasks
         self._audio_limit = audio_limit_bytes
         self._clips = ClipLru(budget_bytes=budget_bytes)
-        self._urls: ResponseCache[Preloaded] = ResponseCache(budget_bytes=MAX_URLS)
+        self._urls: ResponseCache[str] = ResponseCache(budget_bytes=MAX_URLS)
         self._requested_at: dict[str, float] = {}
         self._in_bank: set[str] = set()
-        self._loading: dict[str, asyncio.Task[Preloaded | VoiceError]] = {}
+        self._loading: dict[str, asyncio.Task[str | VoiceError]] = {}
         self._decoding: dict[str, asyncio.Task[DecodedAudio | VoiceError]] = {}
         self._waiting: dict[CallSid, PlaySound] = {}
         self._playing: dict[CallSid, tuple[PlaySound, str]] = {}
@@ -179,8 +165,8 @@ class SoundCache:
         """Return whether `clip:ID` can be played at once."""
         return clip in self._clips and clip in self._in_bank
 
-    async def add_response(self, response: HttpResponse, *, call: CallSid | None = None) -> Preloaded:
-        """Make a clip of a web server's response; a content type that does not fit the bytes is logged as a warning.
+    async def add_response(self, response: HttpResponse, *, call: CallSid | None = None) -> str:
+        """Return a clip of a web server's response; a content type that does not fit the bytes is logged as a warning.
 
         Raises: AnswerEmpty, ContentTypeInvalid, SoundUnplayable, MediaUnavailable, MediaRefused.
         """
@@ -203,24 +189,13 @@ class SoundCache:
                 LogNotification(call=call, code=ContentTypeInvalid.code, log=1, message=message, url=response.url)
             )
         clip = "sound-" + hashlib.blake2b(audio_format.encode() + body, digest_size=16).hexdigest()
-        sound = self._clips.get(clip)
-        if sound is None:
+        if self._clips.get(clip) is None:
             outcome = await self._decode_shared(clip, response, audio_format)
             if isinstance(outcome, VoiceError):
                 raise outcome
-            sound = outcome
-            self._cache_clip(clip, sound)
+            self._cache_clip(clip, outcome)
         await self._put_in_bank(clip)
-        return Preloaded(
-            clip=clip, seconds=sound.seconds, level_db=sound.level_db, peak_db=sound.peak_db, content_type=content_type
-        )
-
-    async def preload(self, url: str) -> Preloaded:
-        """Fetch and decode a sound before its use, and describe it. Raises: VoiceError."""
-        outcome = await self._load_shared(url, call=None)
-        if isinstance(outcome, VoiceError):
-            raise outcome
-        return outcome
+        return clip
 
     # --- within -------------------------------------------------------------------------------------------------
 
@@ -236,13 +211,13 @@ class SoundCache:
                 clip = clip_of(source)
             return clip if self._clips.get(clip) is not None else None
         cached = self._urls.get(source)
-        if cached is None or self._clips.get(cached.value.clip) is None:
+        if cached is None or self._clips.get(cached.value) is None:
             return None
         if cached.freshness(self._events.now()) != "fresh":
             if cached.policy.must_revalidate:
                 return None
             self._revalidate(source)
-        return cached.value.clip
+        return cached.value
 
     def _revalidate(self, url: str) -> None:
         """Revalidate a sound while it plays, unless that was done a moment ago."""
@@ -250,25 +225,25 @@ class SoundCache:
         if url not in self._loading and now - self._requested_at.get(url, -REVALIDATE_S) >= REVALIDATE_S:
             self._load(url, call=None)
 
-    def _load(self, url: str, *, call: CallSid | None) -> asyncio.Task[Preloaded | VoiceError]:
+    def _load(self, url: str, *, call: CallSid | None) -> asyncio.Task[str | VoiceError]:
         """Return the task that downloads this URL; start it if there is none."""
         if url not in self._loading:
             self._loading[url] = self._tasks.create_task(self._fetch(url, call), name=f"load {without_secrets(url)}")
         return self._loading[url]
 
-    async def _load_shared(self, url: str, *, call: CallSid | None) -> Preloaded | VoiceError:
+    async def _load_shared(self, url: str, *, call: CallSid | None) -> str | VoiceError:
         """Load a URL now, and share the download with all legs that wait for it."""
         return await asyncio.shield(self._load(url, call=call))
 
-    async def _fetch(self, url: str, call: CallSid | None) -> Preloaded | VoiceError:
+    async def _fetch(self, url: str, call: CallSid | None) -> str | VoiceError:
         """Request a sound from a web server, conditionally if it is cached."""
         began = self._events.now()
         self._note_request(url, began)
         cached = self._urls.get(url)
-        is_cached = cached is not None and self._clips.get(cached.value.clip) is not None
+        is_cached = cached is not None and self._clips.get(cached.value) is not None
         conditions = cached.policy.conditions() if cached is not None and is_cached else {}
         response: HttpResponse | None = None
-        outcome: Preloaded | VoiceError
+        outcome: str | VoiceError
         try:
             response = await self._web.send(
                 HttpRequest(
@@ -278,7 +253,7 @@ class SoundCache:
             policy = read_cache_policy(response.headers)
             if response.status == 304 and cached is not None and is_cached:
                 self._urls.confirm(url, policy, now=self._events.now())
-                await self._put_in_bank(cached.value.clip)
+                await self._put_in_bank(cached.value)
                 outcome = cached.value
             else:
                 outcome = await self.add_response(response.require_success(), call=call)
@@ -350,14 +325,12 @@ class SoundCache:
                 outcome = await self._load_shared(source, call=call_of(effect.token))
                 if isinstance(outcome, VoiceError):
                     return outcome
-                return (
-                    outcome.clip if self.has_clip(outcome.clip) else InternalFailure(f"there is no room for {source}")
-                )
+                return outcome if self.has_clip(outcome) else InternalFailure(f"there is no room for {source}")
             if (utterance := utterance_of(source)) is not None:
                 return await self._speak(source, utterance, call=call_of(effect.token))
             tones = generated.generated_tones(source)
             if tones is None:
-                return SoundUnplayable(f"{source[:200]} is not a is_cached sound")
+                return SoundUnplayable(f"{source[:200]} is not a known sound")
             clip = source
             self._cache_clip(clip, tones)
         return await self._clip_in_bank(clip)

@@ -234,8 +234,8 @@ class Webhooks:
         is_generic = content_type in content_sniffing.GENERIC_TYPES
         has_signature = content_sniffing.recognized_format(response.body) is not None
         if has_signature if is_generic else content_sniffing.may_be_audio(content_type):
-            sound = await self._sounds.add_response(response, call=call)
-            return FetchedDocument(url=response.url, content_type=content_type or "audio/*", clip=sound.clip)
+            clip = await self._sounds.add_response(response, call=call)
+            return FetchedDocument(url=response.url, content_type=content_type or "audio/*", clip=clip)
         raise ContentTypeInvalid(
             f"{response.url} is {content_type or 'without content type'}: neither TwiML nor a sound"
         )
