@@ -9,16 +9,17 @@ import typer
 
 from holdfast.cli.directory.directory_command import (
     find_server,
+    list_entries,
     note_if_in_file,
+    put_entry,
     remove_entry,
-    with_stored_directory,
 )
 from holdfast.cli.options import WRONG_SETTINGS, Config, Store, rtp_source_from, settings_from
 from holdfast.cli.passwords import FromStdin, read_password
 from holdfast.cli.run_file import find_run_file
 from holdfast.cli.terminal import CommandStopped, print_line, print_table
 from holdfast.settings import Settings
-from holdfast.voice.runtime.directory.directory import LINE_NAME, Directory
+from holdfast.voice.runtime.directory.directory import LINE_NAME
 from holdfast.voice.runtime.directory.records import MIN_PASSWORD_LENGTH, LineRecord
 
 app = typer.Typer(
@@ -72,22 +73,14 @@ def add(
     rtp_rule = rtp_source_from(rtp_source)
     line = LineRecord.with_password(name=name, password=password, may_call=allowed, rtp_source=rtp_rule)
     settings = settings_from(config=config, store=store)
-    if server := find_server(settings):
-        fields: dict[str, object] = {
-            "name": name,
-            "password": password,
-            "may_call": list(allowed),
-            "rtp_source": rtp_rule,
-        }
-        server.post("/engine/lines", fields)
-    elif line.short and not settings.sip_on_loopback:
+    if line.short and not settings.sip_on_loopback and find_server(settings) is None:
         raise CommandStopped(
             f"the password must have at least {MIN_PASSWORD_LENGTH} characters: SIP does not listen on loopback alone",
             fix=f"holdfast line add {name}",
             status=WRONG_SETTINGS,
         )
-    else:
-        with_stored_directory(settings, lambda directory: directory.own_lines.put(line))
+    fields: dict[str, object] = {"name": name, "password": password, "may_call": list(allowed), "rtp_source": rtp_rule}
+    put_entry(settings, "lines", fields, lambda directory: directory.own_lines.put(line))
     print_line(f"line {name} may register at sip:{_registrar(settings)}")
 
 
@@ -95,13 +88,13 @@ def add(
 def list_lines(config: Config = None, store: Store = None) -> None:
     """List the lines."""
     settings = settings_from(config=config, store=store)
-    if server := find_server(settings):
-        names = {str(entry["name"]) for entry in server.get("/engine/lines", required_key="lines")["lines"]}
-    else:
-        names = with_stored_directory(settings, _names) | settings.lines.keys()
-    print_table(
-        ("LINE",), [(name,) for name in sorted(names)], empty="no lines yet: holdfast line add alice --password …"
+    rows = list_entries(
+        settings,
+        "lines",
+        lambda entry: (str(entry["name"]),),
+        lambda directory: ((line.name,) for line in directory.lines()),
     )
+    print_table(("LINE",), rows, empty="no lines yet: holdfast line add alice --password …")
 
 
 @app.command("remove")
@@ -119,7 +112,3 @@ def _registrar(settings: Settings) -> str:
     running = find_run_file(settings.store_path)
     host, _, port = running.sip.rpartition(":") if running else (settings.sip_host, ":", str(settings.sip_port))
     return f"{settings.advertised_ip or host}:{port}"
-
-
-async def _names(directory: Directory) -> set[str]:
-    return {line.name for line in directory.lines()}

@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 import typer
 
 from holdfast.cli.directory.directory_command import (
-    find_server,
+    list_entries,
     note_if_in_file,
+    put_entry,
     remove_entry,
-    with_stored_directory,
 )
 from holdfast.cli.options import WRONG_SETTINGS, Config, Store, choice_of, settings_from
 from holdfast.cli.terminal import CommandStopped, print_line, print_table
@@ -58,10 +58,8 @@ def add(
         raise CommandStopped(f"{voice_url!r} is not a web address", fix="Give http://host/path.", status=WRONG_SETTINGS)
     method = choice_of("--voice-method", voice_method, _METHODS)
     settings = settings_from(config=config, store=store)
-    if server := find_server(settings):
-        server.post("/engine/numbers", {"phone_number": number, "voice_url": voice_url, "voice_method": method})
-    else:
-        with_stored_directory(settings, lambda directory: _put(directory, number, voice_url, method))
+    fields: dict[str, object] = {"phone_number": number, "voice_url": voice_url, "voice_method": method}
+    put_entry(settings, "numbers", fields, lambda directory: _put(directory, number, voice_url, method))
     print_line(f"number {number} " + (f"is answered by {voice_url}" if voice_url else f"rings the line {number}"))
 
 
@@ -69,18 +67,13 @@ def add(
 def list_numbers(config: Config = None, store: Store = None) -> None:
     """List the numbers."""
     settings = settings_from(config=config, store=store)
-    if server := find_server(settings):
-        listed = server.get("/engine/numbers", required_key="numbers")["numbers"]
-        rows = {str(entry["phone_number"]): str(entry["voice_url"] or "") for entry in listed}
-    else:
-        rows = with_stored_directory(settings, _rows) | {
-            key: entry.voice_url or "" for key, entry in settings.numbers.items()
-        }
-    print_table(
-        ("NUMBER", "VOICE URL"),
-        sorted(rows.items()),
-        empty="no numbers yet: holdfast number add +15550100 --voice-url …",
+    rows = list_entries(
+        settings,
+        "numbers",
+        lambda entry: (str(entry["phone_number"]), str(entry["voice_url"] or "")),
+        lambda directory: ((each.phone_number, each.voice.voice_url or "") for each in directory.numbers.all()),
     )
+    print_table(("NUMBER", "VOICE URL"), rows, empty="no numbers yet: holdfast number add +15550100 --voice-url …")
 
 
 @app.command("remove")
@@ -108,7 +101,3 @@ async def _put(directory: Directory, number: str, voice_url: str | None, method:
     known: NumberRecord = directory.number(number) or directory.new_number(number, now=time.time())
     voice = replace(known.voice, voice_url=voice_url, voice_method=method)
     await directory.numbers.put(replace(known, voice=voice, voice_application_sid=None, updated_at=time.time()))
-
-
-async def _rows(directory: Directory) -> dict[str, str]:
-    return {entry.phone_number: entry.voice.voice_url or "" for entry in directory.numbers.all()}

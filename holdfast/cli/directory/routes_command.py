@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 from ipaddress import ip_address, ip_network
 from typing import Annotated, Any
 
@@ -11,7 +12,9 @@ import typer
 from holdfast.cli.client import NOT_FOUND, ServerRefused
 from holdfast.cli.directory.directory_command import (
     find_server,
+    list_entries,
     note_if_in_file,
+    put_entry,
     remove_entry,
     with_stored_directory,
 )
@@ -23,7 +26,6 @@ from holdfast.voice.runtime.directory.directory import (
     DOMAIN,
     E164,
     PREFIX,
-    Directory,
 )
 from holdfast.voice.runtime.directory.records import RouteRecord
 from holdfast.voice.sip.effects import Transport
@@ -120,10 +122,8 @@ def add(
         _add_backup(settings, route)
         print_line(f"numbers that begin with {route.prefix} are sent to {destination} when their own trunk fails")
         return
-    if server := find_server(settings):
-        server.post("/engine/routes", _fields(route) | {"prefix": route.prefix})
-    else:
-        with_stored_directory(settings, lambda directory: directory.routes.put(route))
+    fields = _fields(route) | {"prefix": route.prefix}
+    put_entry(settings, "routes", fields, lambda directory: directory.routes.put(route))
     print_line(f"numbers that begin with {route.prefix} are sent to {destination}")
 
 
@@ -147,25 +147,22 @@ def _add_backup(settings: Settings, trunk: RouteRecord) -> None:
 def list_routes(config: Config = None, store: Store = None) -> None:
     """List the routes."""
     settings = settings_from(config=config, store=store)
-    if server := find_server(settings):
-        listed = server.get("/engine/routes")["routes"]
-        rows = {
-            str(entry["prefix"]): (
-                _trunk_text(entry),
-                ", ".join(entry["sources"]),
-                _registration_text(entry.get("registration")),
-            )
-            for entry in listed
-        }
-    else:
-        rows = with_stored_directory(settings, _rows)
-        for prefix, trunk in settings.routes.items():
-            port = trunk.port or DEFAULT_PORTS[trunk.transport]
-            backup = "" if trunk.backup is None else f", then {trunk.backup.host}"
-            rows[prefix] = (_where(trunk.host, port, trunk.transport) + backup, ", ".join(trunk.sources), "")
+    rows = list_entries(
+        settings,
+        "routes",
+        lambda entry: (
+            str(entry["prefix"]),
+            _trunk_text(entry),
+            ", ".join(entry["sources"]),
+            _registration_text(entry.get("registration")),
+        ),
+        lambda directory: (
+            (route.prefix, _trunk_text(asdict(route)), ", ".join(route.sources), "") for route in directory.routes.all()
+        ),
+    )
     print_table(
         ("PREFIX", "TRUNK", "CALLS COME IN FROM", "REGISTERED"),
-        [(prefix, *rest) for prefix, rest in sorted(rows.items())],
+        rows,
         empty="no routes: numbers that are not yours cannot be called. holdfast route add + --host …",
     )
 
@@ -232,7 +229,7 @@ def _checked_domain(name: str | None) -> str | None:
 
 def _trunk_text(entry: dict[str, Any]) -> str:
     where = _where(str(entry["host"]), entry["port"], entry["transport"])
-    return f"{where}, then {entry['backup']['host']}" if entry.get("backup") else where
+    return f"{where}, then {_trunk_text(entry['backup'])}" if entry.get("backup") else where
 
 
 def _registration_text(registration: dict[str, Any] | None) -> str:
@@ -246,11 +243,3 @@ def _registration_text(registration: dict[str, Any] | None) -> str:
             return "yes"
         case _:
             return "asked"
-
-
-async def _rows(directory: Directory) -> dict[str, tuple[str, str, str]]:
-    rows = {}
-    for route in directory.routes.all():
-        trunks = [_where(trunk.host, trunk.port, trunk.transport) for trunk in route.trunks]
-        rows[route.prefix] = (", then ".join(trunks), ", ".join(route.sources), "")
-    return rows

@@ -24,7 +24,6 @@ from typing import TypeVar
 from starlette.routing import Mount, Router
 from starlette.types import ASGIApp
 
-from holdfast import settings as settings_of
 from holdfast.cli.client import load_credentials
 from holdfast.cli.doctor.checks import Severity, check_sip, rtp_ports
 from holdfast.cli.run_file import (
@@ -40,6 +39,7 @@ from holdfast.cli.server.http_server import bind_http, http_server
 from holdfast.cli.server.logs import log_to_standard_error
 from holdfast.cli.server.row_checks import READERS
 from holdfast.cli.server.serve import GOODBYE_S
+from holdfast.cli.settings_directory import open_directory as open_stored_directory
 from holdfast.cli.terminal import CommandStopped, print_error, print_line
 from holdfast.console.app import console_routes
 from holdfast.console.guard import AccessGuard
@@ -65,8 +65,6 @@ from holdfast.voice.runtime.directory.directory import Directory
 from holdfast.voice.runtime.directory.records import (
     MIN_PASSWORD_LENGTH,
     LineRecord,
-    RouteRecord,
-    VoiceSettings,
 )
 from holdfast.voice.runtime.engine import Engine, EngineSettings, open_engine
 from holdfast.voice.runtime.http.client import tls_context
@@ -81,7 +79,6 @@ from holdfast.voice.runtime.sip.config.tls import (
     load_tls,
 )
 from holdfast.voice.runtime.supervisor import CANNOT_WORK
-from holdfast.voice.sip.message.uri import DEFAULT_PORTS
 
 log = logging.getLogger(__name__)
 
@@ -279,25 +276,10 @@ def _check_webhook_authorities(settings: Settings) -> None:
 
 async def open_directory(wiring: ControlWiring) -> Directory:
     """Return the directory of the store, with the entries of the settings set in it. Raises: CommandStopped."""
-    settings = wiring.settings
-    directory = await Directory.open(
-        SqlKeyValues(wiring.database),
-        account=AccountSid(wiring.credentials.sid),
-        now=time.time(),
-        lines=[
-            LineRecord.with_password(
-                name=name, password=line.password, may_call=line.may_call, rtp_source=line.rtp_source
-            )
-            for name, line in settings.lines.items()
-        ],
-        routes=[route_of(prefix, route) for prefix, route in settings.routes.items()],
-        numbers={
-            number: VoiceSettings(voice_url=voice.voice_url, voice_method=voice.voice_method)
-            for number, voice in settings.numbers.items()
-        },
-        default_voice_url=settings.default_voice_url,
+    directory = await open_stored_directory(
+        SqlKeyValues(wiring.database), wiring.settings, account=wiring.credentials.sid
     )
-    refuse_short_passwords(settings, directory.lines())
+    refuse_short_passwords(wiring.settings, directory.lines())
     return directory
 
 
@@ -310,27 +292,6 @@ def refuse_short_passwords(settings: Settings, lines: Iterable[LineRecord]) -> N
             f"and SIP listens at {settings.sip_host}, not on loopback alone",
             fix="Give it a longer one, in holdfast.toml if it stands there: holdfast line add " + short[0],
         )
-
-
-def route_of(prefix: str, trunk: settings_of.Route) -> RouteRecord:
-    """Return a route of the settings as a record of the directory."""
-    return RouteRecord(
-        prefix=prefix,
-        host=trunk.host,
-        port=DEFAULT_PORTS[trunk.transport] if trunk.port is None else trunk.port,
-        transport=trunk.transport,
-        user=trunk.user,
-        password=trunk.password,
-        realm=trunk.realm,
-        caller_id=trunk.caller_id,
-        identity=trunk.identity,
-        tls_name=trunk.tls_name,
-        sources=trunk.sources,
-        register=trunk.register_,
-        domain=trunk.domain,
-        rtp_source=trunk.rtp_source,
-        backup=None if trunk.backup is None else route_of(prefix, trunk.backup),
-    )
 
 
 def make_application(
