@@ -11,10 +11,11 @@ import signal
 import time
 from pathlib import Path
 
+from holdfast.voice.control.read_only_state import Message
 from holdfast.voice.model.commands import Instruction, ReceiveCall
-from holdfast.voice.model.effects import AnswerLeg
-from holdfast.voice.model.facts import LegFact
-from holdfast.voice.model.ids import AccountSid
+from holdfast.voice.model.effects import AnswerLeg, LogNotification
+from holdfast.voice.model.ids import AccountSid, CallSid
+from holdfast.voice.model.ports import Trace
 from holdfast.voice.runtime.directory.directory import AnsweringDocument
 from holdfast.voice.runtime.directory.records import LineRecord, RouteRecord
 from holdfast.voice.runtime.media_client import MediaClient
@@ -22,6 +23,7 @@ from holdfast.voice.runtime.sip.config.settings import (
     SipSettings,
 )
 from holdfast.voice.runtime.sip.sip_legs import SipLegs
+from holdfast.voice.runtime.sip.transport.bound_sockets import bind_sockets
 from holdfast.voice.sip.effects import Address
 
 EMPTY_DOCUMENT = AnsweringDocument(instruction=Instruction(twiml="<Response/>"))
@@ -71,6 +73,33 @@ class OpenDirectory:
         return None
 
 
+class AnswerEvents:
+    """The events of the legs: each inbound call waits to be answered, and all else is dropped."""
+
+    def __init__(self) -> None:
+        self._calls: asyncio.Queue[CallSid] = asyncio.Queue()
+
+    def now(self) -> float:
+        """Return the time."""
+        return time.time()
+
+    def post(self, message: Message) -> None:
+        """Have an inbound call answered."""
+        if isinstance(message, ReceiveCall):
+            self._calls.put_nowait(message.call)
+
+    def notify(self, notification: LogNotification) -> None:
+        """Drop a notification."""
+
+    def trace(self, exchange: Trace) -> None:
+        """Drop a trace."""
+
+    async def answer(self, legs: SipLegs) -> None:
+        """Answer every call until cancelled."""
+        while True:
+            legs.carry_out(AnswerLeg(call=await self._calls.get()))
+
+
 async def answer(*, media_socket: Path, port: int) -> None:
     """Answer calls until SIGTERM."""
     ended = asyncio.Event()
@@ -80,21 +109,19 @@ async def answer(*, media_socket: Path, port: int) -> None:
         running = [tasks.create_task(media.run(), name="media-client")]
         await media.attached()
 
-        def post(message: LegFact | ReceiveCall) -> None:
-            if isinstance(message, ReceiveCall):
-                legs.carry_out(AnswerLeg(call=message.call))
-
+        events = AnswerEvents()
+        settings = SipSettings(address=("127.0.0.1", port), trust_loopback=True)
         legs = SipLegs(
-            SipSettings(address=("127.0.0.1", port), trust_loopback=True),
+            settings,
+            bind_sockets(settings),
             account=AccountSid("AC" + "0" * 32),
             directory=OpenDirectory(),
             media=media,
-            post=post,
-            on_trace=lambda _: None,
-            clock=time.time,
+            events=events,
             tasks=tasks,
         )
         await legs.open()
+        running.append(tasks.create_task(events.answer(legs), name="answers"))
         running.append(tasks.create_task(_drain(media), name="media-facts"))
         print("ready", flush=True)
         await ended.wait()

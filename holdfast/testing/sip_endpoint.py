@@ -8,13 +8,15 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
+import socket
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from holdfast.testing.clock import now_s
 from holdfast.voice.runtime.sip.config.tls import Tls, TlsFiles, load_tls
+from holdfast.voice.runtime.sip.transport.bound_sockets import address_of, bind
 from holdfast.voice.runtime.sip.transport.streams import Streams
+from holdfast.voice.runtime.sip.transport.udp_socket import SipSocket
 from holdfast.voice.sip.agent import AdmissionPolicy, Agent, AgentSettings, AllowEveryCall
 from holdfast.voice.sip.effects import (
     Address,
@@ -33,35 +35,21 @@ from holdfast.voice.sip.session_commands import SessionCommand
 ALLOW_EVERY_CALL = AllowEveryCall()
 
 
-class TestEndpoint(asyncio.DatagramProtocol):
+class TestEndpoint:
     """A SIP address on this machine, made by `open_endpoint`."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, address: Address, contact_user: str, policy: AdmissionPolicy, tasks: asyncio.TaskGroup, tls: Tls | None
+    ) -> None:
+        self.address = address
         self.events: asyncio.Queue[Event] = asyncio.Queue()
         self._timers: dict[TimerToken, asyncio.TimerHandle] = {}
-        self.agent: Agent
-        self.address: Address
-        self._transport: asyncio.DatagramTransport | None = None
-        self._streams: Streams | None = None
-
-    async def listen(self, host: str, port: int) -> Address:
-        """Listen for datagrams."""
-        loop = asyncio.get_running_loop()
-        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(host, port))
-        bound = self._transport.get_extra_info("sockname")
-        return Address(str(bound[0]), int(bound[1]))
-
-    async def listen_connected(self, host: str, port: int, tasks: asyncio.TaskGroup, tls: Tls | None) -> Address:
-        """Listen for connections."""
-        self._streams = Streams(self, now=now_s, tasks=tasks, client_tls=None if tls is None else tls.client)
-        return await self._streams.listen(host, port, tls=None if tls is None else tls.server)
-
-    def start(self, address: Address, contact_user: str, policy: AdmissionPolicy) -> None:
-        """Make the agent, now that the address is known."""
-        self.address = address
+        self._tls = tls
+        self._socket = SipSocket(self.handle_message)
+        self._streams = Streams(self, tasks, client_tls=None if tls is None else tls.client)
         self.agent = Agent(
             AgentSettings(
-                address=self.address,
+                address=address,
                 secret=secrets.token_bytes(16),
                 user_agent="Holdfast test phone",
                 contact_user=contact_user,
@@ -71,9 +59,20 @@ class TestEndpoint(asyncio.DatagramProtocol):
             policy=policy,
         )
 
-    def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
-        """Pass a datagram on. Source: asyncio.DatagramProtocol."""
-        self.handle_message(data, Address(str(addr[0]), int(addr[1])))
+    async def open(self, bound: socket.socket) -> None:
+        """Read datagrams from a bound socket, or accept connections there."""
+        if self.address.reliable:
+            await self._streams.listen(bound, tls=None if self._tls is None else self._tls.server)
+        else:
+            await self._socket.open(bound)
+
+    def now(self) -> float:
+        """Return the time. Source: streams.ConnectionOwner."""
+        return now_s()
+
+    def certificate_name(self, to: Address) -> str | None:
+        """Return None: the host is the name. Source: streams.ConnectionOwner."""
+        return None
 
     def handle_message(self, data: bytes, source: Address) -> None:
         """Handle one received message."""
@@ -91,9 +90,6 @@ class TestEndpoint(asyncio.DatagramProtocol):
         """Return True: a phone keeps its connections. Source: streams.ConnectionOwner."""
         return True
 
-    def error_received(self, exc: Exception) -> None:
-        """Ignore a closed port at the far end; the transactions notice by themselves."""
-
     def command(self, session: SessionId, command: SessionCommand) -> None:
         """Give a command to a session."""
         self.carry_out(self.agent.command(session, command, now_s()))
@@ -103,10 +99,10 @@ class TestEndpoint(asyncio.DatagramProtocol):
         for effect in effects:
             match effect:
                 case SendMessage():
-                    if self._streams is not None:
+                    if self.address.reliable:
                         self._streams.send(effect.data, effect.to)
-                    elif self._transport is not None:
-                        self._transport.sendto(effect.data, (effect.to.host, effect.to.port))
+                    else:
+                        self._socket.send(effect.data, effect.to)
                 case StartSipTimer():
                     self._stop(effect.token)
                     loop = asyncio.get_running_loop()
@@ -118,17 +114,14 @@ class TestEndpoint(asyncio.DatagramProtocol):
 
     def cut(self) -> None:
         """Break every connection, as a failing network does."""
-        if self._streams is not None:
-            self._streams.abort_all()
+        self._streams.abort_all()
 
     def close(self) -> None:
         """Stop all timers and give the port back."""
         for token in tuple(self._timers):
             self._stop(token)
-        if self._streams is not None:
-            self._streams.close()
-        if self._transport is not None:
-            self._transport.close()
+        self._streams.close()
+        self._socket.close()
 
     def _fire(self, token: TimerToken) -> None:
         del self._timers[token]
@@ -154,11 +147,9 @@ async def open_endpoint(
 
     Raises: OSError if the address is not free, CertificateUnusable.
     """
-    endpoint = TestEndpoint()
-    if transport == "UDP":
-        address = await endpoint.listen(host, port)
-    else:
-        files = None if certificate is None else TlsFiles(certificate=certificate, authorities=certificate)
-        address = await endpoint.listen_connected(host, port, tasks, None if files is None else load_tls(files))
-    endpoint.start(address, contact_user, policy)
+    files = None if certificate is None else TlsFiles(certificate=certificate, authorities=certificate)
+    bound = bind(socket.SOCK_DGRAM if transport == "UDP" else socket.SOCK_STREAM, host, port)
+    address = address_of(bound, "TCP" if transport != "UDP" and files is None else transport)
+    endpoint = TestEndpoint(address, contact_user, policy, tasks, None if files is None else load_tls(files))
+    await endpoint.open(bound)
     return endpoint

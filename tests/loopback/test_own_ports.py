@@ -50,17 +50,15 @@ def sends_to(host: str, port: int) -> bytes:
 
 def ours(*, listening: str, rtp_ip: str | None = None, rows: range = range(16384, 16392)) -> OwnPorts:
     """Return the ports of an engine with SIP at 5060 and HTTP at 8080; the row at 16386 is in use."""
-    made = OwnPorts(
+    return OwnPorts(
         advertised_ip=PUBLIC,
         rtp_ip=rtp_ip or listening,
         rows=rows,
-        open_rows=lambda: {16386},
+        open_rows={16386},
+        listening=[(listening, 5060), (listening, 8080)],
         now=lambda: 0.0,
         read_interfaces=lambda: MACHINE,
     )
-    made.add_listener(listening, 5060)
-    made.add_listener(listening, 8080)
-    return made
 
 
 @pytest.mark.parametrize("host", ["192.0.2.2", PUBLIC, "::ffff:192.0.2.2"])

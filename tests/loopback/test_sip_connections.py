@@ -17,7 +17,8 @@ from holdfast.voice.model.effects import AnswerLeg, HangUpLeg
 from holdfast.voice.model.facts import LegAnswered, LegEnded, LegRefused
 from holdfast.voice.runtime.sip.config.tls import TlsFiles, load_tls
 from holdfast.voice.runtime.sip.sip_legs import SipSettings
-from holdfast.voice.runtime.sip.transport.streams import Connection, Streams
+from holdfast.voice.runtime.sip.transport.bound_sockets import address_of, bind
+from holdfast.voice.runtime.sip.transport.streams import Connection, StreamLimits, Streams
 from holdfast.voice.sip.effects import Address, EndCause, Transport
 from holdfast.voice.sip.message.framing import MAX_HEAD_BYTES, FramingBroken
 from tests.loopback.test_sip_legs import CALL, LegsHarness, opened
@@ -233,6 +234,12 @@ class Recorder:
         self.needed = True
         self.asked = 0
 
+    def now(self) -> float:
+        return time.time()
+
+    def certificate_name(self, to: Address) -> str | None:
+        return None
+
     def handle_message(self, data: bytes, source: Address) -> None:
         self.events.append(data)
 
@@ -247,6 +254,12 @@ class Recorder:
         return self.needed
 
 
+async def listen(streams: Streams, *, tls: ssl.SSLContext | None = None) -> Address:
+    bound = bind(socket.SOCK_STREAM, "127.0.0.1", 0)
+    await streams.listen(bound, tls=tls)
+    return address_of(bound, "TCP" if tls is None else "TLS")
+
+
 async def until(true: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
         while not true():  # noqa: ASYNC110  connections tell nobody of what they did
@@ -256,8 +269,8 @@ async def until(true: Callable[[], bool]) -> None:
 async def test_an_incomplete_message_and_a_silent_peer_are_disconnected() -> None:
     owner = Recorder()
     async with asyncio.TaskGroup() as tasks:
-        streams = Streams(owner, now=time.time, tasks=tasks, idle_s=0.05, message_s=0.05)
-        address = await streams.listen("127.0.0.1", 0)
+        streams = Streams(owner, tasks, limits=StreamLimits(idle_s=0.05, message_s=0.05))
+        address = await listen(streams)
         reader, writer = await asyncio.open_connection(address.host, address.port)
         writer.write(options(1) + options(2)[:20])
         async with asyncio.timeout(5):
@@ -280,8 +293,8 @@ async def test_an_incomplete_message_and_a_silent_peer_are_disconnected() -> Non
 async def test_a_peer_that_never_reads_is_disconnected() -> None:
     owner = Recorder()
     async with asyncio.TaskGroup() as tasks:
-        streams = Streams(owner, now=time.time, tasks=tasks)
-        address = await streams.listen("127.0.0.1", 0)
+        streams = Streams(owner, tasks)
+        address = await listen(streams)
         _, writer = await asyncio.open_connection(address.host, address.port)
         host, port = writer.get_extra_info("sockname")
         writer.write(options(1))
@@ -297,7 +310,7 @@ async def test_a_connection_without_an_answer_is_logged_with_its_reason(caplog: 
     owner = Recorder()
     async with asyncio.TaskGroup() as tasks:
         with socket.create_server(("127.0.0.1", 0)) as mute:
-            streams = Streams(owner, now=time.time, tasks=tasks, client_tls=trusting(), connect_s=0.05)
+            streams = Streams(owner, tasks, client_tls=trusting(), limits=StreamLimits(connect_s=0.05))
             to = Address("127.0.0.1", mute.getsockname()[1], "TLS")
             streams.send(options(1), to)
             await until(lambda: owner.events == ["gone"])
@@ -321,14 +334,10 @@ async def test_unfinished_handshakes_are_counted_and_aborted() -> None:
     async with asyncio.TaskGroup() as tasks:
         streams = Streams(
             owner,
-            now=time.time,
-            tasks=tasks,
-            handshake_s=0.3,
-            most=9,
-            most_of_one_host=2,
-            most_handshakes_of_one_host=2,
+            tasks,
+            limits=StreamLimits(handshake_s=0.3, most=9, most_of_one_host=2, most_handshakes_of_one_host=2),
         )
-        where = await streams.listen("127.0.0.1", 0, tls=tls.server)
+        where = await listen(streams, tls=tls.server)
         idle = [await asyncio.open_connection(where.host, where.port) for _ in range(2)]
         await until(lambda: len(streams.handshakes) == 2)
         with pytest.raises(ConnectionError):
@@ -356,8 +365,8 @@ async def test_slow_hosts_that_take_all_connections_make_room_for_one_that_speak
 ) -> None:
     owner = Recorder()
     async with asyncio.TaskGroup() as tasks:
-        streams = Streams(owner, now=time.time, tasks=tasks, most=6, most_of_one_host=3)
-        where = await streams.listen("127.0.0.1", 0)
+        streams = Streams(owner, tasks, limits=StreamLimits(most=6, most_of_one_host=3))
+        where = await listen(streams)
         slow = []
         for number in range(10):
             _, writer = await asyncio.open_connection(
@@ -380,8 +389,8 @@ async def test_slow_hosts_that_take_all_connections_make_room_for_one_that_speak
 async def test_many_inbound_connections_do_not_stop_outbound_ones() -> None:
     owner = Recorder()
     async with asyncio.TaskGroup() as tasks:
-        streams = Streams(owner, now=time.time, tasks=tasks, most=2, most_of_one_host=1)
-        where = await streams.listen("127.0.0.1", 0)
+        streams = Streams(owner, tasks, limits=StreamLimits(most=2, most_of_one_host=1))
+        where = await listen(streams)
         _, crowd = await asyncio.open_connection(where.host, where.port)
         crowd.write(options(1))
         await until(lambda: options(1) in owner.events)
@@ -420,8 +429,8 @@ async def shaken(where: Address) -> tuple[socket.socket, ssl.SSLObject, ssl.Memo
 async def test_bytes_that_follow_a_handshake_and_a_closing_alert_are_handled() -> None:
     owner, tls = Recorder(), load_tls(TlsFiles(certificate=LOCALHOST, authorities=LOCALHOST))
     async with asyncio.TaskGroup() as tasks:
-        streams = Streams(owner, now=time.time, tasks=tasks)
-        where = await streams.listen("127.0.0.1", 0, tls=tls.server)
+        streams = Streams(owner, tasks)
+        where = await listen(streams, tls=tls.server)
         raw, sealed, outward = await shaken(where)
         async with asyncio.timeout(5):
             sealed.write(options(1))
@@ -436,8 +445,8 @@ async def test_closing_does_not_wait_for_a_closing_alert() -> None:
     """It says its own; a peer that says none, and does not even close, holds up nothing and leaves nothing open."""
     owner, tls = Recorder(), load_tls(TlsFiles(certificate=LOCALHOST, authorities=LOCALHOST))
     async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
-        streams = Streams(owner, now=time.time, tasks=tasks)
-        where = await streams.listen("127.0.0.1", 0, tls=tls.server)
+        streams = Streams(owner, tasks)
+        where = await listen(streams, tls=tls.server)
         raw, sealed, outward = await shaken(where)
         with closing(raw):
             sealed.write(options(1))
@@ -457,8 +466,8 @@ async def test_closing_does_not_wait_for_a_closing_alert() -> None:
 async def test_closing_does_not_wait_for_a_handshake() -> None:
     owner, tls = Recorder(), load_tls(TlsFiles(certificate=LOCALHOST, authorities=LOCALHOST))
     async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
-        streams = Streams(owner, now=time.time, tasks=tasks, handshake_s=60)
-        where = await streams.listen("127.0.0.1", 0, tls=tls.server)
+        streams = Streams(owner, tasks, limits=StreamLimits(handshake_s=60))
+        where = await listen(streams, tls=tls.server)
         _, writer = await asyncio.open_connection(where.host, where.port)
         await until(lambda: len(streams.handshakes) == 1)
         streams.close()
@@ -483,7 +492,7 @@ async def test_queued_messages_are_sent_before_later_ones() -> None:
             writer.close()
 
         async with await asyncio.start_server(events, "127.0.0.1", 0) as server:
-            streams = Meanwhile(Recorder(), now=time.time, tasks=tasks)
+            streams = Meanwhile(Recorder(), tasks)
             streams.send(b"first", Address("127.0.0.1", server.sockets[0].getsockname()[1], "TCP"))
             async with asyncio.timeout(5):
                 assert await told.get() == b"firstsecond"
@@ -493,7 +502,7 @@ async def test_queued_messages_are_sent_before_later_ones() -> None:
 async def test_a_connection_beyond_the_limit_is_reported_as_ended() -> None:
     owner = Recorder()
     async with asyncio.TaskGroup() as tasks:
-        streams = Streams(owner, now=time.time, tasks=tasks, most=0)
+        streams = Streams(owner, tasks, limits=StreamLimits(most=0))
         ended = asyncio.Event()
 
         async def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -20,6 +20,7 @@ from holdfast.store.key_values import SqlKeyValues
 from holdfast.testing.calls import CallFailed
 from holdfast.testing.hold_forms import HoldForm
 from holdfast.testing.phone import Answers, Phone, Refuses, Rings
+from holdfast.voice.control.read_only_state import Message
 from holdfast.voice.media.rtp.latch import RtpSource
 from holdfast.voice.media.rtp.srtp import SrtpKeys
 from holdfast.voice.media_process.errors import MediaUnavailable, RowsFull
@@ -29,7 +30,7 @@ from holdfast.voice.model.commands import (
     Target,
     WebRequest,
 )
-from holdfast.voice.model.effects import AnswerLeg, HangUpLeg, PlaceLeg, RefuseLeg, RingLeg
+from holdfast.voice.model.effects import AnswerLeg, HangUpLeg, LogNotification, PlaceLeg, RefuseLeg, RingLeg
 from holdfast.voice.model.facts import (
     DigitPressed,
     LegAnswered,
@@ -47,7 +48,8 @@ from holdfast.voice.runtime.directory.records import LineRecord, RouteRecord
 from holdfast.voice.runtime.media_client import RowAddress
 from holdfast.voice.runtime.sip.registrations import StoredRegistrations
 from holdfast.voice.runtime.sip.sip_legs import SipLegs, SipSettings
-from holdfast.voice.runtime.sip.transport.endpoint import SipEndpoint, open_endpoint
+from holdfast.voice.runtime.sip.transport.bound_sockets import bind_sockets
+from holdfast.voice.runtime.sip.transport.endpoint import SipEndpoint
 from holdfast.voice.sip.agent import AllowEveryCall, DigestCredentials
 from holdfast.voice.sip.effects import (
     Accepted,
@@ -194,14 +196,23 @@ class LegsHarness:
     def __init__(self, rows: FakeRows, book: FakeDirectory) -> None:
         self.rows = rows
         self.book = book
-        self.facts: list[LegFact | ReceiveCall] = []
+        self.facts: list[Message] = []
         self.answer_details: list[tuple[tuple[str, str], ...]] = []
         """The details of the SIP answers; `facts` leaves them out."""
         self.traces: list[Trace] = []
         self._came = asyncio.Event()
         self.legs: SipLegs
 
-    def post(self, message: LegFact | ReceiveCall) -> None:
+    def now(self) -> float:
+        return time.time()
+
+    def notify(self, notification: LogNotification) -> None:
+        raise AssertionError(f"SIP notifies of nothing: {notification}")
+
+    def trace(self, exchange: Trace) -> None:
+        self.traces.append(exchange)
+
+    def post(self, message: Message) -> None:
         if isinstance(message, LegAnswered):
             self.answer_details.append(message.sip_params)
             message = replace(message, sip_params=())
@@ -245,12 +256,11 @@ async def opened(
     async with asyncio.TaskGroup() as tasks:
         made.legs = SipLegs(
             settings,
+            bind_sockets(settings),
             account=ACCOUNT,
             directory=made.book,
             media=made.rows,
-            post=made.post,
-            on_trace=made.traces.append,
-            clock=time.time,
+            events=made,
             tasks=tasks,
             registrations=registrations,
         )
@@ -547,20 +557,25 @@ class RemotePeer:
 
     def __init__(self) -> None:
         self.events: asyncio.Queue[Event] = asyncio.Queue()
-        self.sip: SipEndpoint
+        self._tasks = asyncio.TaskGroup()
+        settings = SipSettings(address=("127.0.0.1", 0), domain="far", user_agent="far end")
+        self.sip = SipEndpoint(
+            settings, bind_sockets(settings), owner=self, policy=AllowEveryCall(), secret=b"far", tasks=self._tasks
+        )
 
     async def __aenter__(self) -> Self:
-        self._tasks = asyncio.TaskGroup()
         await self._tasks.__aenter__()
-        self.sip = await open_endpoint(
-            SipSettings(address=("127.0.0.1", 0), domain="far", user_agent="far end"),
-            secret=b"far",
-            policy=lambda _: AllowEveryCall(),
-            on_event=self.events.put_nowait,
-            now=time.time,
-            tasks=self._tasks,
-        )
+        await self.sip.open()
         return self
+
+    def now(self) -> float:
+        return time.time()
+
+    def certificate_name(self, to: Address) -> str | None:
+        return None
+
+    def handle_event(self, event: Event) -> None:
+        self.events.put_nowait(event)
 
     async def __aexit__(self, *_: object) -> None:
         self.sip.close()
@@ -707,7 +722,7 @@ def refresh(bench: LegsHarness) -> None:
     """Send the refresh that the session timer asks for at half its time, which is 45 s at the least."""
     (leg,) = bench.legs._context.legs.values()
     assert leg.session is not None
-    bench.legs._handle_event(RefreshDue(session=leg.session))
+    bench.legs.handle_event(RefreshDue(session=leg.session))
 
 
 async def test_a_call_whose_late_answer_is_unusable_ends(bench: LegsHarness) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import pytest
 
-from holdfast.voice.runtime.sip.transport.udp_socket import SipSocket, open_sip_socket
+from holdfast.voice.runtime.sip.transport.bound_sockets import address_of, bind
+from holdfast.voice.runtime.sip.transport.udp_socket import SipSocket
 from holdfast.voice.sip.effects import Address
 
 pytestmark = pytest.mark.anyio
@@ -29,16 +31,15 @@ pytestmark = pytest.mark.anyio
 )
 async def test_it_survives_every_address(to: Address, data: bytes) -> None:
     heard: asyncio.Queue[bytes] = asyncio.Queue()
-    ours = await open_sip_socket(("127.0.0.1", 0), lambda data, source: heard.put_nowait(data))
-    theirs = await open_sip_socket(("127.0.0.1", 0), lambda data, source: answer(theirs, source))
+    ours = SipSocket(lambda data, source: heard.put_nowait(data))
+    theirs = SipSocket(lambda data, source: theirs.send(b"and to you", source))
+    await ours.open(bind(socket.SOCK_DGRAM, "127.0.0.1", 0))
+    bound = bind(socket.SOCK_DGRAM, "127.0.0.1", 0)
+    await theirs.open(bound)
     ours.send(data, to)
     await asyncio.sleep(0)
-    ours.send(b"hello", theirs.address)
+    ours.send(b"hello", address_of(bound, "UDP"))
     async with asyncio.timeout(5):
         assert await heard.get() == b"and to you"
     ours.close()
     theirs.close()
-
-
-def answer(socket: SipSocket, to: Address) -> None:
-    socket.send(b"and to you", to)

@@ -19,7 +19,8 @@ from holdfast.voice.model.facts import LegAnswered, LegRefused
 from holdfast.voice.runtime.directory.records import RouteRecord
 from holdfast.voice.runtime.sip.config.tls import TlsFiles, load_tls
 from holdfast.voice.runtime.sip.sip_legs import SipSettings
-from holdfast.voice.runtime.sip.transport.endpoint import SipEndpoint, open_endpoint
+from holdfast.voice.runtime.sip.transport.bound_sockets import bind_sockets
+from holdfast.voice.runtime.sip.transport.endpoint import SipEndpoint
 from holdfast.voice.sip.effects import Address, Event, Invited, SessionId, Transport
 from holdfast.voice.sip.message.digest import Ha1
 from holdfast.voice.sip.session_commands import AcceptInvite, RefuseInvite
@@ -52,12 +53,21 @@ class Customers:
 class Carrier:
     """A SIP endpoint that answers every call of a customer, or sends it on to a URI."""
 
-    def __init__(self) -> None:
+    def __init__(self, tasks: asyncio.TaskGroup) -> None:
         self.sends_on: str | None = None
         self.invited: asyncio.Queue[Invited] = asyncio.Queue()
-        self.sip: SipEndpoint
+        settings = SipSettings(address=(THEIRS, 0), domain=REALM)
+        self.sip = SipEndpoint(
+            settings, bind_sockets(settings), owner=self, policy=Customers(), secret=b"far", tasks=tasks
+        )
 
-    def happened(self, event: Event) -> None:
+    def now(self) -> float:
+        return time.time()
+
+    def certificate_name(self, to: Address) -> str | None:
+        return None
+
+    def handle_event(self, event: Event) -> None:
         if isinstance(event, Invited):
             self.invited.put_nowait(event)
             if self.sends_on is None:
@@ -77,16 +87,9 @@ class Carrier:
 
 @pytest.fixture
 async def carrier() -> AsyncIterator[Carrier]:
-    made = Carrier()
     async with asyncio.TaskGroup() as tasks:
-        made.sip = await open_endpoint(
-            SipSettings(address=(THEIRS, 0), domain=REALM),
-            secret=b"far",
-            policy=lambda _: Customers(),
-            on_event=made.happened,
-            now=time.time,
-            tasks=tasks,
-        )
+        made = Carrier(tasks)
+        await made.sip.open()
         yield made
         made.sip.close()
 

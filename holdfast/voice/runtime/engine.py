@@ -70,6 +70,7 @@ from holdfast.voice.runtime.recordings.recorder import Recorder
 from holdfast.voice.runtime.recordings.retention import keep_sweeping
 from holdfast.voice.runtime.sip.registrations import StoredRegistrations
 from holdfast.voice.runtime.sip.sip_legs import SipLegs, SipSettings
+from holdfast.voice.runtime.sip.transport.bound_sockets import bind_sockets
 from holdfast.voice.runtime.sounds.decode_client import Decoder
 from holdfast.voice.runtime.sounds.sound_cache import SoundCache
 from holdfast.voice.runtime.sounds.tts_client import installed_speech_engine
@@ -301,14 +302,15 @@ async def open_engine(
         await recorder.open()
         for row in await media.rows():
             media.close_row(row.leg)
+        sockets = bind_sockets(settings.sip)
+        opening.callback(sockets.close)
         legs = SipLegs(
             settings.sip,
+            sockets,
             account=settings.account,
             media=media,
             directory=directory,
-            post=mailbox.post,
-            on_trace=mailbox.trace,
-            clock=clock.now,
+            events=mailbox,
             tasks=tasks,
             registrations=registrations,
         )

@@ -21,7 +21,8 @@ class OwnPorts:
     """The engine's own ports, at every address that leads to it, and the addresses of groups of hosts.
 
     Shape: `advertised_ip` is what peers receive in place of our address: packets sent there reach us. `rows` are the
-    ports that media rows may have at `rtp_ip`, the even ones for RTP; `open_rows` are the even ones of those in use.
+    ports that media rows may have at `rtp_ip`, the even ones for RTP; `open_rows` is a live view of the even ones of
+    those in use. `listening` are the addresses of our listening sockets.
     Units: `now` seconds, of any clock.
     """
 
@@ -31,7 +32,8 @@ class OwnPorts:
         advertised_ip: str | None,
         rtp_ip: str | None,
         rows: range,
-        open_rows: Callable[[], Collection[int]],
+        open_rows: Collection[int],
+        listening: Collection[tuple[str, int]],
         now: Callable[[], float],
         read_interfaces: Callable[[], tuple[IPv4Interface, ...]] = interface_addresses,
     ) -> None:
@@ -41,13 +43,9 @@ class OwnPorts:
         self._open_rows = open_rows
         self._now = now
         self._read_interfaces = read_interfaces
-        self._listening: list[tuple[str, int]] = []
+        self._listening = listening
         self._cached: tuple[IPv4Interface, ...] = ()
         self._cached_until = float("-inf")
-
-    def add_listener(self, host: str, port: int) -> None:
-        """Add the address of a listening socket."""
-        self._listening.append((host, port))
 
     def refusal(self, host: str, port: int) -> str | None:
         """Return why RTP may not be sent there, or None if it may. Source: sip.offer.Destinations.
@@ -71,8 +69,7 @@ class OwnPorts:
 
         If a program of this machine has a port, no row can have it: that program receives what is sent there.
         """
-        open_rows = self._open_rows()
-        if any(row in open_rows for row in (port, port - 1, port + 1)):
+        if any(row in self._open_rows for row in (port, port - 1, port + 1)):
             return True
         reached = [port] if port in self._rows else []
         if port + 1 in self._rows[::2]:  # the RTP port of the next row

@@ -2,7 +2,6 @@
 
 This is a thin shell: the SIP agent decides which messages are sent, offer and answer decide what is agreed, and this
 module moves bytes, timers and rows. Point of view: *in* is a phone that calls us, *out* a phone that we call.
-Length: one case for each effect of the engine and each event of the agent; the work is done in the modules beside it.
 """
 
 from __future__ import annotations
@@ -10,11 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Coroutine, KeysView
-from dataclasses import replace
+from collections.abc import Coroutine, KeysView
 from typing import Any, assert_never
 
-from holdfast.voice.model.commands import ReceiveCall
 from holdfast.voice.model.effects import (
     AnswerLeg,
     AnswerReferral,
@@ -25,31 +22,24 @@ from holdfast.voice.model.effects import (
     RefuseLeg,
     RingLeg,
 )
-from holdfast.voice.model.errors import VoiceError
 from holdfast.voice.model.facts import (
     DigitPressed,
     LegEnded,
-    LegFact,
     LegReferred,
     PhoneRefers,
     ReferralNotified,
 )
 from holdfast.voice.model.ids import AccountSid, CallSid
-from holdfast.voice.model.ports import RecordTrace
 from holdfast.voice.runtime.directory.records import RouteRecord
+from holdfast.voice.runtime.mailbox import EngineEvents
 from holdfast.voice.runtime.sip.config.settings import (
     SipSettings,
 )
 from holdfast.voice.runtime.sip.inbound import (
     DirectoryPort,
     InboundAdmission,
-    dialled_number,
-    is_proxy_or_trunk,
-    may_call,
-    no_answer_reason,
-    receive_call,
-    rtp_source_of,
 )
+from holdfast.voice.runtime.sip.inbound_calls import InboundCalls
 from holdfast.voice.runtime.sip.legs.context import SipContext
 from holdfast.voice.runtime.sip.legs.dtmf_dedup import PAIRING_WINDOW_S, ReportedDigit
 from holdfast.voice.runtime.sip.legs.leg import SipLeg, leg_end_cause
@@ -58,17 +48,12 @@ from holdfast.voice.runtime.sip.loopback_calls import LoopbackCalls
 from holdfast.voice.runtime.sip.negotiation import LegNegotiation
 from holdfast.voice.runtime.sip.outbound import OutboundCalls
 from holdfast.voice.runtime.sip.registrations import StoredRegistrations
-from holdfast.voice.runtime.sip.rejected_calls import RejectedCalls
-from holdfast.voice.runtime.sip.transport.endpoint import open_endpoint
+from holdfast.voice.runtime.sip.transport.bound_sockets import BoundSockets
+from holdfast.voice.runtime.sip.transport.endpoint import SipEndpoint
 from holdfast.voice.runtime.sip.trunks import Trunks, TrunkStatus
 from holdfast.voice.sip import effects as s
-from holdfast.voice.sip.dispatch.uas import SHUTDOWN_RETRY_AFTER_S
-from holdfast.voice.sip.effects import Address, SessionId
-from holdfast.voice.sip.message.uri import parse_uri
+from holdfast.voice.sip.effects import Address
 from holdfast.voice.sip.sdp.offer import (
-    AnyDestination,
-    answer_offer,
-    make_offer,
     withdraw_offer,
 )
 from holdfast.voice.sip.session_commands import (
@@ -101,63 +86,45 @@ class SipLegs:
     def __init__(
         self,
         settings: SipSettings,
+        sockets: BoundSockets,
         *,
         account: AccountSid,
         directory: DirectoryPort,
         media: RowsPort,
-        post: Callable[[LegFact | ReceiveCall], None],
-        on_trace: RecordTrace,
-        clock: Callable[[], float],
+        events: EngineEvents,
         tasks: asyncio.TaskGroup,
         registrations: StoredRegistrations | None = None,
     ) -> None:
-        self._context = SipContext(
-            settings,
-            account=account,
-            media=media,
-            post=post,
-            on_trace=on_trace,
-            now=clock,
-            is_trusted_proxy=lambda host: is_proxy_or_trunk(host, settings.trusted_proxies, directory),
-        )
         self._directory = directory
-        self._loopback_calls = LoopbackCalls(directory, account)
         self._tasks = tasks
-        self._negotiation = LegNegotiation(self._context)
-        self._outbound = OutboundCalls(self._context, directory, self._loopback_calls, self._negotiation)
-        self._rejected_calls = RejectedCalls(clock)
-        self._is_stopping = False
+        self.now = events.now
+        admission = InboundAdmission(
+            directory,
+            sockets.addresses[0],
+            trust_loopback=settings.trust_loopback,
+            trusted_proxies=settings.trusted_proxies,
+        )
+        endpoint = SipEndpoint(
+            settings, sockets, owner=self, policy=admission, secret=secrets.token_bytes(32), tasks=tasks
+        )
+        context = SipContext(endpoint, settings, account=account, media=media, events=events, admission=admission)
+        self._context = context
+        self._negotiation = LegNegotiation(context)
+        loopback_calls = LoopbackCalls(directory, account)
+        self._inbound = InboundCalls(context, directory, loopback_calls)
+        self._outbound = OutboundCalls(context, directory, loopback_calls, self._negotiation)
         self.trunks = Trunks()
         self.registrations = registrations or StoredRegistrations()
 
     # --- lifetime
 
-    async def open(self) -> Address:
-        """Listen, and return the address. Raises: OSError, StoreFailed."""
+    async def open(self) -> None:
+        """Take part in SIP. Raises: StoreFailed."""
         context = self._context
-        known = await self.registrations.load()
-        context.endpoint = await open_endpoint(
-            context.settings,
-            secret=secrets.token_bytes(32),
-            policy=lambda listening: InboundAdmission(
-                self._directory,
-                listening,
-                trust_loopback=context.settings.trust_loopback,
-                trusted_proxies=context.settings.trusted_proxies,
-            ),
-            on_event=self._handle_event,
-            now=context.now,
-            tasks=self._tasks,
-            tls_name=self._directory.tls_name,
-        )
-        for address in (*context.endpoint.addresses, *context.endpoint.advertised):
-            context.own_ports.add_listener(address.host, address.port)
-        if context.settings.http is not None:
-            context.own_ports.add_listener(*context.settings.http)
-        for line, contacts in known.items():
+        for line, contacts in (await self.registrations.load()).items():
             context.agent.contacts.restore(line, contacts, context.now())
+        await context.endpoint.open()
         self.follow_trunks()
-        return context.endpoint.address
 
     @property
     def address(self) -> Address:
@@ -185,7 +152,7 @@ class SipLegs:
 
     def refuse_new_calls(self) -> None:
         """Refuse new calls from now on. Established calls go on until they are hung up."""
-        self._is_stopping = True
+        self._inbound.begin_shutdown()
         self._context.agent.begin_shutdown()
 
     async def close(self) -> None:
@@ -209,6 +176,10 @@ class SipLegs:
     def is_registered(self, line: str) -> bool:
         """Return whether a line can be reached now."""
         return bool(self._context.agent.contacts.of(line, self._context.now()))
+
+    def certificate_name(self, to: Address) -> str | None:
+        """Return the name in the certificate of a trunk. Source: endpoint.EndpointOwner."""
+        return self._directory.tls_name(to)
 
     def repeat_descriptions(self) -> None:
         """Describe every answered leg to the media process again, after it could not be reached."""
@@ -327,7 +298,8 @@ class SipLegs:
 
     # --- the agent's events
 
-    def _handle_event(self, event: s.Event) -> None:
+    def handle_event(self, event: s.Event) -> None:
+        """Handle an event of the agent. Source: endpoint.EndpointOwner."""
         context = self._context
         match event:
             case s.ContactsChanged():
@@ -342,7 +314,7 @@ class SipLegs:
             case s.Invited():
                 call = context.trace.call_of(event.session)
                 context.legs[call] = SipLeg(call=call, direction="in", session=event.session)
-                self._start_task("arrive", self._handle_invite(context.legs[call], event))
+                self._start_task("arrive", self._inbound.receive(context.legs[call], event))
             case _:
                 leg = context.legs.get(context.trace.call_of(event.session))
                 if leg is not None:
@@ -351,87 +323,7 @@ class SipLegs:
     def _start_task(self, name: str, job: Coroutine[Any, Any, None]) -> None:
         self._tasks.create_task(job, name=f"sip-{name}")
 
-    async def _handle_invite(self, leg: SipLeg, invited: s.Invited) -> None:
-        """Check an inbound call and open a row for it, before it is reported to the engine.
-
-        All reasons to refuse are checked before a row is taken: a row that is given back rests, and calls that never
-        begin would leave none for others.
-        """
-        context = self._context
-        invited = replace(invited, called=dialled_number(invited, self._directory))
-        line = self._directory.line(invited.user) if invited.user is not None else None
-        if line is not None and not may_call(line, invited.called):
-            self._reject(leg, invited.session, 403, f"line {line.name} may not call {invited.called[:64]!r}")
-            return
-        arrival = self._loopback_calls.claim(leg.call, invited)
-        if arrival is None and invited.source == context.endpoint.self_address:
-            self._reject(leg, invited.session, 403, "a call from our own address that we did not make")
-            return
-        destinations = context.own_ports if arrival is None else AnyDestination()
-        leg.rtp_source = rtp_source_of(invited, line, self._directory.trunks())
-        leg.acknowledges_provisional = invited.reliable
-        sealing = context.settings.srtp_policy(invited.source.transport)
-        negotiation = leg.begin_negotiation(context.rows.placeholder, sealing, destinations=destinations)
-        try:
-            if invited.sdp is not None:
-                answer_offer(negotiation, invited.sdp)
-        except VoiceError as error:
-            self._reject(leg, invited.session, error.sip, error.message, with_reason=True)
-            return
-        if arrival is not None:
-            leg.hops, command = arrival.hops, arrival.command
-            leg.rtp_source = "named"
-        else:
-            answer = self._directory.answer_for(invited.called, host=parse_uri(invited.target).host)
-            if answer is None:
-                self._reject(leg, invited.session, 404, no_answer_reason(invited, self._directory))
-                return
-            command = receive_call(leg.call, context.account, invited, answer, self.address)
-        if self._rejected_while_stopping(leg, invited.session):
-            return
-        try:
-            row = await context.rows.open(leg)
-            if row is None:
-                return
-            negotiation = replace(negotiation, local=(row.ip, row.port))
-            if invited.sdp is None:
-                leg.negotiation, leg.answer_sdp = make_offer(negotiation)
-                leg.provisional_sdp = leg.answer_sdp if invited.reliable else None
-            else:
-                leg.negotiation, leg.answer_sdp = answer_offer(negotiation, invited.sdp)
-        except VoiceError as error:
-            self._reject(leg, invited.session, error.sip, error.message, with_reason=True)
-            return
-        if self._rejected_while_stopping(leg, invited.session):
-            return
-        leg.is_posted = True
-        context.post(command)
-
-    def _rejected_while_stopping(self, leg: SipLeg, session: SessionId) -> bool:
-        """Refuse a call if the server is being stopped; return whether it was refused."""
-        if self._is_stopping:
-            headers = (("Retry-After", str(SHUTDOWN_RETRY_AFTER_S)),)
-            self._reject(leg, session, 503, "the server is being stopped", headers=headers)
-        return self._is_stopping
-
-    def _reject(
-        self,
-        leg: SipLeg,
-        session: SessionId,
-        status: int,
-        why: str,
-        *,
-        with_reason: bool = False,
-        headers: s.Headers = (),
-    ) -> None:
-        """Refuse a call that is not reported to the engine; `with_reason` adds a Warning. Source: RFC 3261 §20.43."""
-        context = self._context
-        context.discard(leg)
-        self._rejected_calls.log_rejection(leg.call, why)
-        headers = (*headers, *((("Warning", f'399 {context.settings.domain} "{why}"'),) if with_reason else ()))
-        context.command(session, RefuseInvite(status=status, headers=headers))
-
-    def _handle_leg_event(self, leg: SipLeg, event: s.Event) -> None:
+    def _handle_leg_event(self, leg: SipLeg, event: s.SessionEvent) -> None:
         """Handle an event of a leg that has not ended."""
         context = self._context
         match event:
@@ -466,12 +358,13 @@ class SipLegs:
                 context.post(command)
             case s.Referred(target=target):
                 context.post(PhoneRefers(call=leg.call, target=target))
-            case s.Ended() if event.session == leg.session:
-                context.discard(leg)
-                if leg.is_posted:
-                    context.post(LegEnded(call=leg.call, cause=leg_end_cause(event.cause), sip_code=event.status))
+            case s.Ended():
+                if event.session == leg.session:
+                    context.discard(leg)
+                    if leg.is_posted:
+                        context.post(LegEnded(call=leg.call, cause=leg_end_cause(event.cause), sip_code=event.status))
             case _:
-                pass
+                assert_never(event)
 
     def _handle_info_digit(self, leg: SipLeg, event: s.DigitSignalled) -> None:
         """Handle a digit reported by INFO.

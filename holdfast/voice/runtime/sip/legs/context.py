@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from holdfast.voice.model.commands import ReceiveCall
-from holdfast.voice.model.facts import LegFact
 from holdfast.voice.model.ids import AccountSid, CallSid
-from holdfast.voice.model.ports import RecordTrace
+from holdfast.voice.runtime.mailbox import EngineEvents
 from holdfast.voice.runtime.sip.config.settings import (
     SipSettings,
 )
+from holdfast.voice.runtime.sip.inbound import InboundAdmission
 from holdfast.voice.runtime.sip.legs.leg import SipLeg
 from holdfast.voice.runtime.sip.legs.media_rows import RowRegistry, RowsPort
 from holdfast.voice.runtime.sip.legs.sip_trace import SipTrace
@@ -25,37 +22,37 @@ from holdfast.voice.sip.session_commands import SessionCommand
 class SipContext:
     """The shared state of the SIP shell.
 
-    Invariant: a discarded leg has no row, and nothing more is posted about it. `endpoint` exists once SIP is open.
+    Invariant: a discarded leg has no row, and nothing more is posted about it.
     """
 
     def __init__(
         self,
+        endpoint: SipEndpoint,
         settings: SipSettings,
         *,
         account: AccountSid,
         media: RowsPort,
-        post: Callable[[LegFact | ReceiveCall], None],
-        on_trace: RecordTrace,
-        now: Callable[[], float],
-        is_trusted_proxy: Callable[[str], bool],
+        events: EngineEvents,
+        admission: InboundAdmission,
     ) -> None:
+        self.endpoint = endpoint
         self.settings = settings
         self.account = account
+        self.admission = admission
         self.rows = RowRegistry(media, advertised_ip=settings.advertised_ip)
+        listening = [(each.host, each.port) for each in (*endpoint.addresses, *endpoint.advertised)]
         self.own_ports = OwnPorts(
             advertised_ip=settings.advertised_ip,
             rtp_ip=settings.rtp_ip,
             rows=settings.rtp_ports,
-            open_rows=self.rows.ports,
-            now=now,
+            open_rows=self.rows.ports(),
+            listening=listening if settings.http is None else [*listening, settings.http],
+            now=events.now,
         )
-        self.post = post
-        self.trace = SipTrace(on_trace)
-        self.now = now
-        self.is_trusted_proxy = is_trusted_proxy
-        """Whether a numeric host is a proxy that may name the host whose requests it forwards."""
+        self.post = events.post
+        self.now = events.now
+        self.trace = SipTrace(events.trace)
         self.legs: dict[CallSid, SipLeg] = {}
-        self.endpoint: SipEndpoint
 
     @property
     def agent(self) -> Agent:
@@ -81,7 +78,7 @@ class SipContext:
         asked = None if session is None else leg.forks.get(session)
         rtp_source = leg.rtp_source if asked is None else asked.destination.rtp_source
         origin = None if session is None else self.agent.origin(session, fork=fork)
-        if asked is not None and origin is not None and self.is_trusted_proxy(origin):
+        if asked is not None and origin is not None and self.admission.is_trusted_proxy(origin):
             origin = self.agent.contacts.origin(asked.destination.uri, self.now()) or origin
         self.rows.describe(leg, agreed, signalled_from=origin, rtp_source=rtp_source or self.settings.rtp_source)
 

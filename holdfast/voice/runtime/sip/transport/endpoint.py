@@ -7,14 +7,16 @@ import logging
 import random
 import secrets
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from typing import Protocol
 
 from holdfast.voice.runtime.sip.config.settings import (
     SipSettings,
     loopback_form,
 )
+from holdfast.voice.runtime.sip.transport.bound_sockets import BoundSockets
 from holdfast.voice.runtime.sip.transport.streams import Streams
-from holdfast.voice.runtime.sip.transport.udp_socket import SipSocket, open_sip_socket
+from holdfast.voice.runtime.sip.transport.udp_socket import SipSocket
 from holdfast.voice.sip.agent import AdmissionPolicy, Agent, AgentSettings
 from holdfast.voice.sip.effects import (
     Address,
@@ -33,59 +35,115 @@ from holdfast.voice.sip.effects import (
 from holdfast.voice.sip.message.framing import FramingBroken
 from holdfast.voice.sip.session_commands import SessionCommand
 
-FREE_PORT_TRIES = 20
 WARNING_INTERVAL_S = 10.0
 """At most one line in this time warns of dropped messages, and one of refused inputs."""
 
 log = logging.getLogger(__name__)
 
 
-class SipEndpoint:
-    """An address at which the engine speaks SIP, made by `open_endpoint`. `carry_out` takes what `agent` returns."""
+class EndpointOwner(Protocol):
+    """The port of an endpoint: what it reports events to, and what it asks for the time and for names."""
 
-    def __init__(self, *, on_event: Callable[[Event], None], now: Callable[[], float]) -> None:
-        self._on_event = on_event
-        self._now = now
+    def now(self) -> float:
+        """Return the current time. Units: seconds since the Unix epoch."""
+        ...
+
+    def handle_event(self, event: Event) -> None:
+        """Handle an event of the agent."""
+        ...
+
+    def certificate_name(self, to: Address) -> str | None:
+        """Return the name in the certificate of a peer, if it differs from its host."""
+        ...
+
+
+class SipEndpoint:
+    """An address at which the engine speaks SIP, with its agent. It reads nothing before `open`.
+
+    `carry_out` takes what `agent` returns.
+    """
+
+    def __init__(
+        self,
+        settings: SipSettings,
+        sockets: BoundSockets,
+        *,
+        owner: EndpointOwner,
+        policy: AdmissionPolicy,
+        secret: bytes,
+        tasks: asyncio.TaskGroup,
+    ) -> None:
+        self._owner = owner
+        self._sockets = sockets
+        self._tls = settings.tls
         self._timers: dict[TimerToken, asyncio.TimerHandle] = {}
         self._idle = asyncio.Event()
         self.ignored: Counter[str] = Counter()
         """How many messages were dropped, and how many inputs of sessions were refused, since the start."""
         self._logged: Counter[str] = Counter()
         self._next_warning_at: defaultdict[str, float] = defaultdict(float)
-        self.socket: SipSocket
-        self.streams: Streams
-        self.addresses: tuple[Address, ...] = ()
-        """The addresses the endpoint listens at, one per transport."""
-        self.advertised: tuple[Address, ...] = ()
+        self.addresses = sockets.addresses
+        """The addresses the endpoint listens at, one per transport, UDP first."""
+        self.address = self.addresses[0]
+        self.advertised = tuple(each._replace(host=settings.advertised_ip or each.host) for each in self.addresses)
         """The addresses that peers are given, one per transport, UDP first."""
-        self.self_address: Address
+        self.self_address = loopback_form(self.address)
         """The address at which the endpoint receives its own messages, and which they come from."""
-        self.agent: Agent
+        self._socket = SipSocket(self.handle_message)
+        self._streams = Streams(self, tasks, client_tls=None if self._tls is None else self._tls.client)
+        self.agent = Agent(
+            AgentSettings(
+                address=self.advertised[0],
+                others=self.advertised[1:],
+                secret=secret,
+                user_agent=settings.user_agent,
+                realm=settings.domain,
+                algorithms=settings.algorithms,
+                quiet=settings.quiet,
+                session_expires_s=settings.liveness.session_expires_s,
+                keepalive_s=settings.liveness.keepalive_s,
+            ),
+            token=lambda: secrets.token_hex(8),
+            random=random.random,
+            policy=policy,
+        )
 
-    @property
-    def address(self) -> Address:
-        """Return the UDP address the endpoint listens at."""
-        return self.socket.address
+    async def open(self) -> None:
+        """Read datagrams, and accept connections."""
+        await self._socket.open(self._sockets.udp)
+        await self._streams.listen(self._sockets.tcp)
+        if self._tls is not None and self._sockets.tls is not None:
+            await self._streams.listen(self._sockets.tls, tls=self._tls.server)
+
+    def now(self) -> float:
+        """Return the current time. Source: streams.ConnectionOwner."""
+        return self._owner.now()
+
+    def certificate_name(self, to: Address) -> str | None:
+        """Return the name in a peer's certificate. Source: streams.ConnectionOwner."""
+        return self._owner.certificate_name(to)
 
     def handle_message(self, data: bytes, source: Address) -> None:
         """Handle one received message."""
-        self.carry_out(self.agent.receive(data, source, self._now()))
+        self.carry_out(self.agent.receive(data, source, self._owner.now()))
 
     def handle_broken_framing(self, broken: FramingBroken, source: Address) -> None:
         """Handle a stream that can no longer be read. Source: streams.ConnectionOwner."""
-        self.carry_out(self.agent.receive_unframed(broken.head, source, broken.status, broken.reason, self._now()))
+        self.carry_out(
+            self.agent.receive_unframed(broken.head, source, broken.status, broken.reason, self._owner.now())
+        )
 
     def handle_disconnect(self, gone: Address) -> None:
         """Handle the end of a connection. Source: streams.ConnectionOwner."""
-        self.carry_out(self.agent.handle_disconnect(gone, self._now()))
+        self.carry_out(self.agent.handle_disconnect(gone, self._owner.now()))
 
     def needs_connection(self, address: Address) -> bool:
         """Return whether a silent connection must stay open. Source: streams.ConnectionOwner."""
-        return self.agent.needs_connection(address, self._now())
+        return self.agent.needs_connection(address, self._owner.now())
 
     def command(self, session: SessionId, command: SessionCommand) -> None:
         """Give a command to a session, and carry out its effects."""
-        self.carry_out(self.agent.command(session, command, self._now()))
+        self.carry_out(self.agent.command(session, command, self._owner.now()))
 
     def carry_out(self, effects: Iterable[Effect]) -> None:
         """Carry out the agent's effects, in order."""
@@ -93,9 +151,9 @@ class SipEndpoint:
             match effect:
                 case SendMessage():
                     if effect.to.reliable:
-                        self.streams.send(effect.data, effect.to)
+                        self._streams.send(effect.data, effect.to)
                     else:
-                        self.socket.send(effect.data, self._datagram_target(effect.to))
+                        self._socket.send(effect.data, self._datagram_target(effect.to))
                 case StartSipTimer():
                     self._stop(effect.token)
                     loop = asyncio.get_running_loop()
@@ -114,7 +172,7 @@ class SipEndpoint:
                     why = f"a session that is {effect.state} takes no {effect.received}"
                     self._log_ignored("InputRefused", effect.session, why)
                 case event:
-                    self._on_event(event)
+                    self._owner.handle_event(event)
         if self.agent.is_idle():
             self._idle.set()
 
@@ -128,10 +186,10 @@ class SipEndpoint:
     def _log_ignored(self, fact: str, source: str, why: str) -> None:
         """Warn of what is ignored, with the number since the last line; rate-limited per kind."""
         self.ignored[fact] += 1
-        if self._now() >= self._next_warning_at[fact]:
+        if self._owner.now() >= self._next_warning_at[fact]:
             count, self._logged[fact] = self.ignored[fact] - self._logged[fact], self.ignored[fact]
             log.warning("fact=%s source=%s count=%d why=%r", fact, source, count, why)
-            self._next_warning_at[fact] = self._now() + WARNING_INTERVAL_S
+            self._next_warning_at[fact] = self._owner.now() + WARNING_INTERVAL_S
 
     async def wait_idle(self) -> None:
         """Wait until no session is left."""
@@ -144,12 +202,13 @@ class SipEndpoint:
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
-        self.streams.close()
-        self.socket.close()
+        self._streams.close()
+        self._socket.close()
+        self._sockets.close()
 
     def _fire(self, token: TimerToken) -> None:
         del self._timers[token]
-        self.carry_out(self.agent.fire(token, self._now()))
+        self.carry_out(self.agent.fire(token, self._owner.now()))
 
     def _stop(self, token: TimerToken) -> None:
         timer = self._timers.pop(token, None)
@@ -160,60 +219,3 @@ class SipEndpoint:
 def _log_locked_out(locked: LockedOut) -> None:
     log_values = (locked.source.host, "" if locked.user is None else f" user={locked.user!r}", locked.retry_in_s)
     log.warning("sip source=%s%s seconds=%.0f fact=LockedOut: too many wrong passwords", *log_values)
-
-
-async def open_endpoint(
-    settings: SipSettings,
-    *,
-    secret: bytes,
-    policy: Callable[[Address], AdmissionPolicy],
-    on_event: Callable[[Event], None],
-    now: Callable[[], float],
-    tasks: asyncio.TaskGroup,
-    tls_name: Callable[[Address], str | None] = lambda _: None,
-) -> SipEndpoint:
-    """Listen for SIP over UDP and TCP, at the same port, and over TLS. Raises: OSError if a port is not free."""
-    endpoint = SipEndpoint(on_event=on_event, now=now)
-    tls = settings.tls
-    client_tls = None if tls is None else tls.client
-    endpoint.streams = Streams(endpoint, now=now, tasks=tasks, client_tls=client_tls, name_of=tls_name)
-    tcp_address = await _listen(endpoint, settings.address)
-    endpoint.addresses = (endpoint.socket.address, tcp_address)
-    if tls is not None:
-        tls_address = await endpoint.streams.listen(tcp_address.host, settings.tls_port, tls=tls.server)
-        endpoint.addresses += (tls_address,)
-    endpoint.advertised = tuple(each._replace(host=settings.advertised_ip or each.host) for each in endpoint.addresses)
-    endpoint.self_address = loopback_form(endpoint.address)
-    endpoint.agent = Agent(
-        AgentSettings(
-            address=endpoint.advertised[0],
-            others=endpoint.advertised[1:],
-            secret=secret,
-            user_agent=settings.user_agent,
-            realm=settings.domain,
-            algorithms=settings.algorithms,
-            quiet=settings.quiet,
-            session_expires_s=settings.liveness.session_expires_s,
-            keepalive_s=settings.liveness.keepalive_s,
-        ),
-        token=lambda: secrets.token_hex(8),
-        random=random.random,
-        policy=policy(endpoint.address),
-    )
-    return endpoint
-
-
-async def _listen(endpoint: SipEndpoint, address: tuple[str, int]) -> Address:
-    """Listen for datagrams and connections at the same port, and return the TCP address.
-
-    Port 0 takes one that is free for both.
-    """
-    for tries_left in reversed(range(FREE_PORT_TRIES)):
-        endpoint.socket = await open_sip_socket(address, endpoint.handle_message)
-        try:
-            return await endpoint.streams.listen(endpoint.socket.address.host, endpoint.socket.address.port)
-        except OSError:
-            endpoint.socket.close()
-            if address[1] or not tries_left:
-                raise
-    raise AssertionError("the last try raises")

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
-from collections.abc import Callable
-from typing import Protocol, cast
+from dataclasses import dataclass
+from typing import Protocol, assert_never, cast
 
 from holdfast.voice.runtime.connection_limits import (
     ConnectionLimiter,
@@ -48,8 +49,30 @@ SLOW_TIMEOUT_S = 1.0
 """How long a slow connection may take while other connections of its host wait."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamLimits:
+    """The limits of connections. Units: seconds; `most` is None where the open files of the system decide."""
+
+    idle_s: float = IDLE_S
+    message_s: float = MESSAGE_WITHIN_S
+    handshake_s: float = HANDSHAKE_S
+    connect_s: float = CONNECT_S
+    most: int | None = None
+    most_of_one_host: int = MAX_CONNECTIONS_OF_ONE_HOST
+    most_handshakes: int = MAX_UNPROVEN
+    most_handshakes_of_one_host: int = MAX_UNPROVEN_OF_ONE_HOST
+
+
 class ConnectionOwner(Protocol):
-    """An object that receives what arrives over connections."""
+    """An object that receives what arrives over connections, and knows the time."""
+
+    def now(self) -> float:
+        """Return the current time. Units: seconds."""
+        ...
+
+    def certificate_name(self, to: Address) -> str | None:
+        """Return the name in the certificate of a peer, if it differs from its host."""
+        ...
 
     def handle_message(self, data: bytes, source: Address) -> None:
         """Handle one whole message."""
@@ -68,6 +91,9 @@ class ConnectionOwner(Protocol):
         ...
 
 
+DEFAULT_LIMITS = StreamLimits()
+
+
 class Connection(asyncio.Protocol):
     """A connection to one far end, at `address`.
 
@@ -83,7 +109,7 @@ class Connection(asyncio.Protocol):
         self._has_sent_message = False
         """Whether the peer has sent one whole message; a ping is none."""
         self._transport_kind = transport
-        self._framer = Framer(streams.now(), within_s=streams.message_s)
+        self._framer = Framer(streams.now(), within_s=streams.limits.message_s)
         self._timer: asyncio.TimerHandle | None = None
         self._received_at = streams.now()
         self._transport: asyncio.Transport
@@ -135,6 +161,8 @@ class Connection(asyncio.Protocol):
                     self.write(PONG)
                 case FramingBroken():
                     self._close_broken(item)
+                case _:
+                    assert_never(item)
         self._schedule_check()
 
     def write(self, data: bytes) -> None:
@@ -177,7 +205,7 @@ class Connection(asyncio.Protocol):
         now = self._streams.now()
         due = self._framer.due_at()
         self._streams.note_received(self, is_waiting=due is not None or not self._has_sent_message)
-        wait = self._received_at + self._streams.idle_s - now if due is None else due - now
+        wait = self._received_at + self._streams.limits.idle_s - now if due is None else due - now
         self._timer = asyncio.get_running_loop().call_later(max(0.01, wait), self._check_deadlines)
 
     def _check_deadlines(self) -> None:
@@ -185,7 +213,7 @@ class Connection(asyncio.Protocol):
         broken = self._framer.check_late(now)
         if broken is not None:
             self._close_broken(broken)
-        elif now - self._received_at >= self._streams.idle_s:
+        elif now - self._received_at >= self._streams.limits.idle_s:
             if self._streams.owner.needs_connection(self.address):
                 self._received_at = now
                 self._schedule_check()
@@ -201,32 +229,20 @@ class Streams:
     def __init__(
         self,
         owner: ConnectionOwner,
-        *,
-        now: Callable[[], float],
         tasks: asyncio.TaskGroup,
+        *,
         client_tls: ssl.SSLContext | None = None,
-        name_of: Callable[[Address], str | None] = lambda _: None,
-        idle_s: float = IDLE_S,
-        message_s: float = MESSAGE_WITHIN_S,
-        handshake_s: float = HANDSHAKE_S,
-        connect_s: float = CONNECT_S,
-        most: int | None = None,
-        most_of_one_host: int = MAX_CONNECTIONS_OF_ONE_HOST,
-        most_handshakes: int = MAX_UNPROVEN,
-        most_handshakes_of_one_host: int = MAX_UNPROVEN_OF_ONE_HOST,
+        limits: StreamLimits = DEFAULT_LIMITS,
     ) -> None:
         self.owner = owner
-        self.now = now
-        self.idle_s = idle_s
-        self.message_s = message_s
-        self._handshake_s = handshake_s
-        self._connect_s = connect_s
+        self.now = owner.now
+        self.limits = limits
         self._tasks = tasks
         self._client_tls = client_tls
-        self._name_of = name_of
         self._servers: list[asyncio.Server] = []
         self._open: dict[Address, Connection] = {}
         self._opening: dict[Address, list[bytes]] = {}
+        most, most_of_one_host = limits.most, limits.most_of_one_host
         if most is None:
             most = open_files_share(4, MAX_CONNECTIONS)
             most_of_one_host = min(most_of_one_host, max(1, most // 4))
@@ -235,26 +251,23 @@ class Streams:
         )
         self._outbound: ConnectionLimiter[Connection] = ConnectionLimiter(max_total=most, max_per_host=most)
         self.handshakes: ConnectionLimiter[Handshake] = ConnectionLimiter(
-            max_total=open_files_share(16, most_handshakes),
-            max_per_host=most_handshakes_of_one_host,
+            max_total=open_files_share(16, limits.most_handshakes),
+            max_per_host=limits.most_handshakes_of_one_host,
             grace_s=SLOW_TIMEOUT_S,
         )
         self.rejections = RejectionLog(log, "SIP connections")
         self._closed = False
 
-    async def listen(self, host: str, port: int, *, tls: ssl.SSLContext | None = None) -> Address:
-        """Listen for connections; port 0 takes a free one. Raises: OSError."""
+    async def listen(self, bound: socket.socket, *, tls: ssl.SSLContext | None = None) -> None:
+        """Listen for connections at a bound socket."""
         kind: Transport = "TCP" if tls is None else "TLS"
 
         def make_protocol() -> asyncio.Protocol:
             if tls is None:
                 return Connection(self, kind)
-            return Handshake(self, tls, within_s=self._handshake_s)
+            return Handshake(self, tls, within_s=self.limits.handshake_s)
 
-        server = await asyncio.get_running_loop().create_server(make_protocol, host, port)
-        self._servers.append(server)
-        bound = server.sockets[0].getsockname()
-        return Address(str(bound[0]), int(bound[1]), kind)
+        self._servers.append(await asyncio.get_running_loop().create_server(make_protocol, sock=bound))
 
     @property
     def open(self) -> int:
@@ -355,16 +368,16 @@ class Streams:
         try:
             if to.transport == "TLS" and tls is None:
                 raise OSError("TLS is not set up here")
-            async with asyncio.timeout(self._connect_s):
+            async with asyncio.timeout(self.limits.connect_s):
                 await asyncio.get_running_loop().create_connection(
                     lambda: Connection(self, to.transport, outbound=True),
                     to.host,
                     to.port,
                     ssl=tls,
-                    server_hostname=None if tls is None else self._name_of(to) or to.host,
+                    server_hostname=None if tls is None else self.owner.certificate_name(to) or to.host,
                 )
         except (OSError, TimeoutError) as error:
-            why = f"no answer within {self._connect_s:g} s" if isinstance(error, TimeoutError) else error
+            why = f"no answer within {self.limits.connect_s:g} s" if isinstance(error, TimeoutError) else error
             log.warning("sip connection to %s:%d by %s not made: %s", to.host, to.port, to.transport, why)
             self._opening.pop(to, None)
             self.owner.handle_disconnect(to)

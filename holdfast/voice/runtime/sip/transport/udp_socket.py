@@ -18,20 +18,19 @@ RECEIVE_BUFFER = 1 << 20
 
 
 class SipSocket(asyncio.DatagramProtocol):
-    """A bound UDP socket, made by `open_sip_socket`."""
+    """The UDP socket of an endpoint. Datagrams sent before `open` are lost."""
 
     def __init__(self, receive: Callable[[bytes, Address], None]) -> None:
         self._receive = receive
         self._transport: asyncio.DatagramTransport | None = None
-        self.address = Address("", 0)
         self.unsent = 0
         """How many datagrams could not be sent."""
 
-    def attach(self, transport: asyncio.DatagramTransport) -> None:
-        """Attach the transport. Not `connection_made`: CPython 3.11 passes that one an object of another class."""
-        self._transport = transport
-        host, port = transport.get_extra_info("sockname")[:2]
-        self.address = Address(str(host), int(port))
+    async def open(self, bound: socket.socket) -> None:
+        """Read datagrams from a bound socket."""
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        # Not in `connection_made`: CPython 3.11 passes that one an object of another class.
+        self._transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, sock=bound)
 
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
         """Pass a datagram on. Source: asyncio.DatagramProtocol."""
@@ -68,16 +67,3 @@ def _is_sendable(to: Address) -> bool:
     except ValueError:
         return False
     return 1 <= to.port <= 65535
-
-
-async def open_sip_socket(address: tuple[str, int], receive: Callable[[bytes, Address], None]) -> SipSocket:
-    """Listen for SIP over UDP; port 0 takes a free one.
-
-    Raises: OSError if the address is not free.
-    """
-    loop = asyncio.get_running_loop()
-    transport, sip_socket = await loop.create_datagram_endpoint(lambda: SipSocket(receive), local_addr=address)
-    sip_socket.attach(transport)
-    kernel = transport.get_extra_info("socket")
-    kernel.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-    return sip_socket

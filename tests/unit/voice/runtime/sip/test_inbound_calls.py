@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.runtime.sip.rejected_calls import LOG_INTERVAL_S, MAX_LINES, RejectedCalls
+from holdfast.voice.runtime.sip.inbound_calls import LOG_INTERVAL_S, MAX_LINES, RejectedCalls
 
 CALL = CallSid("CA" + "0" * 32)
 
