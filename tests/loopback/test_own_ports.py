@@ -56,8 +56,7 @@ def ours(*, listening: str, rtp_ip: str | None = None, rows: range = range(16384
         rows=rows,
         open_rows={16386},
         listening=[(listening, 5060), (listening, 8080)],
-        now=lambda: 0.0,
-        read_interfaces=lambda: MACHINE,
+        interfaces=lambda: MACHINE,
     )
 
 

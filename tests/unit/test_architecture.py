@@ -386,23 +386,11 @@ ATTRIBUTES_OF_LATER = {
     "Connection.address": "the peer's address is known with the transport",
     "Phone._endpoint": "its socket is open from enter to exit only, and its address is that of the socket",
     "Server._process": "the process runs from enter to exit only",
-    "TestEndpoint.agent": "a phone's agent is made once its socket has an address",
-    "TestEndpoint.address": "a phone's agent is made once its socket has an address",
-    "SipContext.endpoint": "made when SIP opens",
-    "SipEndpoint.agent": "made when SIP opens",
-    "SipEndpoint.socket": "made when SIP opens",
-    "SipEndpoint.self_address": "made when SIP opens",
-    "SipEndpoint.streams": "made when SIP opens",
 }
 ROWS_OF_CALLBACKS = {
     "Readers": "it is a table of functions: how each kind of stored row is read",
     "ResourceKind": "it is a table of functions: what opens and what closes a thing that a verb starts",
     "StoredResource": "it is a table of functions: how REST reads, makes and shows one kind of record",
-    "OwnPorts": "a part of the SIP shell that reports by functions",
-    "SipContext": "a part of the SIP shell that reports by functions",
-    "SipEndpoint": "a part of the SIP shell that reports by functions",
-    "SipLegs": "a part of the SIP shell that reports by functions",
-    "Streams": "a part of the SIP shell that reports by functions",
     "Agent": "two sources of random values",
     "SipStack": "two sources of random values",
 }

@@ -17,13 +17,28 @@ ADDRESS_CACHE_S = 5.0
 LIMITED_BROADCAST = IPv4Address("255.255.255.255")
 
 
+class InterfaceCache:
+    """The addresses of this machine, read from the kernel at most once in `ADDRESS_CACHE_S`."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._cached: tuple[IPv4Interface, ...] = ()
+        self._cached_until = float("-inf")
+
+    def addresses(self) -> tuple[IPv4Interface, ...]:
+        """Return the IPv4 addresses of this machine, each with its network."""
+        if self._now() >= self._cached_until:
+            self._cached, self._cached_until = interface_addresses(), self._now() + ADDRESS_CACHE_S
+        return self._cached
+
+
 class OwnPorts:
     """The engine's own ports, at every address that leads to it, and the addresses of groups of hosts.
 
     Shape: `advertised_ip` is what peers receive in place of our address: packets sent there reach us. `rows` are the
     ports that media rows may have at `rtp_ip`, the even ones for RTP; `open_rows` is a live view of the even ones of
     those in use. `listening` are the addresses of our listening sockets.
-    Units: `now` seconds, of any clock.
+    `interfaces` returns the addresses of this machine.
     """
 
     def __init__(
@@ -34,18 +49,14 @@ class OwnPorts:
         rows: range,
         open_rows: Collection[int],
         listening: Collection[tuple[str, int]],
-        now: Callable[[], float],
-        read_interfaces: Callable[[], tuple[IPv4Interface, ...]] = interface_addresses,
+        interfaces: Callable[[], tuple[IPv4Interface, ...]],
     ) -> None:
         self._advertised_ip = advertised_ip
         self._rtp_ip = rtp_ip
         self._rows = rows
         self._open_rows = open_rows
-        self._now = now
-        self._read_interfaces = read_interfaces
+        self._interfaces = interfaces
         self._listening = listening
-        self._cached: tuple[IPv4Interface, ...] = ()
-        self._cached_until = float("-inf")
 
     def refusal(self, host: str, port: int) -> str | None:
         """Return why RTP may not be sent there, or None if it may. Source: sip.offer.Destinations.
@@ -82,7 +93,7 @@ class OwnPorts:
             return True
         ours = None if listening is None else ip_address(listening)
         if ours is None or ours.is_unspecified:
-            return address.is_loopback or any(address == known.ip for known in self._addresses())
+            return address.is_loopback or any(address == known.ip for known in self._interfaces())
         return address == ours
 
     def _is_group(self, address: IPv4Address) -> bool:
@@ -92,13 +103,8 @@ class OwnPorts:
         """
         if address.is_multicast or address == LIMITED_BROADCAST:
             return True
-        networks = (known.network for known in self._addresses() if known.network.prefixlen < 31)
+        networks = (known.network for known in self._interfaces() if known.network.prefixlen < 31)
         return any(address in (each.broadcast_address, each.network_address) for each in networks)
-
-    def _addresses(self) -> tuple[IPv4Interface, ...]:
-        if self._now() >= self._cached_until:
-            self._cached, self._cached_until = self._read_interfaces(), self._now() + ADDRESS_CACHE_S
-        return self._cached
 
 
 def _ipv4(host: str) -> IPv4Address | None:

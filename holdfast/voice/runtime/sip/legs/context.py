@@ -11,7 +11,7 @@ from holdfast.voice.runtime.sip.inbound import InboundAdmission
 from holdfast.voice.runtime.sip.legs.leg import SipLeg
 from holdfast.voice.runtime.sip.legs.media_rows import RowRegistry, RowsPort
 from holdfast.voice.runtime.sip.legs.sip_trace import SipTrace
-from holdfast.voice.runtime.sip.own_ports import OwnPorts
+from holdfast.voice.runtime.sip.own_ports import InterfaceCache, OwnPorts
 from holdfast.voice.runtime.sip.transport.endpoint import SipEndpoint
 from holdfast.voice.sip.agent import Agent
 from holdfast.voice.sip.effects import Effect, SessionId
@@ -47,7 +47,7 @@ class SipContext:
             rows=settings.rtp_ports,
             open_rows=self.rows.ports(),
             listening=listening if settings.http is None else [*listening, settings.http],
-            now=events.now,
+            interfaces=InterfaceCache(events.now).addresses,
         )
         self.post = events.post
         self.now = events.now
