@@ -1,8 +1,10 @@
-"""Describe an exchange with a web server for the ladder."""
+"""Trace exchanges with web servers for the ladder."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 from holdfast.voice.model.commands import WebRequest
 from holdfast.voice.model.errors import VoiceError
@@ -11,8 +13,40 @@ from holdfast.voice.model.ports import WebhookTrace
 from holdfast.voice.runtime.http import content_sniffing
 from holdfast.voice.runtime.http.destination import without_secrets
 from holdfast.voice.runtime.http.exchange import HttpResponse
+from holdfast.voice.runtime.mailbox import EngineEvents
 
 MAX_BODY_BYTES = 4096
+
+
+@dataclass(slots=True)
+class TracedExchange:
+    """An exchange in progress: its response, and what was wrong with it, as far as they are known."""
+
+    response: HttpResponse | None = None
+    error: VoiceError | None = None
+
+
+@contextmanager
+def traced_exchange(
+    events: EngineEvents, *, kind: str, call: CallSid | None, request: WebRequest
+) -> Iterator[TracedExchange]:
+    """Trace the exchange of this block at its end, with the error that the block sets or raises."""
+    exchange, began = TracedExchange(), events.now()
+    try:
+        yield exchange
+    except VoiceError as error:
+        exchange.error = error
+        raise
+    finally:
+        for trace in traces_of_exchange(
+            kind=kind,
+            call=call,
+            request=request,
+            took_s=events.now() - began,
+            response=exchange.response,
+            error=exchange.error,
+        ):
+            events.trace(trace)
 
 
 def traces_of_exchange(

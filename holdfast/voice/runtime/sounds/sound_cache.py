@@ -19,9 +19,9 @@ from holdfast.voice.model.ids import CallSid, Token, call_of
 from holdfast.voice.runtime.http import content_sniffing
 from holdfast.voice.runtime.http.client import WebClient
 from holdfast.voice.runtime.http.destination import without_secrets
-from holdfast.voice.runtime.http.errors import ResponseEmpty, SoundUnplayable, StatusWrong
+from holdfast.voice.runtime.http.errors import ResponseEmpty, SoundUnplayable
 from holdfast.voice.runtime.http.exchange import AUDIO_LIMIT, HttpRequest, HttpResponse
-from holdfast.voice.runtime.http.http_trace import traces_of_exchange
+from holdfast.voice.runtime.http.http_trace import traced_exchange
 from holdfast.voice.runtime.http.response_cache import ResponseCache, read_cache_policy
 from holdfast.voice.runtime.mailbox import EngineEvents
 from holdfast.voice.runtime.sounds import generated
@@ -42,6 +42,8 @@ BUILT_IN = ("music", "hold", "ringback", "beep")
 BUDGET_BYTES = 64 * 1024 * 1024
 """More than two hours of audio. It is less than the media process's clip bank, which thus holds all cached clips."""
 MAX_URLS = 4096
+GONE_STATUSES = (404, 410)
+"""With these statuses a server withdraws a sound or a document; after any other failure the last good copy is used."""
 REVALIDATE_S = 30.0
 """The minimum time between two revalidations of a sound without a lifetime that is in use."""
 
@@ -237,46 +239,35 @@ class SoundCache:
 
     async def _fetch(self, url: str, call: CallSid | None) -> str | VoiceError:
         """Request a sound from a web server, conditionally if it is cached."""
-        began = self._events.now()
-        self._note_request(url, began)
+        self._note_request(url, self._events.now())
         cached = self._urls.get(url)
         is_cached = cached is not None and self._clips.get(cached.value) is not None
         conditions = cached.policy.conditions() if cached is not None and is_cached else {}
-        response: HttpResponse | None = None
-        outcome: str | VoiceError
-        try:
-            response = await self._web.send(
-                HttpRequest(
-                    url=url, audio_limit_bytes=self._audio_limit, carry_query=False, conditions=conditions, call=call
-                )
-            )
-            policy = read_cache_policy(response.headers)
-            if response.status == 304 and cached is not None and is_cached:
-                self._urls.confirm(url, policy, now=self._events.now())
-                await self._put_in_bank(cached.value)
-                outcome = cached.value
-            else:
-                outcome = await self.add_response(response.require_success(), call=call)
+        asked = HttpRequest(
+            url=url, audio_limit_bytes=self._audio_limit, carry_query=False, conditions=conditions, call=call
+        )
+        get = WebRequest(url=url, method="GET")
+        with traced_exchange(self._events, kind="sound", call=call, request=get) as exchange:
+            try:
+                exchange.response = response = await self._web.send(asked)
+                policy = read_cache_policy(response.headers)
+                if response.status == 304 and cached is not None and is_cached:
+                    self._urls.confirm(url, policy, now=self._events.now())
+                    await self._put_in_bank(cached.value)
+                    return cached.value
+                if response.status in GONE_STATUSES:
+                    self._urls.remove(url)
+                sound = await self.add_response(response.require_success(), call=call)
                 if policy.storable:
-                    self._urls.put(url, outcome, policy=policy, now=self._events.now(), size=1)
+                    self._urls.put(url, sound, policy=policy, now=self._events.now(), size=1)
                 else:
                     self._urls.remove(url)
-        except VoiceError as error:
-            outcome = as_sound_error(error)
-            if isinstance(error, StatusWrong) and response is not None and response.status in (404, 410):
-                self._urls.remove(url)
-        finally:
-            del self._loading[url]
-        for trace in traces_of_exchange(
-            kind="sound",
-            call=call,
-            request=WebRequest(url=url, method="GET"),
-            took_s=self._events.now() - began,
-            response=response,
-            error=outcome if isinstance(outcome, VoiceError) else None,
-        ):
-            self._events.trace(trace)
-        return outcome
+                return sound
+            except VoiceError as error:
+                exchange.error = as_sound_error(error)
+                return exchange.error
+            finally:
+                del self._loading[url]
 
     def _note_request(self, url: str, now: float) -> None:
         self._requested_at = {

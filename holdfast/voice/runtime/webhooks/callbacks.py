@@ -12,8 +12,8 @@ from holdfast.voice.model.ids import CallSid
 from holdfast.voice.model.ports import PendingCallbacks
 from holdfast.voice.runtime.http.client import WebClient
 from holdfast.voice.runtime.http.destination import without_secrets
-from holdfast.voice.runtime.http.exchange import HttpRequest, HttpResponse
-from holdfast.voice.runtime.http.http_trace import traces_of_exchange
+from holdfast.voice.runtime.http.exchange import HttpRequest
+from holdfast.voice.runtime.http.http_trace import traced_exchange
 from holdfast.voice.runtime.mailbox import EngineEvents
 
 MAX_QUEUED = 1000
@@ -140,36 +140,24 @@ class Callbacks:
     async def _send(self, effect: PostCallback) -> None:
         """Send a callback; its response is only traced, and a failure is logged and not retried."""
         request = effect.request
-        began = self._events.now()
         is_superseded = effect.kind == "superseded"
-        response: HttpResponse | None = None
-        error: VoiceError | None = None
         try:
-            response = await self._web.send(
-                HttpRequest(
-                    url=request.url,
-                    method=request.method,
-                    form=request.form,
-                    limit_bytes=RESPONSE_READ_BYTES,
-                    truncate=True,
-                    call=effect.call if is_superseded else None,
-                    cookies=is_superseded,
+            with traced_exchange(self._events, kind=effect.kind, call=effect.call, request=request) as exchange:
+                exchange.response = await self._web.send(
+                    HttpRequest(
+                        url=request.url,
+                        method=request.method,
+                        form=request.form,
+                        limit_bytes=RESPONSE_READ_BYTES,
+                        truncate=True,
+                        call=effect.call if is_superseded else None,
+                        cookies=is_superseded,
+                    )
                 )
-            )
-            response.require_success()
+                exchange.response.require_success()
         except VoiceError as failure:
-            error = failure
             code = CONFERENCE_CALLBACK_FAILED if effect.kind == "conference" else CALLBACK_FAILED
             self._failed(effect, failure.code if is_superseded else code, f"{failure.message} ({failure.code})")
-        for trace in traces_of_exchange(
-            kind=effect.kind,
-            call=effect.call,
-            request=request,
-            took_s=self._events.now() - began,
-            response=response,
-            error=error,
-        ):
-            self._events.trace(trace)
 
     def _failed(self, effect: PostCallback, code: int, message: str) -> None:
         url = without_secrets(effect.request.url)

@@ -20,15 +20,13 @@ from holdfast.voice.runtime.http.destination import without_secrets
 from holdfast.voice.runtime.http.document_text import document_text
 from holdfast.voice.runtime.http.errors import ResponseEmpty
 from holdfast.voice.runtime.http.exchange import AUDIO_LIMIT, HttpRequest, HttpResponse
-from holdfast.voice.runtime.http.http_trace import traces_of_exchange
+from holdfast.voice.runtime.http.http_trace import traced_exchange
 from holdfast.voice.runtime.http.response_cache import CachedResponse, ResponseCache, read_cache_policy
 from holdfast.voice.runtime.mailbox import EngineEvents
-from holdfast.voice.runtime.sounds.sound_cache import SoundCache
+from holdfast.voice.runtime.sounds.sound_cache import GONE_STATUSES, SoundCache
 from holdfast.voice.runtime.webhooks.callbacks import Callbacks
 
 DOCUMENTS_BYTES = 16 * 1024 * 1024
-GONE_STATUSES = (404, 410)
-"""With these statuses a server withdraws a document; after any other failure the last good copy is used."""
 SUPERSEDED_WAIT_S = 0.25
 """The maximum time that a call's next document waits for the request of the superseded verb before it, so that both
 arrive in this order. Source: Twilio change log 2021-05, a redirect during <Dial>: `action` first, then the document."""
@@ -186,33 +184,16 @@ class Webhooks:
             cookies=True,
             conditions=conditions,
         )
-        began = self._events.now()
-        response: HttpResponse | None = None
-        error: VoiceError | None = None
-        try:
-            response = await self._web.send(request)
-            policy = read_cache_policy(response.headers)
+        with traced_exchange(self._events, kind=kind, call=effect.call, request=effect.request) as exchange:
+            exchange.response = response = await self._web.send(request)
             if response.status == 304 and found is not None:
-                self._documents.confirm(found[0], policy, now=self._events.now())
+                self._documents.confirm(found[0], read_cache_policy(response.headers), now=self._events.now())
                 return found[1].value
+            if found is not None and response.status in GONE_STATUSES:
+                self._documents.remove(found[0])
             document = await self._read(response.require_success(), effect.call)
             self._store(effect, document, response)
             return document
-        except VoiceError as failure:
-            error = failure
-            if found is not None and response is not None and response.status in GONE_STATUSES:
-                self._documents.remove(found[0])
-            raise
-        finally:
-            for trace in traces_of_exchange(
-                kind=kind,
-                call=effect.call,
-                request=effect.request,
-                took_s=self._events.now() - began,
-                response=response,
-                error=error,
-            ):
-                self._events.trace(trace)
 
     async def _read(self, response: HttpResponse, call: CallSid) -> FetchedDocument:
         """Return the text of a response, or its audio as a clip in the media process.
