@@ -9,7 +9,7 @@ import asyncio
 import re
 from dataclasses import replace
 from enum import Enum
-from typing import Any, Literal
+from typing import Any, Literal, assert_never
 
 from holdfast.testing.audio.rtp_stream import RtpStream
 from holdfast.testing.hold_forms import HoldForm, hold_offer
@@ -307,6 +307,8 @@ class PhoneCall:
                 self.line.close()
                 if not self._over.done():
                     self._over.set_result(event)
+            case _:
+                assert_never(event)
 
     def _mark_answered(self) -> None:
         if self.state is not CallState.HOLDING:

@@ -19,7 +19,7 @@ from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, assert_never
 
 from holdfast.testing.audio.ears import Ear
 from holdfast.testing.audio.recogniser import Heard, describe
@@ -329,6 +329,8 @@ class Phone:
                 call.ring()
             case Refuses(status=status):
                 call.refuse(status)
+            case _:
+                assert_never(self.manner)
         self._calls_in.put_nowait(call)
 
     def _begin_call(self, call: PhoneCall) -> None:

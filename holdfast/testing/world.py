@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import assert_never
 
 from holdfast.voice.control import journal_entries
 from holdfast.voice.control.conference.audio import hears
@@ -27,18 +28,24 @@ from holdfast.voice.model.commands import (
 )
 from holdfast.voice.model.effects import (
     AnswerLeg,
+    AnswerReferral,
     Beep,
     CaptureChannels,
     ChangeCapture,
     DetectSpeech,
+    DropUnheard,
     Effect,
+    EraseCapture,
     FetchDocument,
     HangUpLeg,
     LogNotification,
+    LogRefusal,
     PlaceLeg,
     PlaySound,
     PostCallback,
+    ReferLeg,
     RefuseLeg,
+    RingLeg,
     RouteAudio,
     StartCapture,
     StartTimer,
@@ -46,6 +53,7 @@ from holdfast.voice.model.effects import (
     StopFetch,
     StopSound,
     StopTimer,
+    VerbBegan,
 )
 from holdfast.voice.model.facts import (
     CaptureBegan,
@@ -109,6 +117,8 @@ class World:
     document_requests: list[WebRequestSeen] = field(default_factory=list)
     callbacks: list[WebRequestSeen] = field(default_factory=list)
     notifications: list[LogNotification] = field(default_factory=list)
+    refusals: list[LogRefusal] = field(default_factory=list)
+    """The messages that a table did not list: in a story there are none."""
     entries: list[JournalEntry] = field(default_factory=list)
     """The journal's lines, oldest first."""
     playing: dict[CallSid, tuple[Token, str, int]] = field(default_factory=dict)
@@ -303,7 +313,8 @@ class World:
         return [asked.url for asked in self.document_requests]
 
     def check(self) -> None:
-        """Assert what must always hold: routes follow the rooms, and no call that is over is heard."""
+        """Assert what must always hold: routes follow the rooms, no ended call is heard, no message was refused."""
+        assert self.refusals == []
         for room in self.state.rooms.values():
             if room.status is RoomStatus.COMPLETED:
                 continue
@@ -379,8 +390,14 @@ class World:
                 self.legs[call] = "up"
             case HangUpLeg(call=call) | RefuseLeg(call=call):
                 self.legs[call] = "gone"
-            case _:
+            case LogRefusal():
+                self.refusals.append(effect)
+            case ChangeCapture() | StopCapture() | EraseCapture() | DropUnheard() | VerbBegan():
                 pass
+            case RingLeg() | ReferLeg() | AnswerReferral():
+                pass
+            case _:
+                assert_never(effect)
 
     def _answer(self, token: Token, asked: WebRequestSeen) -> Message:
         page = self.pages.get(asked.url)

@@ -355,6 +355,67 @@ def test_files_of_one_folder_import_each_other_in_no_circle() -> None:
     assert wrong == []
 
 
+# --- closed unions ------------------------------------------------------------------------------------
+
+LENIENT_ROOMS = ("voice/twiml",)
+"""Folders in which a match over a closed union may still pass over what it does not name."""
+
+
+@cache
+def union_members() -> frozenset[str]:
+    """Return the classes of every union that a module of the package names: `Fact = LegRinging | …`."""
+    found: set[str] = set()
+    for path in MODULES:
+        for node in tree_of(path).body:
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.BinOp):
+                found |= {each.id for each in ast.walk(node.value) if isinstance(each, ast.Name)}
+    return frozenset(found)
+
+
+def matched_classes(match: ast.Match) -> set[str]:
+    patterns = [node for case in match.cases for node in ast.walk(case.pattern) if isinstance(node, ast.MatchClass)]
+    return {node.cls.attr if isinstance(node.cls, ast.Attribute) else ast.unparse(node.cls) for node in patterns}
+
+
+def is_silent(case: ast.match_case) -> bool:
+    """Return whether a case takes all that is left, and does nothing with it."""
+    takes_all = isinstance(case.pattern, ast.MatchAs) and case.pattern.pattern is None and case.guard is None
+    calls = any(isinstance(node, ast.Call) for statement in case.body for node in ast.walk(statement))
+    return takes_all and not calls and all(isinstance(each, ast.Pass | ast.Return | ast.Continue) for each in case.body)
+
+
+def ends_open(match: ast.Match) -> bool:
+    """Return whether a match ends without a case for all that is left."""
+    last = match.cases[-1]
+    return last.guard is not None or not isinstance(last.pattern, ast.MatchAs) or last.pattern.pattern is not None
+
+
+def test_a_match_over_a_closed_union_passes_over_nothing_in_silence() -> None:
+    """It ends in `assert_never`, or does something with all that is left."""
+    wrong = [
+        f"{name_of(path)}:{node.lineno}"
+        for path in MODULES
+        if not any(in_folder(path, room) for room in LENIENT_ROOMS)
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Match) and matched_classes(node) & union_members()
+        if is_silent(node.cases[-1]) or ends_open(node)
+    ]
+    assert wrong == []
+
+
+def test_a_silent_case_is_found() -> None:
+    silent = "match fact:\n case LegRinging():\n  ring()\n case _:\n  {}"
+    endings = ("pass", "return", "return ''", "assert_never(fact)", "raise error", "tell(fact)")
+    found = [is_silent(match.cases[-1]) for each in endings for match in [first_match(silent.format(each))]]
+    assert found == [True, True, True, False, False, False]
+    assert ends_open(first_match("match fact:\n case LegRinging():\n  ring()"))
+    assert {"LegRinging", "PlaySound", "CallChild"} <= union_members()
+
+
+def first_match(text: str) -> ast.Match:
+    return next(node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Match))
+
+
 # --- words --------------------------------------------------------------------------------------------
 
 SAME_ROLE = frozenset({"CallNotInProgress", "ServerStopping"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import assert_never
 
 from holdfast.voice.control.read_only_state import (
     Message,
@@ -15,6 +16,9 @@ from holdfast.voice.model.effects import Beep, LogNotification, PlaySound, Route
 from holdfast.voice.model.ids import call_of
 from holdfast.voice.model.masking import mask_passwords
 from holdfast.voice.model.ports import JournalEntry
+
+LadderEffect = RouteAudio | Beep | PlaySound | StopSound | VerbBegan | LogNotification
+"""The effects that a ladder shows."""
 
 
 def entries(step: Step, now: float) -> Iterator[JournalEntry]:
@@ -27,6 +31,8 @@ def _entries(step: Step, now: float) -> Iterator[JournalEntry]:
     for message in step.messages:
         yield JournalEntry(at=now, call=_call_of(message), kind=type(message).__name__, data=encode(message))
     for effect in step.effects:
+        if not isinstance(effect, LadderEffect):
+            continue
         match effect:
             case RouteAudio(hears=hears):
                 for listener, heard in hears:
@@ -41,7 +47,7 @@ def _entries(step: Step, now: float) -> Iterator[JournalEntry]:
             case LogNotification(call=about):
                 yield JournalEntry(at=now, call=about or "", kind="LogNotification", data=encode(effect))
             case _:
-                pass
+                assert_never(effect)
 
 
 def _call_of(message: Message) -> str:

@@ -15,7 +15,7 @@ from holdfast.voice.control.conference.audio import capture_sources
 from holdfast.voice.control.entities import Recording, RecordingStatus
 from holdfast.voice.control.read_only_state import Emitted, ReadOnlyState
 from holdfast.voice.control.statuses import RECORDING_TRANSITIONS, RecordingMessage
-from holdfast.voice.model.commands import ChangeRecording, DeleteRecording, RecordingOptions, WebRequest
+from holdfast.voice.model.commands import ChangeRecording, DeleteRecording, WebRequest
 from holdfast.voice.model.effects import (
     CaptureChannels,
     CaptureSource,
@@ -118,15 +118,15 @@ def _capture_channels(command: BeginRecording, view: ReadOnlyState) -> CaptureCh
     assert command.call is not None
     inbound: CaptureSource = (command.call, "says")
     outbound: CaptureSource = (command.call, "hears")
-    match command.options:
-        case RecordingOptions(track="inbound"):
+    match command.options.track:
+        case "inbound":
             return ((inbound,),)
-        case RecordingOptions(track="outbound"):
+        case "outbound":
             return ((outbound,),)
-        case RecordingOptions(dual=True):
-            return ((inbound,), (outbound,))
+        case "both":
+            return ((inbound,), (outbound,)) if command.options.dual else ((inbound, outbound),)
         case _:
-            return ((inbound, outbound),)
+            assert_never(command.options.track)
 
 
 def handle(recording: Recording, message: RecordingMessage, now: float) -> RecordingTransition:

@@ -133,6 +133,8 @@ CallTable = Mapping[tuple[CallStatus, type[CallMessage]], Mapping[CallStatus, st
 _SIGNALLING: tuple[type[CallMessage], ...] = (PhoneHeld, PhoneResumed, PhoneRefers, DigitPressed)
 """What a phone may send at any time."""
 _BESIDE: tuple[type[CallMessage], ...] = (StartScript, StopScript)
+_OF_BESIDE: tuple[type[CallMessage], ...] = (DocumentFetched, DocumentFetchFailed, SoundEnded, SoundFailed)
+"""What reaches an announcement to a participant that does not ring yet."""
 _ENDS_VERB_UNANSWERED: tuple[type[CallMessage], ...] = (
     *(RedirectCall, TimerFired, DocumentFetched),
     *(ChildEnded, ChildDetached, QueueRefused, QueueLeft),
@@ -194,7 +196,9 @@ CALL_STARTS: Mapping[type[CreateCall | CallChild | ReceiveCall], Mapping[CallSta
     ReceiveCall: _NEXT_VERB_UNANSWERED,
 }
 CALL_TRANSITIONS: CallTable = {
-    **{(CallStatus.QUEUED, kind): {CallStatus.QUEUED: ""} for kind in (ChangeCall, *_BESIDE, *_SIGNALLING)},
+    **{
+        (CallStatus.QUEUED, kind): {CallStatus.QUEUED: ""} for kind in (ChangeCall, *_BESIDE, *_OF_BESIDE, *_SIGNALLING)
+    },
     (CallStatus.QUEUED, EndCall): {CallStatus.CANCELED: ""},
     (CallStatus.QUEUED, ReleaseChild): _RELEASED,
     (CallStatus.QUEUED, LegRinging): {CallStatus.RINGING: ""},

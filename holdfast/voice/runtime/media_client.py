@@ -270,14 +270,17 @@ class MediaClient:
                 waiting = self._waiting.pop(message.number, None)
                 if waiting is not None and not waiting.done():
                     waiting.set_result(message)
+            case m.ControlAttached(capacity=capacity):
+                self.capacity, self.rows_available = capacity, True
+                self._attached.set()
+                self._post_fact(message)
+            case m.RowsAvailable(available=available):
+                self.rows_available = available
+                self._post_fact(message)
+            case m.RequestRefused(leg=leg, command=command, message=reason):
+                log.warning("leg=%s command=%s refused: %s", leg, command, reason)
+                self._post_fact(message)
             case _:
-                if isinstance(message, m.ControlAttached):
-                    self.capacity, self.rows_available = message.capacity, True
-                    self._attached.set()
-                elif isinstance(message, m.RowsAvailable):
-                    self.rows_available = message.available
-                elif isinstance(message, m.RequestRefused):
-                    log.warning("leg=%s command=%s refused: %s", message.leg, message.command, message.message)
                 self._post_fact(message)
 
     def _on_disconnect(self, reason: str) -> None:

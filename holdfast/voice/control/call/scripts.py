@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import assert_never
 from xml.sax.saxutils import escape
 
 from holdfast.voice.control.call.step import (
@@ -175,41 +176,53 @@ def hang_up(step: CallStep, sip_code: int = 603) -> None:
 
 def _handle_ending(step: CallStep, script: Script, ending: Ending) -> None:
     """Handle the end of a script according to its role. Source: Twilio docs of each kind of URL."""
-    match script.role, ending:
-        case "main", ScriptFailed():
+    failure = ending if isinstance(ending, ScriptFailed) else None
+    match script.role:
+        case "main" if failure is not None:
             unanswered = step.call.status is not CallStatus.IN_PROGRESS
             status = CallStatus(twilio_assumptions.FAILED_DOCUMENT_UNANSWERED) if unanswered else CallStatus.COMPLETED
             step.finish(status, 500, leg_is_gone=False)
-        case "main", _:
+        case "main":
             hang_up(step)
-        case "queue", ScriptEnded():
-            _request_wait_url_again(step, script)
-        case "queue", QuitQueue():
-            step.emit(LeaveQueue(call=step.call.sid, result="leave"))
-        case "queue", ScriptFailed():
-            step.emit(LeaveQueue(call=step.call.sid, result="error"))
-        case "queue" | "screen", HangUp():
-            hang_up(step)
-        case "wait", ScriptFailed(code=code, message=message) if script.document is None:
-            why = f"not admitted to the conference, because its waitUrl failed: {message}"
-            step.emit(RefuseEntry(call=step.call.sid, code=code, message=why))
-        case "hold", ScriptFailed():
-            if script.audio_overdue:
+        case "queue":
+            _handle_queue_ending(step, script, ending)
+        case "wait":
+            if failure is not None and script.document is None:
+                why = f"not admitted to the conference, because its waitUrl failed: {failure.message}"
+                step.emit(RefuseEntry(call=step.call.sid, code=failure.code, message=why))
+        case "hold":
+            if failure is not None and script.audio_overdue:
                 _play_builtin_music(step, script)
-        case "announce", _:
+        case "announce":
             step.discard_script(script)
-            code, message = (ending.code, ending.message) if isinstance(ending, ScriptFailed) else (0, "")
+            code, message = (0, "") if failure is None else (failure.code, failure.message)
             step.emit(NoteAnnounced(call=step.call.sid, code=code, message=message))
-        case "whisper", _:
+        case "whisper":
             step.emit(WhisperEnded(call=step.call.sid))
-        case "screen", ScriptEnded():
+        case "screen" if isinstance(ending, ScriptEnded):
             assert step.call.controlled_by is not None
             step.discard_script(script)
             step.emit(ChildScreened(call=step.call.controlled_by, child=step.call.sid))
-        case "screen", _:
+        case "screen":
+            hang_up(step)
+        case "comfort":
+            pass  # it plays the built-in music, and ends with the hold of the other party's phone
+        case _:
+            assert_never(script.role)
+
+
+def _handle_queue_ending(step: CallStep, script: Script, ending: Ending) -> None:
+    match ending:
+        case ScriptEnded():
+            _request_wait_url_again(step, script)
+        case QuitQueue():
+            step.emit(LeaveQueue(call=step.call.sid, result="leave"))
+        case ScriptFailed():
+            step.emit(LeaveQueue(call=step.call.sid, result="error"))
+        case HangUp():
             hang_up(step)
         case _:
-            pass
+            assert_never(ending)
 
 
 def _request_wait_url_again(step: CallStep, script: Script) -> None:

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from queue import SimpleQueue
-from typing import BinaryIO
+from typing import BinaryIO, assert_never
 
 from holdfast.voice.media.codec.wav import wav_header
 from holdfast.voice.media.frames import Bytes, Numbers
@@ -61,18 +61,21 @@ class Recorders:
                 self._voices[name] = voices
                 self._taps.open(name, _rows_of(voices, rows), quiet_frames=round(command.quiet_s * 50))
                 self._writer.open(name, Path(command.path), channels=len(voices))
-            case ChangeTap(voices=voices, mode=mode) if name in self._voices:
+            case ChangeTap(voices=voices, mode=mode):
+                if name not in self._voices:
+                    return
                 if voices is not None and len(voices) == len(self._voices[name]):
                     self._voices[name] = voices
                     self._taps.set_channels(name, _rows_of(voices, rows))
                 if mode is not None:
                     self._taps.set_mode(name, mode)
-            case CloseTap() if name in self._voices:
-                self._close(name)
-            case CloseTap() if name not in self._lengths:
-                self._post(_closed(name, Length(frames=0, first_loud=None, last_loud=None), "no such recording"))
+            case CloseTap():
+                if name in self._voices:
+                    self._close(name)
+                elif name not in self._lengths:
+                    self._post(_closed(name, Length(frames=0, first_loud=None, last_loud=None), "no such recording"))
             case _:
-                pass
+                assert_never(command)
 
     def rows_changed(self, rows: Mapping[str, int]) -> None:
         """Update the sources of all recordings after legs were opened or closed."""
@@ -186,6 +189,8 @@ class Writer:
                         if name in files:
                             files.pop(name).close()
                             self.done.put((name, ""))
+                    case _:
+                        assert_never(payload)
             except OSError as error:
                 if name in files:
                     files.pop(name).close()
