@@ -11,5 +11,6 @@ makes tests run into their time limit survives, as does one that no test runs. A
 if the same test passes on the product as it is directly afterwards.
 
 Not mutated: annotations and decorators (`mypy` and the tests of the architecture hold them), docstrings, log lines,
-texts of errors, and branches that cannot be reached (`assert_never`, `TYPE_CHECKING`, the bodies of protocols).
+texts of errors, and branches that cannot be reached (`assert_never`, `TYPE_CHECKING`, the bodies of protocols). A false
+value is not replaced by another false one, and of the mutants of a text only the one that changes its words is made.
 """

@@ -34,7 +34,7 @@ PACKAGES = (
 TEST_FOLDERS = ("tests/unit", "tests/stories", "tests/contract", "tests/conformance", "tests/loopback")
 REAL_SOCKETS = ("tests/contract", "tests/conformance", "tests/loopback")
 PROCESSES = 2
-LIMITS_S = (4.0, 15.0, 45.0)
+LIMITS_S = (3.0, 12.0, 36.0)
 """How many seconds of tests a mutant must survive, portion by portion."""
 BAR = 0.85
 
@@ -103,7 +103,7 @@ def judge(worker: Worker, mutant: Mutant, tests: Sequence[KnownTest]) -> Outcome
     for portion in portions(tests, limits_s=LIMITS_S):
         left = {test.name: test.seconds for test in portion}
         while left:
-            limit_s = 60 + 3 * sum(left.values())
+            limit_s = 120 + 3 * sum(left.values())
             found = worker.ask({"tests": left, "mutant": change, "limit_s": limit_s})
             if found.get("hung"):
                 return Outcome(mutant=mutant, state="timeout", detail="all of the run")

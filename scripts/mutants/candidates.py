@@ -138,6 +138,8 @@ def _operators(node: cst.CSTNode) -> Iterator[tuple[str, cst.CSTNode]]:
             made: Iterable[cst.CSTNode] = operator(node)
             name = operator.__name__.removeprefix("operator_")
             for mutated in made:
+                if name == "assignment" and isinstance(node, cst.Assign | cst.AnnAssign) and _is_false(node.value):
+                    break  # None in place of False, or "" in place of None: both are false.
                 yield name, mutated
                 if name == "string":
                     break  # The others change the case alone, which SIP and HTTP do not look at.
@@ -214,6 +216,16 @@ def _is_type(value: cst.BaseExpression) -> bool:
         return _last_name(value) in _GENERICS or _is_type(value.value)
     name = _last_name(value)
     return name[:1].isupper() and not name.isupper() and not isinstance(value, cst.Call)
+
+
+def _is_false(value: cst.BaseExpression | None) -> bool:
+    match value:
+        case cst.Name(value="None" | "False") | cst.Integer(value="0") | cst.SimpleString(value="''" | '""'):
+            return True
+        case cst.Tuple(elements=()) | cst.List(elements=()) | cst.Dict(elements=()):
+            return True
+        case _:
+            return False
 
 
 def _last_name(node: cst.BaseExpression) -> str:

@@ -18,7 +18,7 @@ IMPORT_S = 0.4
 Record = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class KnownTest:
     """A test, how long it takes, and the lines it runs: a number for each file, one bit for each line."""
 
@@ -47,15 +47,18 @@ class CoverageMap:
     def tests_for(self, file: str, line: int) -> list[KnownTest]:
         """Return the tests that run a line, quickest first.
 
-        A line outside of functions runs when the file is imported. Its tests are those that run a line of a function
-        that names what it defines; if there are none, those that run any function of the file.
+        A line outside of functions runs when the file is imported. Its tests are those of test files that name what it
+        defines, and then those that run a line of a function that names it; if there are none, those that run any
+        function of the file.
         """
         place = self.place(file, line)
         if place.in_function:
             found = self._running({file: 1 << line}) or self._running({file: _mask(place.statement)})
-        else:
-            found = self._running(self._uses(place.names)) or self._running({file: self._functions(file)})
-        return sorted(found, key=lambda test: test.seconds)
+            return sorted(found, key=lambda test: test.seconds)
+        named_in = self._test_files_naming(place.names)
+        naming = [test for test in self.tests if test.name.split("::")[0] in named_in]
+        using = self._running(self._uses(place.names)) or self._running({file: self._functions(file)})
+        return list(dict.fromkeys(test for those in (naming, using) for test in sorted(those, key=lambda t: t.seconds)))
 
     def _running(self, masks: Mapping[str, int]) -> list[KnownTest]:
         return [
@@ -94,15 +97,25 @@ class CoverageMap:
 
     def _uses(self, names: Iterable[str]) -> dict[str, int]:
         """Return the lines of functions that name one of these, file by file."""
-        names = sorted(names, key=len)
-        if not names:
+        pattern = _pattern(names)
+        if pattern is None:
             return {}
-        pattern = re.compile(r"\b(?:" + "|".join(map(re.escape, names)) + r")\b")
         return {
             file: mask
             for file, text in self._texts.items()
             if (mask := _matching(text, pattern) & self._functions(file))
         }
+
+    def _test_files_naming(self, names: Iterable[str]) -> set[str]:
+        pattern = _pattern(names)
+        if pattern is None:
+            return set()
+        return {file for file, text in self._test_texts.items() if pattern.search(text)}
+
+    @cached_property
+    def _test_texts(self) -> dict[str, str]:
+        files = {test.name.split("::")[0] for test in self.tests}
+        return {file: (self._root / file).read_text("utf-8") for file in files if (self._root / file).exists()}
 
     @cached_property
     def _texts(self) -> dict[str, str]:
@@ -197,6 +210,11 @@ def _tests(record: Record) -> Iterator[KnownTest]:
 
 def _masks(lines: Mapping[str, str]) -> dict[str, int]:
     return {file: int(mask, 16) for file, mask in lines.items()}
+
+
+def _pattern(names: Iterable[str]) -> re.Pattern[str] | None:
+    words = "|".join(map(re.escape, sorted(names)))
+    return re.compile(rf"\b(?:{words})\b") if words else None
 
 
 def _mask(lines: range) -> int:

@@ -31,8 +31,11 @@ MOST_TIMEOUTS = 2
 
 
 def limit_of(seconds: float) -> float:
-    """Return how long a test may take that takes this long on the product as it is."""
-    return 10 + 6 * seconds
+    """Return how long a test may take that takes this long on the product as it is.
+
+    Tests wait for 20 s at most: one that waits in vain ends by itself, and fails.
+    """
+    return 25 + 6 * seconds
 
 
 class Chosen:

@@ -86,6 +86,15 @@ def test_what_other_tools_hold_or_no_test_can_see_is_not_mutated() -> None:
     } - {"log = logging.getLogger(__name__)"}
 
 
+def test_a_false_value_is_not_replaced_by_another_one() -> None:
+    made = {each.added[0] for each in mutants_of("a = None\nb: bool = False\nc = 0\nd = ()\ne = f\n")}
+    assert made == {"b: bool = True", "c = 1", "e = None"}
+
+
+def test_of_a_text_the_words_are_changed() -> None:
+    assert {each.added[0] for each in mutants_of("f('Via')\n")} == {"f('XXViaXX')", "f(None)", "pass"}
+
+
 def test_a_mutant_is_described_by_what_differs() -> None:
     found = mutant_of("m.py", "a\nb\nc\n", "a\nB\nc\n", operator="number")
     assert found is not None
@@ -300,6 +309,6 @@ def test_every_known_equivalent_is_still_a_mutant_of_its_file_and_says_why() -> 
         source = Source(file, (ROOT / file).read_text("utf-8"))
         first = before.splitlines()[0]
         lines = [number for number, text in enumerate(source.text.splitlines(), 1) if text.strip() == first]
-        near = [line for line in source.lines if any(number - 3 <= line <= number + 3 for number in lines)]
+        near = [line for line in source.lines if any(number - 1 <= line <= number for number in lines)]
         made = [source.mutant(each) for line in near for each in source.by_line[line]]
         assert (file, before, after) in {key_of(each) for each in made if each is not None}, f"{file}: {after}"

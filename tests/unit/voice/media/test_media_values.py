@@ -57,6 +57,7 @@ PROMISED: dict[str, tuple[object, object]] = {
     ),
     # RFC 4733 §3.2
     "digits by the code of their event": (event_receiver.DIGITS, "0123456789*#ABCD"),
+    "seconds in which a late packet of an older digit is recognised": (event_receiver._RECENT / 8000, 5),
     "ms of a digit, and after it": (
         (event_sender.ON_FRAMES * FRAME_MS, event_sender.OFF_FRAMES * FRAME_MS),
         (100, 100),
