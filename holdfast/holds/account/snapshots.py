@@ -59,8 +59,8 @@ class ConferenceSnapshot:
     """A conference snapshot is one live conference: `init` while too few are in it, then `in-progress`."""
 
     sid: ConferenceSid
-    name: str
-    status: str
+    name: str = ""
+    status: str = "in-progress"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

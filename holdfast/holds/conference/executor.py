@@ -128,7 +128,7 @@ class ConferenceExecutor:
 
     async def read_room(self, sid: ConferenceSid) -> RoomSnapshot:
         """Return all participants of this conference."""
-        return await _read_room(self._account, ConferenceSnapshot(sid=sid, name="", status="in-progress"))
+        return await _read_room(self._account, ConferenceSnapshot(sid=sid))
 
     def _remember(self, call: CallSid, room: RoomSnapshot) -> FoundParticipant | None:
         participant = room.participant(call)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from holdfast.holds.conference import executor as conference_executor
 from holdfast.holds.errors import (
     AccountRefused,
     AccountUnreachable,
@@ -258,6 +259,34 @@ async def test_the_room_is_remembered_for_the_next_hold(stage: Stage, room: tupl
     stage.account.requests.clear()
     await stage.holds.hold(room[0])
     assert [request[0] for request in stage.account.requests] == ["participants", "set_hold"]
+
+
+async def test_the_room_is_remembered_for_so_many_calls(
+    stage: Stage, room: tuple[CallSid, CallSid], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conference_executor, "MAX_REMEMBERED", 1)
+    for call, searched in ((room[0], True), (room[0], False), (room[1], True), (room[1], False), (room[0], True)):
+        stage.account.requests.clear()
+        await stage.holds.resume(await stage.holds.hold(call))
+        assert (stage.account.requests[0] == ("conferences",)) is searched
+
+
+async def test_the_room_of_a_call_that_left_it_is_forgotten(stage: Stage, room: tuple[CallSid, CallSid]) -> None:
+    await stage.holds.resume(await stage.holds.hold(room[0]))
+    stage.account.errors["set_hold"] = [(ResourceNotFound("gone", status=404, twilio_code=20404), False)]
+    with pytest.raises(CallNotInProgress):
+        await stage.holds.hold(room[0])
+    stage.account.requests.clear()
+    await stage.holds.hold(room[0])
+    assert stage.account.requests[0] == ("conferences",)
+
+
+async def test_a_conference_is_waited_for_while_it_may_form(stage: Stage) -> None:
+    caller = stage.account.add_call(1)
+    began = stage.clock.now()
+    with pytest.raises(HoldRefused):
+        await stage.holds.hold(caller)
+    assert stage.clock.now() - began == pytest.approx(3.0)
 
 
 async def test_a_call_that_changed_rooms_is_found_again(stage: Stage, room: tuple[CallSid, CallSid]) -> None:

@@ -74,6 +74,9 @@ async def test_a_party_held_in_a_conference_is_resumed_by_another_service(
     customer, agent = room
     held = await two.ours.hold(customer, music=MUSIC)
     back = await two.theirs.resume(customer, by="alice")
+    details = [event.detail for event in await two.theirs.hold_log.events(after=0, limit=10)]
+    assert details == [None, None, "another service held the party", None, None]
+    assert (back.conference, back.by) == (held.conference, None)
     assert (back.status, back.way, back.resumed_by) == (Status.RESUMED, WayName.CONFERENCE, "alice")
     assert two.ears(customer, agent) == [agent, customer]
     assert [event.kind for event in await two.theirs.hold_log.events(after=0, limit=10)] == [
@@ -176,12 +179,17 @@ async def test_a_leg_is_refused_untouched_where_it_could_be_lost(two: Two) -> No
     await two.ours.hold(parent)
     writes = len(two.stage.account.writes())
     blind = other_service(two.stage, public_url=None)
+    held_by_legs = "the party is on hold by two legs, by another service"
+    elsewhere = "Resume it where it was held, or call the party again."
     with pytest.raises(HoldRefused) as caught:
         await blind.resume(parent)
-    assert "public_url" in str(caught.value.fix)
+    assert caught.value.message == f"{held_by_legs}, and the account cannot reach this service"
+    assert caught.value.fix == f"Give Holds(…, public_url=…). {elsewhere}"
     two.stage.account.add_call(7, parent=parent)
-    with pytest.raises(HoldRefused, match="does not show which party it talked to"):
+    with pytest.raises(HoldRefused) as caught:
         await two.theirs.resume(parent)
+    assert caught.value.message == f"{held_by_legs}, and the account does not show which party it talked to"
+    assert caught.value.fix == elsewhere
     assert len(two.stage.account.writes()) == writes
     assert two.ears(parent, child) == ["music", "silence"]
     assert await two.theirs.list() == []
@@ -191,8 +199,13 @@ async def test_a_take_over_that_the_account_refuses_leaves_the_party_held(two: T
     parent, child = await two.stage.two_legs()
     held = await two.ours.hold(child)
     two.stage.account.errors["redirect"] = [(AccountRefused("no", status=429), False)]
-    with pytest.raises(HoldFailed, match="could not be taken over"):
+    with pytest.raises(HoldFailed) as caught:
         await two.theirs.resume(child)
+    assert caught.value.message == "the hold of another service could not be taken over: no"
+    failed = await two.theirs.get(str(caught.value.hold))
+    assert (failed.status, failed.cause) == (Status.FAILED, caught.value.message)
+    assert await two.theirs.hold_log.latest_of_call(child) == failed
+    assert two.theirs.pairs.all() == ()
     await two.check()
     assert two.ears(parent, child) == ["silence", "music"]
     assert (await two.ours.get(held.id)).status is Status.HELD

@@ -1,5 +1,6 @@
 """The state machine of one hold takes only the steps of its table, refuses any other message, and ends once."""
 
+from dataclasses import replace
 from itertools import pairwise, product
 from typing import get_args
 
@@ -28,9 +29,10 @@ from holdfast.holds.hold import (
     StillHeld,
     WayName,
     open_hold,
+    phone_hold,
     step,
 )
-from holdfast.holds.ids import CallSid, HoldId
+from holdfast.holds.ids import CallSid, ConferenceSid, HoldId
 
 MESSAGES: tuple[Message, ...] = (
     Begin(way=WayName.CONFERENCE),
@@ -86,6 +88,56 @@ def test_a_hold_takes_a_message_as_its_table_says_and_refuses_any_other(status: 
     assert set(listed.values()) == {""}
     assert any(isinstance(effect, RecordEvent) for effect in effects)
     assert hold.ended_at == (9.0 if hold.status.final else None)
+
+
+def test_a_hold_begins_with_what_was_asked_and_nothing_else() -> None:
+    id, call = HoldId("HO" + "0" * 32), CallSid("CA" + "0" * 32)
+    plain, effects = open_hold(id=id, call=call, now=1.0)
+    assert plain == Hold(id=id, call=call, asked_at=1.0)
+    assert effects == (RecordEvent(kind="asked"),)
+    full, effects = open_hold(id=id, call=call, now=1.0, by="alice", reason="lookup", music=MUSIC, limit_s=9.0)
+    assert full == replace(plain, by="alice", reason="lookup", music=MUSIC, limit_s=9.0)
+    assert effects == (RecordEvent(kind="asked", detail="lookup"),)
+
+
+def test_each_step_changes_what_it_says_and_is_recorded_with_its_cause() -> None:
+    conference, owner = ConferenceSid("CF" + "0" * 32), CallSid("CA" + "1" * 32)
+    hold, effects = step(asked(), Begin(way=WayName.LEGS, conference=conference, queue="q", owner_call=owner), 2.0)
+    begun = replace(
+        asked(), status=Status.HOLDING, way=WayName.LEGS, conference=conference, queue="q", owner_call=owner
+    )
+    assert (hold, effects) == (begun, (RecordEvent(kind="holding"), HoldParty()))
+    hold, effects = step(hold, HoldConfirmed(detail="shown"), 3.0)
+    assert (hold, effects) == (
+        replace(begun, status=Status.HELD, held_at=3.0, cause="shown"),
+        (RecordEvent(kind="held", detail="shown"),),
+    )
+    reminded, effects = step(hold, Remind(), 64.4)
+    assert (reminded, effects) == (
+        replace(hold, reminded_at=64.4),
+        (RecordEvent(kind="reminder", detail="held for 61 s"),),
+    )
+    _, effects = step(replace(hold, held_at=None), Remind(), 11.0)
+    assert effects == (RecordEvent(kind="reminder", detail="held for 10 s"),)
+    _, effects = step(hold, Remind(), 1.0)
+    assert effects == (RecordEvent(kind="reminder", detail="held for 0 s"),)
+    resuming, effects = step(hold, Resume(by="bob", why="enough"), 5.0)
+    assert (resuming, effects) == (
+        replace(hold, status=Status.RESUMING, resumed_by="bob", cause="enough"),
+        (RecordEvent(kind="resuming", detail="enough"), ResumeParty()),
+    )
+    ended, effects = step(resuming, HoldEnded(why="taken"), 6.0)
+    assert (ended, effects) == (
+        replace(resuming, status=Status.RESUMED, cause="taken", ended_at=6.0),
+        (RecordEvent(kind="resumed", detail="taken"),),
+    )
+
+
+def test_the_hold_of_a_phone_is_held_since_it_was_first_seen() -> None:
+    id, call = HoldId("HO" + "0" * 32), CallSid("CA" + "0" * 32)
+    hold, effects = phone_hold(id=id, call=call, since=4.0)
+    assert hold == Hold(id=id, call=call, asked_at=4.0, held_at=4.0, status=Status.HELD, by="phone", way=WayName.PHONE)
+    assert effects == (RecordEvent(kind="held", detail="the phone holds"),)
 
 
 def test_no_message_leads_out_of_a_final_status() -> None:
