@@ -140,11 +140,26 @@ def _operators(node: cst.CSTNode) -> Iterator[tuple[str, cst.CSTNode]]:
             for mutated in made:
                 if name == "assignment" and isinstance(node, cst.Assign | cst.AnnAssign) and _is_false(node.value):
                     break  # None in place of False, or "" in place of None: both are false.
+                if _drops_what_is_unreachable(node, mutated):
+                    continue
                 yield name, mutated
                 if name == "string":
                     break  # The others change the case alone, which SIP and HTTP do not look at.
     for mutated in _drop_statement(node):
         yield "drop_statement", mutated
+
+
+def _drops_what_is_unreachable(node: cst.CSTNode, mutated: cst.CSTNode) -> bool:
+    """Return whether all that a mutation drops is a case that ends in `assert_never`."""
+    if not (isinstance(node, cst.Match) and isinstance(mutated, cst.Match)):
+        return False
+    dropped = [case for case in node.cases if not any(case is kept for kept in mutated.cases)]
+    return all(
+        isinstance(case.body.body[-1], cst.SimpleStatementLine)
+        and isinstance(expression := case.body.body[-1].body[-1], cst.Expr)
+        and _last_name(expression.value) == "assert_never"
+        for case in dropped
+    )
 
 
 class _Finder(cst.CSTVisitor):

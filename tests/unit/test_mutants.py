@@ -312,3 +312,9 @@ def test_every_known_equivalent_is_still_a_mutant_of_its_file_and_says_why() -> 
         near = [line for line in source.lines if any(number - 1 <= line <= number for number in lines)]
         made = [source.mutant(each) for line in near for each in source.by_line[line]]
         assert (file, before, after) in {key_of(each) for each in made if each is not None}, f"{file}: {after}"
+
+
+def test_a_case_that_cannot_be_reached_is_not_dropped() -> None:
+    code = "match x:\n    case 1:\n        f()\n    case 2:\n        g()\n    case _:\n        assert_never(x)\n"
+    dropped = {each.removed[0].strip() for each in mutants_of(code) if each.operator == "match"}
+    assert dropped == {"case 1:", "case 2:"}

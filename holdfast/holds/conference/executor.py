@@ -168,8 +168,11 @@ class ConferenceExecutor:
             case _:
                 assert_never(step)
 
-    async def resume(self, participant: ParticipantSnapshot) -> Message:
-        """Resume a participant, and return the message for its hold."""
+    async def resume(self, hold: Hold) -> Message:
+        """Resume a held party, and return the message for its hold."""
+        participant = await self._participant(hold)
+        if participant is None:
+            return CallEnded(why="the party has left the conference")
         step = planner.resume(participant)
         return HoldEnded() if step is None else await self._set(step)
 
@@ -222,10 +225,11 @@ class ConferenceExecutor:
 
     async def shows_hold(self, hold: Hold) -> bool | None:
         """Return whether the account shows the party on hold; None when it is not in its conference any more."""
-        if hold.conference is None:
-            return None
-        seen = await self._account.participant(hold.conference, hold.call)
+        seen = await self._participant(hold)
         return None if seen is None else seen.hold
+
+    async def _participant(self, hold: Hold) -> ParticipantSnapshot | None:
+        return None if hold.conference is None else await self._account.participant(hold.conference, hold.call)
 
 
 def _failure(step: SetHold, why: str) -> Message:

@@ -101,7 +101,7 @@ class HoldExecutor:
                 except AccountError as error:
                     raise OutcomeUnknown(error.message, fix=error.fix, hold=hold.id) from error
                 hold, _ = await self._hold_log.handle(hold.id, message)
-        why = hold.cause or "no reason was given"
+        why = str(hold.cause)
         match hold.status:
             case Status.REFUSED:
                 raise HoldRefused(why, fix=selected.fix if isinstance(selected, Refusal) else None, hold=hold.id)
@@ -196,10 +196,7 @@ class HoldExecutor:
             if self.pairs.of(hold.call) is None:
                 return CallEnded(why="the conversation is over")
             return await self.legs.resume(hold.call)
-        participant = None if hold.conference is None else await self.account.participant(hold.conference, hold.call)
-        if participant is None:
-            return CallEnded(why="the party has left the conference")
-        return await self.conferences.resume(participant)
+        return await self.conferences.resume(hold)
 
     async def reconcile(self, hold: Hold) -> Hold:
         """Change an unfinished hold to the status that the account shows. Raises: AccountError."""

@@ -11,7 +11,7 @@ from holdfast.holds.account.snapshots import CallSnapshot
 from holdfast.holds.conference.executor import ConferenceExecutor
 from holdfast.holds.errors import AccountError, HoldFailed, HoldRefused, HoldsError, NotAllowed
 from holdfast.holds.history.hold_log import HoldLog
-from holdfast.holds.hold import Begin, CallEnded, Fail, Hold, HoldConfirmed, HoldParty, Message, WayName, open_hold
+from holdfast.holds.hold import Begin, Fail, Hold, HoldConfirmed, HoldParty, WayName, open_hold
 from holdfast.holds.ids import CallSid, HoldId
 from holdfast.holds.legs.executor import LegsExecutor
 from holdfast.holds.legs.pair_index import PairIndex
@@ -126,7 +126,7 @@ class Takeover:
                 raise
             if not isinstance(outcome, HoldConfirmed):
                 await self._discard(call)
-                raise HoldFailed(f"the hold of another service could not be taken over: {_why(outcome)}")
+                raise HoldFailed(f"the hold of another service could not be taken over: {outcome.why}")
             self._legs.taken_over.add(call)
         return HoldConfirmed(detail=HELD_ELSEWHERE)
 
@@ -146,7 +146,3 @@ class Takeover:
             return parent if parent is not None and parent.talking else None
         children = [child for child in await self._account.calls(parent=call) if child.talking]
         return children[0] if len(children) == 1 else None
-
-
-def _why(outcome: Message) -> str:
-    return outcome.why if isinstance(outcome, Fail | CallEnded) else "the account did not show it"

@@ -78,7 +78,9 @@ class LegsExecutor:
 
     # Requests of the service, one at a time per pair.
 
-    async def hold(self, call: CallSid, music: str | None, *, limit_s: float | None) -> Message:
+    async def hold(
+        self, call: CallSid, music: str | None, *, limit_s: float | None
+    ) -> HoldConfirmed | CallEnded | Fail:
         """Hold one party of a known pair, and return the message for its hold.
 
         Raises: AccountError when the change was requested and cannot be confirmed.
@@ -357,7 +359,7 @@ class LegsExecutor:
             raise ResourceNotFound(f"the conversation of {call} is over", status=404)
         return pair
 
-    def _hold_outcome(self, call: CallSid) -> Message:
+    def _hold_outcome(self, call: CallSid) -> CallEnded | Fail:
         """Return the message for a hold whose conversation ended meanwhile."""
         pair = self._pairs.of(call)
         if pair is not None and pair.party(call).state is not LegState.GONE:

@@ -1,5 +1,7 @@
 """Stories of holds in conferences: REST alone, in conferences that an application made."""
 
+from dataclasses import replace
+
 import pytest
 
 from holdfast.holds.conference import executor as conference_executor
@@ -316,3 +318,15 @@ async def test_a_restart_keeps_the_hold(stage: Stage, room: tuple[CallSid, CallS
     stage.start()
     assert await stage.holds.hold(room[0]) == hold
     assert (await stage.holds.resume(hold.id)).status is Status.RESUMED
+
+
+@pytest.mark.parametrize("status", [Status.HELD, Status.RESUMING])
+async def test_a_hold_without_a_conference_ends_without_a_read(
+    stage: Stage, room: tuple[CallSid, CallSid], status: Status
+) -> None:
+    hold = await stage.holds.hold(room[0])
+    await stage.store.save_hold(replace(hold, conference=None, status=status), (), at=stage.clock.now())
+    stage.start()
+    stage.account.requests.clear()
+    ended = await stage.holds.resume(hold.id)
+    assert (ended.status, stage.account.requests) == (Status.CALL_ENDED, [])

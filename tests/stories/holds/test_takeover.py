@@ -212,3 +212,19 @@ async def test_a_take_over_that_the_account_refuses_leaves_the_party_held(two: T
     assert (await two.theirs.resume(child)).status is Status.RESUMED
     await two.check()
     assert two.ears(parent, child) == [child, parent]
+
+
+async def test_a_take_over_that_is_never_confirmed_joins_the_two_in_a_conference(two: Two) -> None:
+    parent, child = await two.stage.two_legs()
+    await two.ours.hold(child)
+    two.stage.account.errors["is_queued"] = [(AccountUnreachable("down"), False)] * 200
+    with pytest.raises(HoldFailed, match="taken over: the call did not come to wait in its queue"):
+        await two.theirs.resume(child)
+    two.stage.account.errors.clear()
+    assert two.ears(parent, child) == [child, parent]
+    # The pair is kept: it is seen into the conference, and may be held there.
+    pair = two.theirs.pairs.of(child)
+    assert pair is not None
+    assert pair.room == f"holdfast-{parent}"
+    await two.check()
+    assert (await two.theirs.hold(child)).way is WayName.CONFERENCE
