@@ -122,19 +122,26 @@ class Takeover:
             try:
                 outcome = await self._legs.hold(call, None, limit_s=None)
             except AccountError:
-                await self._discard(call)
+                await self._discard(call, self._legs)
                 raise
             if not isinstance(outcome, HoldConfirmed):
-                await self._discard(call)
+                await self._discard(call, self._legs)
                 raise HoldFailed(f"the hold of another service could not be taken over: {outcome.why}")
             self._legs.taken_over.add(call)
         return HoldConfirmed(detail=HELD_ELSEWHERE)
 
-    async def _discard(self, call: CallSid) -> None:
-        """Remove the pair again, so that the next attempt reads the account again."""
+    async def _discard(self, call: CallSid, legs: LegsExecutor) -> None:
+        """Remove the pair again, so that the next attempt reads the account again.
+
+        A pair that fell back into a conference stays: without its queue the other service sees that it is ours now.
+        """
         pair = self._pairs.of(call)
-        if pair is not None and pair.room is None and not pair.over:
+        if pair is None or pair.over:
+            return
+        if pair.room is None:
             await self._pairs.forget(pair)
+        else:
+            await legs.queues.close(queue_name(call))
 
     async def _other_end(self, call: CallSid) -> CallSnapshot | None:
         """Return the other end of the Dial that joined this call, if it is still talking."""
