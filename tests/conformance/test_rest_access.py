@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 
 import pytest
 
 from holdfast.voice.model.effects import LogNotification
 from holdfast.voice.model.ports import JournalEntry
-from holdfast.voice.runtime.directory.access import Access
+from holdfast.voice.runtime.directory.access import Access, SipUser
 from holdfast.voice.runtime.directory.directory import Directory
 from holdfast.voice.sip.message.digest import Ha1
 from tests.conformance import facts
@@ -257,6 +258,37 @@ async def test_weak_users_are_refused(api: RestApi, form: dict[str, str]) -> Non
     assert status_and_code(await api.post(users, form)) == (400, 20422)
     await api.post(users, {"Username": "dora", "Password": PASSWORD})
     assert status_and_code(await api.post(users, {"Username": "dora", "Password": PASSWORD})) == (409, 20409)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"Username": "x" * 32, "Password": PASSWORD},
+        {"Username": "carol", "Password": "Aa1" * 4},
+        {"Username": "carol", "Password": "Aa1" * 85 + "x"},
+    ],
+)
+async def test_users_at_the_ends_of_their_ranges_are_accepted(api: RestApi, form: dict[str, str]) -> None:
+    made = (await api.post("/SIP/CredentialLists.json", {"FriendlyName": "office"})).json
+    users = f"/SIP/CredentialLists/{made['sid']}/Credentials.json"
+    assert (await api.post(users, form)).status == 201
+    for password in ("Aa1" * 3 + "Aa", "Aa1" * 85 + "xx"):
+        assert status_and_code(await api.post(users, {"Username": "dora", "Password": password})) == (400, 20422)
+
+
+async def test_a_credential_list_has_up_to_1000_users(api: RestApi) -> None:
+    sid = (await api.post("/SIP/CredentialLists.json", {"FriendlyName": "office"})).json["sid"]
+    lists = api.directory.access.lists
+    made = lists.get(sid)
+    assert made is not None
+    users = tuple(
+        SipUser(sid=f"CR{n:032x}", username=f"u{n}", ha1=Ha1(md5="", sha256=""), created_at=1.0, updated_at=1.0)
+        for n in range(999)
+    )
+    await lists.put(replace(made, users=users))
+    path = f"/SIP/CredentialLists/{sid}/Credentials.json"
+    assert (await api.post(path, {"Username": "carol", "Password": PASSWORD})).status == 201
+    assert status_and_code(await api.post(path, {"Username": "dora", "Password": PASSWORD})) == (400, 20422)
 
 
 async def test_only_existing_lists_can_be_mapped(api: RestApi) -> None:

@@ -288,10 +288,56 @@ async def test_a_participant_is_refused_with_the_code_of_its_parameter(
     assert api.engine.commands == []
 
 
-async def test_a_label_has_up_to_128_characters(api: RestApi) -> None:
-    form = {"To": "client:bob", "From": OURS, "Label": "x" * 128}
-    made = await api.post("/Conferences/the%20lobby/Participants.json", form)
-    assert (made.status, made.json["label"]) == (201, "x" * 128)
+@pytest.mark.parametrize(
+    ("path", "form"),
+    [
+        ("/Calls.json", CALL | {"Url": "http://h/" + "x" * 3991}),
+        ("/Calls.json", {"To": "client:bob", "From": OURS, "Twiml": "<Response/>" + " " * 3988 + "<"}),
+        ("/Calls.json", CALL | {"SendDigits": "0123456789ABCDabcd#*wW" + "1" * 10}),
+        ("/Calls.json", CALL | {"Timeout": "1"}),
+        ("/Calls.json", CALL | {"Timeout": "600"}),
+        ("/Calls.json", CALL | {"TimeLimit": "999999999"}),
+        ("/Calls.json", CALL | {"To": "client:" + "x" * 256}),
+        ("/Calls.json", CALL | {"To": "sip:a@" + "h" * 248}),
+        ("/Calls.json", CALL | {"To": "sip:a@h?X-Long=" + "x" * 1016}),
+        ("/Conferences/lobby/Participants.json", {"To": "client:bob", "From": OURS, "Label": "x" * 128}),
+        ("/Conferences/lobby/Participants.json", {"To": "client:bob", "From": OURS, "MaxParticipants": "2"}),
+        ("/Conferences/lobby/Participants.json", {"To": "client:bob", "From": OURS, "MaxParticipants": "250"}),
+        ("/Conferences/lobby/Participants.json", {"To": "client:bob", "From": OURS, "Timeout": "5"}),
+        (f"/Conferences/{'x' * 128}/Participants.json", {"To": "client:bob", "From": OURS}),
+        ("/Queues.json", {"FriendlyName": "x" * 64, "MaxSize": "5000"}),
+        ("/Queues.json", {"FriendlyName": "x", "MaxSize": "1"}),
+        ("/Applications.json", {"FriendlyName": "x" * 64}),
+        ("/SIP/CredentialLists.json", {"FriendlyName": "x" * 64}),
+        ("/SIP/Domains.json", {"DomainName": ".".join(["x" * 63] * 3 + ["y" * 61])}),
+        ("/IncomingPhoneNumbers.json", {"PhoneNumber": "+123456789012345"}),
+    ],
+)
+async def test_a_value_at_the_end_of_its_range_is_accepted(api: RestApi, path: str, form: dict[str, str]) -> None:
+    made = await api.post(path, form)
+    assert made.status == 201, made.body
+
+
+@pytest.mark.parametrize(
+    ("path", "form", "code"),
+    [
+        ("/Calls.json", CALL | {"Url": "http://h/" + "x" * 3992}, 21205),
+        ("/Calls.json", CALL | {"Timeout": "0"}, 21208),
+        ("/Calls.json", CALL | {"TimeLimit": "0"}, 20422),
+        ("/Calls.json", CALL | {"To": "sip:a@" + "h" * 249}, 21211),
+        ("/Calls.json", CALL | {"To": "sip:a@h?X-Long=" + "x" * 1017}, 21211),
+        ("/Calls.json", CALL | {"To": "sip:a@h?Xx=1"}, 21211),
+        ("/Queues.json", {"FriendlyName": "x", "MaxSize": "0"}, 20422),
+        ("/SIP/Domains.json", {"DomainName": ".".join(["x" * 63] * 3 + ["y" * 62])}, 20422),
+        ("/SIP/Domains.json", {"DomainName": "x" * 64 + ".example"}, 20422),
+        ("/IncomingPhoneNumbers.json", {"PhoneNumber": "+1234567890123456"}, 21421),
+        ("/IncomingPhoneNumbers.json", {"AreaCode": "155"}, 21451),
+    ],
+)
+async def test_a_value_beyond_the_end_of_its_range_is_refused(
+    api: RestApi, path: str, form: dict[str, str], code: int
+) -> None:
+    assert status_and_code(await api.post(path, form)) == (400, code)
 
 
 async def test_only_one_participant_has_a_label(api: RestApi) -> None:

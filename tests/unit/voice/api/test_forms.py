@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.requests import Request
+from starlette.types import Message
 
-from holdfast.voice.api.errors import CallbackUrlInvalid, MethodInvalid, TimeoutInvalid
-from holdfast.voice.api.forms import Form, is_web_address
+from holdfast.voice.api.errors import BodyMalformed, BodyTooLarge, CallbackUrlInvalid, MethodInvalid, TimeoutInvalid
+from holdfast.voice.api.forms import MAX_BODY_BYTES, MAX_FIELDS, MAX_URL, Form, is_web_address, read_form
 from holdfast.voice.model.commands import WebRequest
 
 PAIRS = st.lists(st.tuples(st.sampled_from(["A", "B", "Url", "Method"]), st.text(max_size=20)), max_size=8)
@@ -46,6 +48,17 @@ def test_a_number_at_the_ends_of_its_range_is_taken() -> None:
         7,
         None,
     ]
+
+
+def test_a_number_has_up_to_nine_digits() -> None:
+    assert Form([("T", "9" * 9)]).integer("T", low=0, high=10**9) == 10**9 - 1
+    with pytest.raises(TimeoutInvalid):
+        Form([("T", "1" + "0" * 9)]).integer("T", low=0, high=10**9, error=TimeoutInvalid)
+
+
+def test_a_web_address_has_up_to_4000_characters() -> None:
+    longest = "http://h/" + "x" * (MAX_URL - 9)
+    assert (len(longest), is_web_address(longest), is_web_address(longest + "x")) == (4000, True, False)
 
 
 @pytest.mark.parametrize(
@@ -109,3 +122,29 @@ def test_a_form_keeps_the_values_sent_for_each_name(pairs: list[tuple[str, str]]
     form = Form(pairs)
     assert sorted(form.pairs()) == sorted(pairs)
     assert form.names() == {name for name, _ in pairs}
+
+
+def a_request(body: bytes) -> Request:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return Request({"type": "http", "method": "POST", "headers": [], "query_string": b""}, receive)
+
+
+@pytest.mark.anyio
+async def test_a_body_at_its_limits_is_read_and_a_larger_one_is_refused() -> None:
+    longest = b"a=" + b"x" * (MAX_BODY_BYTES - 2)
+    assert len((await read_form(a_request(longest))).text("a") or "") == MAX_BODY_BYTES - 2
+    with pytest.raises(BodyTooLarge):
+        await read_form(a_request(longest + b"x"))
+    most = b"&".join(b"a=1" for _ in range(MAX_FIELDS))
+    assert len((await read_form(a_request(most))).pairs()) == MAX_FIELDS
+    with pytest.raises(BodyMalformed):
+        await read_form(a_request(most + b"&a=1"))
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("body", [b"a%00=1", b"a=%00", b"%1b=1", b"a=%7f"])
+async def test_control_characters_are_refused_in_names_and_values(body: bytes) -> None:
+    with pytest.raises(BodyMalformed):
+        await read_form(a_request(body))
