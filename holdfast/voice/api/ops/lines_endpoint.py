@@ -80,7 +80,7 @@ def add_lines(engine: APIRouter, directory: Directory, *, min_password_length: i
 
     @engine.get("/lines", summary="Every line")
     async def lines() -> LinesResponse:
-        return LinesResponse(lines=[_line_response(line) for line in directory.lines()])
+        return LinesResponse.model_validate({"lines": directory.lines()}, from_attributes=True)
 
     @engine.post("/lines", status_code=201, summary="Add a line, or replace it")
     async def add_line(line: NewLine) -> LineResponse:
@@ -95,7 +95,7 @@ def add_lines(engine: APIRouter, directory: Directory, *, min_password_length: i
             rtp_source=line.rtp_source,
         )
         await directory.own_lines.put(added)
-        return _line_response(added)
+        return LineResponse.model_validate(added, from_attributes=True)
 
     @engine.delete("/lines/{name}", status_code=204, summary="Remove a line")
     async def remove_line(name: str) -> None:
@@ -134,10 +134,6 @@ def add_numbers(engine: APIRouter, directory: Directory, *, now: Callable[[], fl
     async def remove_number(phone_number: str) -> None:
         if not await directory.numbers.remove(normalize_number(phone_number)):
             raise NotFound(f"{phone_number} is not ours")
-
-
-def _line_response(line: LineRecord) -> LineResponse:
-    return LineResponse(name=line.name, may_call=list(line.may_call), rtp_source=line.rtp_source)
 
 
 def _number_response(number: NumberRecord) -> NumberResponse:

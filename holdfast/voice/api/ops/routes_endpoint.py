@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
-from typing import Annotated, Any, Literal, Protocol, Self
+from typing import Annotated, Literal, Protocol, Self, TypeVar
 
 from fastapi import APIRouter
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -107,6 +107,9 @@ class RoutesResponse(BaseModel):
     routes: list[RouteResponse]
 
 
+T = TypeVar("T", bound=TrunkResponse)
+
+
 class TrunkRegistrations(Protocol):
     """Knows our registrations with trunks."""
 
@@ -133,19 +136,18 @@ class NoRegistrations:
 def add_routes(engine: APIRouter, directory: Directory, registrations: TrunkRegistrations) -> None:
     """Add the endpoints under `/routes`."""
 
-    def shown(route: RouteRecord) -> RouteResponse:
-        return RouteResponse(prefix=route.prefix, **_fields(route, registrations))
-
     @engine.get("/routes", summary="Every route")
     async def routes() -> RoutesResponse:
-        return RoutesResponse(routes=[shown(route) for route in directory.routes.all()])
+        return RoutesResponse(
+            routes=[_response(RouteResponse, route, registrations) for route in directory.routes.all()]
+        )
 
     @engine.post("/routes", status_code=201, summary="Add a route, or replace it")
     async def add_route(route: NewRoute) -> RouteResponse:
         added = route.as_route(route.prefix)
         await directory.routes.put(added)
         registrations.follow_trunks()
-        return shown(added)
+        return _response(RouteResponse, added, registrations)
 
     @engine.delete("/routes/{prefix}", status_code=204, summary="Remove a route")
     async def remove_route(prefix: str) -> None:
@@ -159,7 +161,7 @@ def add_routes(engine: APIRouter, directory: Directory, registrations: TrunkRegi
         if not await directory.put_backup(prefix, added):
             raise NotFound(f"there is no route for {prefix}")
         registrations.follow_trunks()
-        return TrunkResponse(**_fields(added, registrations))
+        return _response(TrunkResponse, added, registrations)
 
     @engine.delete(
         "/routes/{prefix}/backup", status_code=204, summary="Remove the trunk that is tried after a route's own"
@@ -170,19 +172,13 @@ def add_routes(engine: APIRouter, directory: Directory, registrations: TrunkRegi
         registrations.follow_trunks()
 
 
-RESPONSE_FIELDS = (
-    *("host", "port", "transport", "user", "realm", "caller_id", "identity", "tls_name", "register", "domain"),
-    "rtp_source",
-)
-
-
-def _fields(trunk: RouteRecord, registrations: TrunkRegistrations) -> dict[str, Any]:
-    """Return the fields of a trunk that responses show."""
-    fields: dict[str, Any] = {name: getattr(trunk, name) for name in RESPONSE_FIELDS}
-    status = registrations.trunk_status(trunk)
-    if status is not None:
-        values = {name: getattr(status, name) for name in RegistrationResponse.model_fields}
-        fields["registration"] = RegistrationResponse(**values)
-    if trunk.backup is not None:
-        fields["backup"] = TrunkResponse(**_fields(trunk.backup, registrations))
-    return fields | {"sources": list(trunk.sources)}
+def _response(kind: type[T], trunk: RouteRecord, registrations: TrunkRegistrations) -> T:
+    """Return a trunk as responses show it, with the state of its registration, and so each that is tried after it."""
+    response = kind.model_validate(trunk, from_attributes=True)
+    each: TrunkResponse | None = response
+    for record in trunk.trunks:
+        status = registrations.trunk_status(record)
+        if each is not None and status is not None:
+            each.registration = RegistrationResponse.model_validate(status, from_attributes=True)
+        each = each and each.backup
+    return response
