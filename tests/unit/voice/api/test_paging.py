@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.voice.api.errors import ParameterInvalid
+from holdfast.voice.api.errors import PageTooLarge, ParameterInvalid
 from holdfast.voice.api.forms import Form
 from holdfast.voice.api.paging import DAY_S, DateRange, newest_first, page
 from holdfast.voice.api.resource import ApiRequest
@@ -72,6 +73,39 @@ def test_rows_that_come_and_go_meanwhile_shift_nothing(data: st.DataObject) -> N
     assert steady <= set(seen)
 
 
+def test_a_page_has_50_rows_and_up_to_1000() -> None:
+    rows = [sid(number) for number in range(1001)]
+    assert [len(shown(turned(rows, query))) for query in ("", "PageSize=1000", "PageSize=1")] == [50, 1000, 1]
+    with pytest.raises(PageTooLarge):
+        turned(rows, "PageSize=1001")
+
+
+def test_a_page_by_its_number_says_where_it_is() -> None:
+    rows = [sid(number) for number in range(5)]
+    places = [(body["page"], body["start"], body["end"], shown(body)) for body in _numbered(rows, range(4))]
+    assert places == [(0, 0, 1, rows[:2]), (1, 2, 3, rows[2:4]), (2, 4, 4, rows[4:]), (3, 0, 0, [])]
+    links = [(body["previous_page_uri"], body["next_page_uri"]) for body in _numbered(rows, range(4))]
+    assert [(bool(previous), bool(following)) for previous, following in links] == [
+        (False, True),
+        (True, True),
+        (True, False),
+        (False, False),
+    ]
+    assert "Page=0&" in links[1][0]
+    assert "Page=2&" in links[1][1]
+
+
+def _numbered(rows: list[str], numbers: Iterable[int]) -> list[dict[str, Any]]:
+    return [turned(rows, f"PageSize=2&Page={number}") for number in numbers]
+
+
+def test_the_page_before_a_row_near_the_first_begins_at_the_first() -> None:
+    rows = [sid(number) for number in range(5)]
+    body = turned(rows, f"PageSize=3&Page=1&PageToken=PB{rows[2]}")
+    assert (shown(body), body["start"], body["previous_page_uri"]) == (rows[:3], 0, None)
+    assert "Page=0&" in turned(rows, f"PageSize=2&Page=0&PageToken=PA{rows[0]}")["previous_page_uri"]
+
+
 @pytest.mark.parametrize("token", ["x", "PA", "PC" + sid(1), "PA" + sid(1) + "x", "PA../.."])
 def test_a_token_that_is_not_ours_is_refused(token: str) -> None:
     with pytest.raises(ParameterInvalid):
@@ -96,6 +130,7 @@ DAY = 1_800_000_000 // DAY_S * DAY_S
         ([("T>", "2027-01-15T12:00:00Z")], [False, False, True, True]),
         ([("T>", "2027-01-15T13:00:00+01:00"), ("T<", "2027-01-15T12:00:00Z")], [False, False, True, False]),
         ([("T", "2027-01-15"), ("T<", "2027-01-15")], [False, True, False, False]),
+        ([("T<", "2027-01-15T12:00:00Z")], [True, True, True, False]),
         ([("T", "")], [True, True, True, True]),
     ],
 )
