@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Literal, NamedTuple, assert_never
+from typing import Literal, assert_never
 
 from holdfast.voice.control.entities import (
     Dialler,
@@ -11,7 +11,7 @@ from holdfast.voice.control.entities import (
     Member,
     Queue,
 )
-from holdfast.voice.control.read_only_state import Emitted
+from holdfast.voice.control.read_only_state import Emitted, Transition
 from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import (
     ChangeQueue,
@@ -40,13 +40,6 @@ from holdfast.voice.model.internal_commands import (
     MeetDialler,
     StopDialQueue,
 )
-
-
-class QueueTransition(NamedTuple):
-    """A transition holds a queue after a step, and what the step emitted."""
-
-    queue: Queue
-    emitted: tuple[Emitted, ...]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -91,7 +84,7 @@ QueueMessage = (
 )
 
 
-def handle(queue: Queue, message: QueueMessage, now: float) -> QueueTransition:
+def handle(queue: Queue, message: QueueMessage, now: float) -> Transition[Queue]:
     """Handle one message for a queue. Raises: NotFound, QueueNotEmpty."""
     step = QueueStep(queue=queue, now=now)
     match message:
@@ -127,7 +120,7 @@ def handle(queue: Queue, message: QueueMessage, now: float) -> QueueTransition:
             step.queue = replace(queue, deleted=True)
         case _:
             assert_never(message)
-    return QueueTransition(step.queue, tuple(step.emitted))
+    return Transition(step.queue, tuple(step.emitted))
 
 
 def _join(step: QueueStep, call: CallSid) -> None:

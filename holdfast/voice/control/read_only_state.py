@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from holdfast.voice.control.entities import Call, Queue, Recording, Room
 from holdfast.voice.model.commands import RestCommand
@@ -17,6 +17,14 @@ Message = RestCommand | NounCommand | Fact
 Emitted = Effect | RestCommand | NounCommand | Fact
 """What a step emits: effects for the runtime, commands and facts for other nouns."""
 Noun = Call | Room | Queue | Recording
+N_co = TypeVar("N_co", bound=Noun, covariant=True)
+
+
+class Transition(NamedTuple, Generic[N_co]):
+    """A transition holds a noun after a message, and what its machine emitted."""
+
+    noun: N_co
+    emitted: tuple[Emitted, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,11 +9,11 @@ that the table does not list for the status is refused, and changes nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Literal, NamedTuple, assert_never
+from typing import Literal, assert_never
 
 from holdfast.voice.control.conference.audio import capture_sources
 from holdfast.voice.control.entities import Recording, RecordingStatus
-from holdfast.voice.control.read_only_state import Emitted, ReadOnlyState
+from holdfast.voice.control.read_only_state import Emitted, ReadOnlyState, Transition
 from holdfast.voice.control.statuses import RECORDING_TRANSITIONS, RecordingMessage
 from holdfast.voice.model.commands import ChangeRecording, DeleteRecording, WebRequest
 from holdfast.voice.model.effects import (
@@ -44,13 +44,6 @@ TOO_SHORT = 16101
 """The code of an absent recording: it contains no audio."""
 FAILED = 16100
 """The code of a recording that could not be written."""
-
-
-class RecordingTransition(NamedTuple):
-    """A transition holds a recording after a step, and what the step emitted."""
-
-    recording: Recording
-    emitted: tuple[Emitted, ...]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -92,7 +85,7 @@ class RecordingStep:
         self.emitted.append(PostCallback(call=about, kind="recording", request=request))
 
 
-def begin(command: BeginRecording, now: float, view: ReadOnlyState) -> RecordingTransition:
+def begin(command: BeginRecording, now: float, view: ReadOnlyState) -> Transition[Recording]:
     """Begin a recording of a call, or of a conference."""
     channels = _capture_channels(command, view)
     recording = Recording(
@@ -108,7 +101,7 @@ def begin(command: BeginRecording, now: float, view: ReadOnlyState) -> Recording
         updated_at=now,
     )
     capture = StartCapture(recording=recording.sid, channels=channels, silence_s=command.silence_s)
-    return RecordingTransition(recording, (capture,))
+    return Transition(recording, (capture,))
 
 
 def _capture_channels(command: BeginRecording, view: ReadOnlyState) -> CaptureChannels:
@@ -129,7 +122,7 @@ def _capture_channels(command: BeginRecording, view: ReadOnlyState) -> CaptureCh
             assert_never(command.options.track)
 
 
-def handle(recording: Recording, message: RecordingMessage, now: float) -> RecordingTransition:
+def handle(recording: Recording, message: RecordingMessage, now: float) -> Transition[Recording]:
     """Handle one message for a recording. Raises: RecordingNotActive, RecordNotFinished."""
     followers = RECORDING_TRANSITIONS.get((recording.status, type(message)))
     if followers is None:
@@ -162,10 +155,10 @@ def handle(recording: Recording, message: RecordingMessage, now: float) -> Recor
         case _:
             assert_never(message)
     assert step.recording.status in followers, f"{recording.status} -> {step.recording.status}"
-    return RecordingTransition(step.recording, tuple(step.emitted))
+    return Transition(step.recording, tuple(step.emitted))
 
 
-def _refuse(recording: Recording, message: RecordingMessage) -> RecordingTransition:
+def _refuse(recording: Recording, message: RecordingMessage) -> Transition[Recording]:
     """Refuse a message that the table does not list. Raises: RecordingNotActive, RecordNotFinished."""
     status = recording.status.value
     match message:
@@ -175,7 +168,7 @@ def _refuse(recording: Recording, message: RecordingMessage) -> RecordingTransit
             raise RecordNotFinished(f"Recording {recording.sid} has not finished and cannot be deleted")
         case _:
             refusal = LogRefusal(noun=recording.sid, status=status, message=type(message).__name__)
-            return RecordingTransition(recording, (refusal,))
+            return Transition(recording, (refusal,))
 
 
 def _handle_capture_end(step: RecordingStep, fact: CaptureEnded) -> None:

@@ -15,7 +15,7 @@ from holdfast.voice.control import recording as recording_machine
 from holdfast.voice.control.call import machine as calls_machine
 from holdfast.voice.control.conference import machine as room_machine
 from holdfast.voice.control.entities import Call, Queue, Recording, RecordingStatus, Room, RoomStatus
-from holdfast.voice.control.read_only_state import Emitted, Message, Noun, Step
+from holdfast.voice.control.read_only_state import Emitted, Message, Noun, Step, Transition
 from holdfast.voice.control.statuses import CallMessage, RecordingMessage, TokenFact
 from holdfast.voice.model.commands import (
     AnnounceToRoom,
@@ -62,12 +62,6 @@ from holdfast.voice.twiml.runner import Runner
 EFFECTS = get_args(Effect)
 MAX_FINISHED = 10_000
 """How many finished calls and conferences stay in the state."""
-Transition = (
-    calls_machine.CallTransition
-    | room_machine.RoomTransition
-    | queue_machine.QueueTransition
-    | recording_machine.RecordingTransition
-)
 ParticipantNote = LeaveRoom | RefuseEntry | NotePhoneHold | LegSpeaks | NoteParticipant | NoteAnnouncing | NoteAnnounced
 """What names a call and goes to the room in which it is."""
 
@@ -265,8 +259,8 @@ class EngineState:
 
     # --- store ----------------------------------------------------------------------------------------
 
-    def _accept(self, moved: Transition) -> Iterable[Emitted]:
-        self._put(moved[0])
+    def _accept(self, moved: Transition[Noun]) -> Iterable[Emitted]:
+        self._put(moved.noun)
         return moved.emitted
 
     def _put(self, noun: Noun) -> Iterable[Emitted]:

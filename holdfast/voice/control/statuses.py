@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from holdfast.voice.model.commands import (
     AnnounceToRoom,
@@ -40,6 +40,7 @@ from holdfast.voice.model.facts import (
     DigitPressed,
     DocumentFetched,
     DocumentFetchFailed,
+    Interrupted,
     LegAnswered,
     LegEnded,
     LegReferred,
@@ -155,13 +156,8 @@ _WITHIN_VERB: tuple[type[CallMessage], ...] = (
 )
 """What a verb waits for, or passes over, and continues."""
 _LATE: tuple[type[CallMessage], ...] = (
-    *(ReleaseChild, StartScript, StopScript, LegRinging, LegAnswered, LegRefused, LegEnded),
-    *(PhoneHeld, PhoneResumed, PhoneRefers, DigitPressed, LegReferred, ReferralNotified),
-    *(TimerFired, DocumentFetched, DocumentFetchFailed, SoundEnded, SoundFailed),
-    *(ChildRinging, ChildDigitsStarted, ChildAnswered, ChildScreened, ChildEnded, ChildDetached, ChildRefers),
-    *(RoomEntered, RoomRefused, RoomLeft, QueueEntered, QueueRefused, QueueLeft, QueueTaken, QueueReturned),
-    *(WhisperEnded, MemberPrepared, MemberLost, MemberReached, QueueMissing),
-    *(RecordingBegan, RecordingQuiet, RecordingFinished),
+    *(ReleaseChild, *_BESIDE, *_SIGNALLING, *get_args(LegChange), *get_args(TokenFact)),
+    *(kind for kind in get_args(VerbFact) if kind is not Interrupted),
 )
 """What may be under way when a call ends: facts of its leg, its timers, and of nouns that it was part of."""
 

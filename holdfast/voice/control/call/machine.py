@@ -10,7 +10,7 @@ Everything that affects the status of a call is in this file, in `step.py`, whic
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final, NamedTuple, assert_never
+from typing import Final, assert_never
 
 from holdfast.voice.control.call.scripts import (
     handle_fact,
@@ -22,7 +22,7 @@ from holdfast.voice.control.call.scripts import (
 )
 from holdfast.voice.control.call.step import CallStep, digits_token, limit_timer, ring_timer, turn_timer
 from holdfast.voice.control.entities import Call, CallStatus
-from holdfast.voice.control.read_only_state import Emitted, ReadOnlyState
+from holdfast.voice.control.read_only_state import ReadOnlyState, Transition
 from holdfast.voice.control.statuses import (
     CALL_TRANSITIONS,
     CallMessage,
@@ -94,14 +94,7 @@ DIGIT_ROLES: Final[tuple[Role, ...]] = ("main", "queue", "screen")
 """The roles whose scripts receive digits; a hold, a wait for a conference and an announcement do not."""
 
 
-class CallTransition(NamedTuple):
-    """A transition holds a call after a step, and what the step emitted."""
-
-    call: Call
-    emitted: tuple[Emitted, ...]
-
-
-def create(command: CreateCall, now: float, view: ReadOnlyState, runner: Runner) -> CallTransition:
+def create(command: CreateCall, now: float, view: ReadOnlyState, runner: Runner) -> Transition[Call]:
     """Create a call placed by REST. Source: Twilio API, POST Calls."""
     call = Call(
         sid=command.call,
@@ -129,10 +122,10 @@ def create(command: CreateCall, now: float, view: ReadOnlyState, runner: Runner)
         step.emit(StartTimer(token=turn_timer(call.sid), after_s=command.wait_s))
     else:
         step.place_leg(command.target)
-    return CallTransition(step.call, tuple(step.emitted))
+    return Transition(step.call, tuple(step.emitted))
 
 
-def dial(command: CallChild, parent: Call, now: float, view: ReadOnlyState, runner: Runner) -> CallTransition:
+def dial(command: CallChild, parent: Call, now: float, view: ReadOnlyState, runner: Runner) -> Transition[Call]:
     """Create a call dialled by another call's document. Source: TwiML <Dial>."""
     call = Call(
         sid=command.call,
@@ -153,10 +146,10 @@ def dial(command: CallChild, parent: Call, now: float, view: ReadOnlyState, runn
     )
     step = CallStep(call=call, now=now, view=view, runner=runner)
     step.place_leg(command.target)
-    return CallTransition(step.call, tuple(step.emitted))
+    return Transition(step.call, tuple(step.emitted))
 
 
-def receive(command: ReceiveCall, now: float, view: ReadOnlyState, runner: Runner) -> CallTransition:
+def receive(command: ReceiveCall, now: float, view: ReadOnlyState, runner: Runner) -> Transition[Call]:
     """Create an inbound call: it rings, and the dialled number's document begins."""
     call = Call(
         sid=command.call,
@@ -178,10 +171,10 @@ def receive(command: ReceiveCall, now: float, view: ReadOnlyState, runner: Runne
     step = CallStep(call=call, now=now, view=view, runner=runner)
     step.emit(RingLeg(call=call.sid), StartTimer(token=limit_timer(call.sid), after_s=call.time_limit_s))
     start_script(step, "main", command.instruction)
-    return CallTransition(step.call, tuple(step.emitted))
+    return Transition(step.call, tuple(step.emitted))
 
 
-def handle(call: Call, message: CallMessage, now: float, view: ReadOnlyState, runner: Runner) -> CallTransition:
+def handle(call: Call, message: CallMessage, now: float, view: ReadOnlyState, runner: Runner) -> Transition[Call]:
     """Handle one message for a call. Raises: CallNotInProgress (REST commands only, with nothing changed)."""
     followers = CALL_TRANSITIONS.get((call.status, type(message)))
     if followers is None:
@@ -189,9 +182,9 @@ def handle(call: Call, message: CallMessage, now: float, view: ReadOnlyState, ru
             verb = "record" if isinstance(message, RecordCall) else "redirect"
             raise CallNotInProgress(f"Call is not in-progress. Cannot {verb}.")
         refusal = LogRefusal(noun=call.sid, status=call.status.value, message=type(message).__name__)
-        return CallTransition(call, (refusal,))
+        return Transition(call, (refusal,))
     if not call.live:
-        return CallTransition(call, ())
+        return Transition(call, ())
     step = CallStep(call=call, now=now, view=view, runner=runner)
     match message:
         case RedirectCall(instruction=instruction):
@@ -232,7 +225,7 @@ def handle(call: Call, message: CallMessage, now: float, view: ReadOnlyState, ru
         case _:
             _handle_verb_fact(step, message)
     assert step.call.status in followers, f"{call.status} -> {step.call.status} by {type(message).__name__}"
-    return CallTransition(step.call, tuple(step.emitted))
+    return Transition(step.call, tuple(step.emitted))
 
 
 def _handle_verb_fact(step: CallStep, fact: VerbFact) -> None:

@@ -10,7 +10,7 @@ table does not list for the status is refused, and changes nothing.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple, assert_never
+from typing import assert_never
 
 from holdfast.voice.control.conference.announcements import (
     announce,
@@ -30,7 +30,7 @@ from holdfast.voice.control.conference.audio import (
 from holdfast.voice.control.conference.participant import change
 from holdfast.voice.control.conference.step import RoomStep
 from holdfast.voice.control.entities import Participant, Room, RoomStatus
-from holdfast.voice.control.read_only_state import Emitted, ReadOnlyState
+from holdfast.voice.control.read_only_state import Emitted, ReadOnlyState, Transition
 from holdfast.voice.control.statuses import (
     PARTICIPANT_TRANSITIONS,
     ROOM_TRANSITIONS,
@@ -69,13 +69,6 @@ from holdfast.voice.model.internal_commands import (
 )
 
 
-class RoomTransition(NamedTuple):
-    """A transition holds a room after a step, and what the step emitted."""
-
-    room: Room
-    emitted: tuple[Emitted, ...]
-
-
 def bridge(command: Bridge, now: float) -> Room:
     """Return an empty bridge of two legs."""
     return Room(sid=command.room, account=command.account, kind="bridge", name="", created_at=now, updated_at=now)
@@ -96,7 +89,7 @@ def conference(sid: RoomSid, account: AccountSid, admission: Admission, now: flo
     )
 
 
-def handle(room: Room, message: RoomMessage, now: float, view: ReadOnlyState) -> RoomTransition:
+def handle(room: Room, message: RoomMessage, now: float, view: ReadOnlyState) -> Transition[Room]:
     """Handle one message for a room.
 
     Raises: NotFound, ConferenceNotActive, CoachTargetHeld, CoachTargetAbsent.
@@ -168,10 +161,10 @@ def handle(room: Room, message: RoomMessage, now: float, view: ReadOnlyState) ->
     if view.recordings_of(room.sid) and (sources := capture_sources(after)) != capture_sources(room):
         # Before a command that ends the recording: until its end it must contain no inaudible party.
         audio.append(NoteCaptureSources(room=room.sid, sources=sources))
-    return RoomTransition(after, (*audio, *step.emitted))
+    return Transition(after, (*audio, *step.emitted))
 
 
-def _refuse(room: Room, message: RoomMessage, participant: Participant | None = None) -> RoomTransition:
+def _refuse(room: Room, message: RoomMessage, participant: Participant | None = None) -> Transition[Room]:
     """Refuse a message that a table does not list: the room's, or that of the participant.
 
     Raises: NotFound, ConferenceNotActive.
@@ -183,7 +176,7 @@ def _refuse(room: Room, message: RoomMessage, participant: Participant | None = 
             raise ConferenceNotActive(f"Conference {room.sid} is completed")
         case _:
             status = room.status.value if participant is None else participant.status
-            return RoomTransition(room, (LogRefusal(noun=room.sid, status=status, message=type(message).__name__),))
+            return Transition(room, (LogRefusal(noun=room.sid, status=status, message=type(message).__name__),))
 
 
 def _set_speaking(step: RoomStep, participant: Participant, speaks: bool) -> None:

@@ -12,6 +12,7 @@ import pytest
 from holdfast.testing.world import ACCOUNT, START, twiml
 from holdfast.voice.control.call import machine
 from holdfast.voice.control.entities import FINAL, Call, CallStatus
+from holdfast.voice.control.read_only_state import Transition
 from holdfast.voice.control.state import EngineState
 from holdfast.voice.control.statuses import CALL_STARTS, CALL_TRANSITIONS, CallMessage, RestCallCommand, TokenFact
 from holdfast.voice.model import twilio_assumptions
@@ -150,14 +151,14 @@ SAMPLE: dict[type[CallMessage], CallMessage] = {type(each): each for each in SAM
 Cell = tuple[Call, CallMessage]
 
 
-def step(call: Call, message: CallMessage, now: float = LATER) -> machine.CallTransition:
+def step(call: Call, message: CallMessage, now: float = LATER) -> Transition[Call]:
     state = EngineState()
     return machine.handle(call, message, now, state, state.runner)
 
 
 def after(call: Call, *messages: CallMessage) -> Call:
     for message in messages:
-        call = step(call, message, START).call
+        call = step(call, message, START).noun
     return call
 
 
@@ -165,7 +166,7 @@ def receiving(instruction: Instruction) -> Call:
     """Return an inbound call whose document has begun."""
     state = EngineState()
     command = ReceiveCall(call=SID, account=ACCOUNT, from_="client:alice", to="+15550100", instruction=instruction)
-    return machine.receive(command, START, state, state.runner).call
+    return machine.receive(command, START, state, state.runner).noun
 
 
 def inbound(verbs: str) -> Call:
@@ -177,7 +178,7 @@ def placed(instruction: Instruction, to: str = "sip:bob@example.com") -> Call:
     state = EngineState()
     target = Target(to=to)
     command = CreateCall(call=SID, account=ACCOUNT, target=target, from_="+15550199", instruction=instruction)
-    return machine.create(command, START, state, state.runner).call
+    return machine.create(command, START, state, state.runner).noun
 
 
 def answered(verbs: str) -> Call:
@@ -191,7 +192,7 @@ def child(*messages: CallMessage) -> Call:
         token=Token("t"), call=SID, parent=PARENT, target=Target(to="client:bob"), from_="+15550199", timeout_s=30
     )
     parent = replace(inbound(PAUSE), sid=PARENT)
-    return after(machine.dial(command, parent, START, state, state.runner).call, *messages)
+    return after(machine.dial(command, parent, START, state, state.runner).noun, *messages)
 
 
 def resting(status: CallStatus) -> Call:
@@ -413,9 +414,9 @@ def test_a_listed_message_leads_to_its_status(arrow: Arrow, monkeypatch: pytest.
         monkeypatch.setattr(twilio_assumptions, "FAILED_DOCUMENT_UNANSWERED", "no-answer")
     assert (call.status, type(message)) == (status, kind)
     moved = step(call, message)
-    assert moved.call.status is follower
+    assert moved.noun.status is follower
     assert not any(isinstance(each, LogRefusal) for each in moved.emitted)
-    assert (moved.call.ended_at is not None) is (follower in FINAL)
+    assert (moved.noun.ended_at is not None) is (follower in FINAL)
 
 
 @pytest.mark.parametrize(
@@ -425,7 +426,7 @@ def test_a_message_after_which_the_status_stays_is_taken(cell: tuple[CallStatus,
     status, kind = cell
     call = resting(status)
     moved = step(call, SAMPLE[kind])
-    assert moved.call.status is status
+    assert moved.noun.status is status
     assert not any(isinstance(each, LogRefusal) for each in moved.emitted)
     if status in FINAL:
         assert moved == (call, ())
@@ -442,7 +443,7 @@ def test_a_message_that_is_not_listed_is_refused_untouched(cell: tuple[CallStatu
             step(call, message)
         return
     moved = step(call, message)
-    assert moved.call is call
+    assert moved.noun is call
     assert moved.emitted == (LogRefusal(noun=SID, status=status.value, message=kind.__name__),)
 
 

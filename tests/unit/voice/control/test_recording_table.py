@@ -10,6 +10,7 @@ import pytest
 from holdfast.testing.world import ACCOUNT, START
 from holdfast.voice.control import recording as machine
 from holdfast.voice.control.entities import Recording, RecordingStatus
+from holdfast.voice.control.read_only_state import Transition
 from holdfast.voice.control.state import EngineState
 from holdfast.voice.control.statuses import RECORDING_STARTS, RECORDING_TRANSITIONS, RecordingMessage
 from holdfast.voice.model.commands import Callback, ChangeRecording, DeleteRecording, RecordingOptions
@@ -59,7 +60,7 @@ def recording(status: RecordingStatus, *, trim: bool = False) -> Recording:
     )
 
 
-def step(before: Recording, message: RecordingMessage) -> machine.RecordingTransition:
+def step(before: Recording, message: RecordingMessage) -> Transition[Recording]:
     return machine.handle(before, message, START + 10.0)
 
 
@@ -109,9 +110,9 @@ def test_each_change_and_each_choice_of_the_table_is_walked() -> None:
 def test_a_listed_message_leads_to_its_status(arrow: Arrow) -> None:
     status, _, follower = arrow
     moved = step(recording(status), ARROWS[arrow])
-    assert moved.recording.status is follower
+    assert moved.noun.status is follower
     assert not any(isinstance(each, LogRefusal) for each in moved.emitted)
-    assert moved.recording.updated_at == (START if follower is status else START + 10.0)
+    assert moved.noun.updated_at == (START if follower is status else START + 10.0)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +122,7 @@ def test_a_message_after_which_the_status_stays_is_taken(cell: tuple[RecordingSt
     status, kind = cell
     before = recording(status)
     moved = step(before, SAMPLE[kind])
-    assert moved.recording.status is status
+    assert moved.noun.status is status
     assert not any(isinstance(each, LogRefusal) for each in moved.emitted)
     if not before.live and kind is not CaptureBegan:
         assert moved == (before, ())
@@ -143,7 +144,7 @@ def test_a_message_that_is_not_listed_is_refused_untouched(
             step(before, message)
     else:
         moved = step(before, message)
-        assert moved.recording is before
+        assert moved.noun is before
         assert moved.emitted == (LogRefusal(noun=SID, status=status.value, message=kind.__name__),)
 
 
@@ -151,7 +152,7 @@ def test_a_recording_starts_in_progress() -> None:
     options = RecordingOptions(source="RecordVerb")
     begin = BeginRecording(recording=SID, account=ACCOUNT, options=options, call=CALL)
     begun = machine.begin(begin, START, EngineState())
-    assert [begun.recording.status] == [*RECORDING_STARTS[BeginRecording]]
+    assert [begun.noun.status] == [*RECORDING_STARTS[BeginRecording]]
     assert begun.emitted == (StartCapture(recording=SID, channels=(((CALL, "says"), (CALL, "hears")),)),)
 
 
@@ -204,7 +205,7 @@ def test_the_end_of_a_capture_decides_status_duration_and_code(
     duration_s: float, error: str, status: RecordingStatus, duration: int, code: int, verb_duration: int
 ) -> None:
     moved = step(recording(S.PROCESSING), CaptureEnded(recording=SID, duration_s=duration_s, error=error))
-    found = moved.recording
+    found = moved.noun
     assert (found.status, found.duration_s, found.error_code) == (status, duration, code)
     (callback,) = (each for each in moved.emitted if isinstance(each, PostCallback))
     form = dict(callback.request.form)

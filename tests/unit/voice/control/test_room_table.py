@@ -11,6 +11,7 @@ import pytest
 from holdfast.testing.world import ACCOUNT, START
 from holdfast.voice.control.conference import machine
 from holdfast.voice.control.entities import Participant, Room, RoomStatus
+from holdfast.voice.control.read_only_state import Transition
 from holdfast.voice.control.state import EngineState
 from holdfast.voice.control.statuses import (
     PARTICIPANT_TRANSITIONS,
@@ -96,7 +97,7 @@ def resting(status: RoomStatus) -> Room:
     return room(status, *members if status is not RoomStatus.COMPLETED else ())
 
 
-def step(before: Room, message: RoomMessage) -> machine.RoomTransition:
+def step(before: Room, message: RoomMessage) -> Transition[Room]:
     return machine.handle(before, message, START + 10.0, EngineState())
 
 
@@ -129,7 +130,7 @@ def named(cell: tuple[object, ...]) -> str:
     return " ".join(str(getattr(each, "__name__", each)) for each in cell)
 
 
-def refusals(moved: machine.RoomTransition) -> list[LogRefusal]:
+def refusals(moved: Transition[Room]) -> list[LogRefusal]:
     return [each for each in moved.emitted if isinstance(each, LogRefusal)]
 
 
@@ -153,7 +154,7 @@ def test_a_listed_message_leads_to_its_status(arrow: Arrow) -> None:
     before, message = ARROWS[arrow]
     assert (before.status, type(message)) == (status, kind)
     moved = step(before, message)
-    assert moved.room.status is follower
+    assert moved.noun.status is follower
     assert refusals(moved) == []
 
 
@@ -164,7 +165,7 @@ def test_a_message_after_which_the_status_stays_is_taken(cell: tuple[RoomStatus,
     status, kind = cell
     before = replace(resting(status), kind="bridge") if kind is Bridge else resting(status)
     moved = step(before, SAMPLE[kind])
-    assert moved.room.status is status
+    assert moved.noun.status is status
     assert refusals(moved) == []
 
 
@@ -183,7 +184,7 @@ def test_a_message_that_is_not_listed_is_refused_untouched(cell: tuple[RoomStatu
                 step(before, message)
         case _:
             moved = step(before, message)
-            assert moved.room is before
+            assert moved.noun is before
             assert moved.emitted == (LogRefusal(noun=SID, status=status.value, message=kind.__name__),)
 
 
@@ -208,12 +209,12 @@ def test_a_participant_follows_its_table(status: ParticipantStatus, message: Not
     follower = message.status if isinstance(message, NoteParticipant) else "connected"
     moved = step(before, message)
     if follower in PARTICIPANT_TRANSITIONS.get((status, type(message)), {}):
-        found = moved.room.participant(CAROL)
+        found = moved.noun.participant(CAROL)
         assert found is not None
         assert found.status == follower
         assert refusals(moved) == []
     else:
-        assert moved.room is before
+        assert moved.noun is before
         assert moved.emitted == (LogRefusal(noun=SID, status=status, message=type(message).__name__),)
 
 
