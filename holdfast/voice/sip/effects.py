@@ -93,7 +93,7 @@ class EndCause(Enum):
     EXPIRED = "expired"
     """We left an INVITE without a final response for too long; the agent refused it."""
     WE_REFUSED = "we refused"
-    """We refused an INVITE of the peer (`refuse`, or `bye` before `accept`)."""
+    """We refused an INVITE of the peer (`RefuseInvite`, or `EndSession` before `AcceptInvite`)."""
     NO_ACK = "no ack"
     """Our 200 was never acknowledged; the agent has sent BYE."""
     LOST = "lost"
@@ -101,14 +101,20 @@ class EndCause(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Invited:
-    """A peer calls us. The agent has sent 100; the owner answers with `ring`, `accept` or `refuse`.
+class SessionReport:
+    """The common part of all events of a session."""
+
+    session: SessionId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invited(SessionReport):
+    """A peer calls us. The agent has sent 100; the owner answers with `SendRinging`, `AcceptInvite` or `RefuseInvite`.
 
     `user` is the line that authenticated, or None when the policy lets this source call unauthenticated.
     `sdp` is the offer, or None when the peer wants our offer in the 200.
     """
 
-    session: SessionId
     source: Address
     target: str
     """The Request-URI as it arrived; a `tel:` URI as a SIP URI at our address."""
@@ -127,10 +133,9 @@ class Invited:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progressed:
+class Progressed(SessionReport):
     """The callee answered provisionally (180, 181, 182, 183). `sdp` describes early media."""
 
-    session: SessionId
     status: int
     reason: str
     sdp: bytes | None
@@ -139,15 +144,14 @@ class Progressed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Accepted:
+class Accepted(SessionReport):
     """The callee answered with 2xx. It is emitted at most once per session.
 
     When our INVITE had an offer, `sdp` is the answer and ACK is sent; None means that the last `Progressed` held the
     answer. When our INVITE had no offer, `offer_to_answer` is true, `sdp` is the peer's offer, and the owner must
-    `acknowledge` it with an answer.
+    `AcknowledgeOffer` it with an answer.
     """
 
-    session: SessionId
     sdp: bytes | None
     offer_to_answer: bool
     headers: Headers
@@ -156,50 +160,46 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
+class Refused(SessionReport):
     """Our INVITE was refused and the session is over.
 
     `status` is the final one: that of the peer, 408 after a timeout, 487 after our CANCEL.
     """
 
-    session: SessionId
     status: int
     reason: str
     headers: Headers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Confirmed:
+class Confirmed(SessionReport):
     """The peer acknowledged our 200, of the INVITE or of a re-INVITE.
 
     `offered` says whether our 200 held an offer; `sdp` is then its answer, or None when the ACK has none.
     """
 
-    session: SessionId
     sdp: bytes | None
     offered: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
+class Ended(SessionReport):
     """The session is over. It is emitted exactly once per session that was not `Refused`."""
 
-    session: SessionId
     cause: EndCause
     status: int
     """The status of the end: 200 after BYE, 487 after CANCEL, 408 or 481 when lost, else that of our refusal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reoffered:
-    """The peer changes the session by re-INVITE, UPDATE or PRACK; answer by `answer_reoffer` or `refuse_reoffer`.
+class Reoffered(SessionReport):
+    """The peer changes the session by re-INVITE, UPDATE or PRACK; answer by `AnswerReoffer` or `RefuseReoffer`.
 
-    `sdp` is None in an offerless re-INVITE: the owner then passes our offer to `answer_reoffer`, and the answer arrives
+    `sdp` is None in an offerless re-INVITE: the owner then passes our offer to `AnswerReoffer`, and the answer arrives
     with `Confirmed`. (The agent itself answers an UPDATE without SDP.) An UPDATE or a PRACK with an offer may arrive
     before the answer, once both sides have sent their descriptions.
     """
 
-    session: SessionId
     method: Literal["INVITE", "UPDATE", "PRACK"]
     sdp: bytes | None
     fork: str = ""
@@ -207,93 +207,81 @@ class Reoffered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProvisionalAcknowledged:
+class ProvisionalAcknowledged(SessionReport):
     """The peer acknowledged the provisional response that held our offer. `sdp` is its answer.
 
-    After it, `accept` needs no description.
+    After it, `AcceptInvite` needs no description.
     """
 
-    session: SessionId
     sdp: bytes | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RefreshDue:
-    """The session timer needs a refresh by re-INVITE, as the peer takes no UPDATE: call `reoffer`."""
-
-    session: SessionId
+class RefreshDue(SessionReport):
+    """The session timer needs a refresh by re-INVITE, as the peer takes no UPDATE: call `SendReoffer`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReofferWithdrawn:
+class ReofferWithdrawn(SessionReport):
     """The peer cancelled its re-INVITE, or we left it unanswered too long; the session goes on unchanged."""
 
-    session: SessionId
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReofferAnswered:
-    """The peer answered our `reoffer`.
+class ReofferAnswered(SessionReport):
+    """The peer answered our `SendReoffer`.
 
-    `sdp` is its answer; when our request had no offer, it is the peer's offer, which the owner must `acknowledge`.
+    `sdp` is its answer; when our request had no offer, it is the peer's offer, which the owner must `AcknowledgeOffer`.
     """
 
-    session: SessionId
     sdp: bytes | None
     offer_to_answer: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReofferRefused:
-    """The peer refused our `reoffer`; the session goes on unchanged.
+class ReofferRefused(SessionReport):
+    """The peer refused our `SendReoffer`; the session goes on unchanged.
 
     A 491 is reported only after all retries were answered 491.
     """
 
-    session: SessionId
     status: int
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReofferPostponed:
-    """Our `reoffer` met a change of the peer (491): our offer is withdrawn, and the peer's change goes first.
+class ReofferPostponed(SessionReport):
+    """Our `SendReoffer` met a change of the peer (491): our offer is withdrawn, and the peer's change goes first.
 
-    `ReofferDue` follows, unless the owner called `reoffer` in the meantime, which is then sent instead. The agent
+    `ReofferDue` follows, unless the owner called `SendReoffer` in the meantime, which is then sent instead. The agent
     itself repeats a change without a description, without an event.
     Source: RFC 3261 §14.1.
     """
 
-    session: SessionId
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReofferDue:
-    """The wait after a `ReofferPostponed` is over: call `reoffer` by this method with the current description."""
+class ReofferDue(SessionReport):
+    """The wait after a `ReofferPostponed` is over: call `SendReoffer` by this method with the current description."""
 
-    session: SessionId
     method: Literal["INVITE", "UPDATE"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DigitSignalled:
+class DigitSignalled(SessionReport):
     """The peer sent a digit by INFO (application/dtmf-relay or application/dtmf)."""
 
-    session: SessionId
     digit: str
     duration_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReferralAnswered:
+class ReferralAnswered(SessionReport):
     """The peer answered our REFER: 2xx means that it will try, any other status that it will not."""
 
-    session: SessionId
     status: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Referral:
+class Referral(SessionReport):
     """The peer reported the progress of the call that our REFER asked for. Source: RFC 3515 §2.4.5.
 
     `status` is the last SIP status of that call, 0 when the peer does not say. After `is_over` there are no more
@@ -301,28 +289,25 @@ class Referral:
     Units: `expires_s`, how long the peer says that it will report.
     """
 
-    session: SessionId
     status: int
     is_over: bool
     expires_s: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Referred:
-    """The peer asks us to call another party; answer by `answer_refer`. `target` is Refer-To as it arrived."""
+class Referred(SessionReport):
+    """The peer asks us to call another party; answer by `AnswerRefer`. `target` is Refer-To as it arrived."""
 
-    session: SessionId
     target: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MessageSeen:
+class MessageSeen(SessionReport):
     """One SIP message of this session was sent or received: material for a ladder diagram.
 
     `repeated` marks a repetition of an earlier message.
     """
 
-    session: SessionId
     direction: Literal["in", "out"]
     peer: Address
     start_line: str
@@ -408,13 +393,12 @@ class MessageDropped:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InputRefused:
+class InputRefused(SessionReport):
     """A session received an input that the table of its machine does not list in its state; nothing was changed.
 
     The shell logs it at a bounded rate. `received` names the input.
     """
 
-    session: SessionId
     state: str
     received: str
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal, assert_never
 
 from holdfast.voice.sip.dialog.session_machine import TimerKind
@@ -81,8 +82,7 @@ def handle_unsent(stack: SipStack, registrations: Registrations, transaction: Tr
         if session is not None:
             keepalive.handle_keepalive_unsent(stack, session)
     else:
-        made = respond(transaction.request, 503, tag=stack.token())
-        handle_response(stack, registrations, transaction, made, address)
+        handle_response(stack, registrations, transaction, _in_place_of(transaction, 503), address)
 
 
 def _handle_register_response(
@@ -96,46 +96,15 @@ def _handle_register_response(
 
 
 def handle_transaction_timer(stack: SipStack, registrations: Registrations, letter: Trigger, key: str) -> None:
-    """Handle a timer of a transaction that fired."""
+    """Handle a timer of a transaction that fired; a timeout is handled as a 408. Source: RFC 3261 §8.1.3.1."""
     transaction = stack.transactions[key]
-    if not stack.trigger(key, letter):
-        return
-    purpose = transaction.purpose
-    match purpose:
-        case Purpose.REGISTER:
-            known = registrations.get(transaction.subject)
-            if known is not None and register_client.is_latest(known, transaction):
-                del registrations[transaction.subject]
-                left = register_client.handle_failure(stack, known, 408, "Request Timeout")
-                if left is not None:
-                    registrations[left.name] = left
-        case Purpose.OPTIONS:
-            stack.emit(OptionsAnswered(ping=transaction.subject, status=408))
-        case Purpose.CANCEL | Purpose.NOTHING:
-            pass
-        case _:
-            received = Trigger.FAILURE if purpose is Purpose.INVITE else purpose
-            session = stack.admit(transaction.session, received) if transaction.session else None
-            if session is not None:
-                _handle_session_timeout(stack, session, purpose)
+    if stack.trigger(key, letter):
+        handle_response(stack, registrations, transaction, _in_place_of(transaction, 408), transaction.peer)
 
 
-def _handle_session_timeout(stack: SipStack, session: Session, purpose: SessionPurpose) -> None:
-    match purpose:
-        case Purpose.INVITE:
-            invite_client.handle_timeout(stack, session)
-        case Purpose.KEEPALIVE:
-            keepalive.handle_keepalive_timeout(stack, session)
-        case Purpose.REFRESH:
-            keepalive.handle_timeout(stack, session)
-        case Purpose.REFER:
-            referral.handle_timeout(stack, session)
-        case Purpose.BYE:
-            stack.end(session, EndCause.WE_HUNG_UP, 408)
-        case Purpose.REOFFER | Purpose.INFO:
-            reinvite.handle_timeout(stack, session, purpose)
-        case _:
-            assert_never(purpose)
+def _in_place_of(transaction: Transaction, status: int) -> Response:
+    """Return a response in place of the peer's that never arrived, without header fields."""
+    return replace(respond(transaction.request, status, tag=None), headers=())
 
 
 def handle_session_timer(stack: SipStack, kind: TimerKind, id: SessionId) -> None:

@@ -115,12 +115,6 @@ def handle_response(stack: SipStack, session: Session, transaction: Transaction,
     stack.emit(ReofferAnswered(session=session.id, sdp=sdp_of(response), offer_to_answer=False))
 
 
-def handle_timeout(stack: SipStack, session: Session) -> None:
-    """Report that our UPDATE timed out. The call goes on: its INVITE decides."""
-    stack.put(replace(session, own_reoffer=None))
-    stack.emit(ReofferRefused(session=session.id, status=408, reason="Request Timeout"))
-
-
 def keep_answered_fork(stack: SipStack, session: Session, tag: str) -> Session:
     """Return the session with only the fork that answered; an UPDATE of ours to another fork is refused."""
     session = stack.remove_early_dialogs(session)

@@ -163,14 +163,6 @@ def handle_response(
         _end_refused(stack, session, response.status, response.reason, response.headers)
 
 
-def handle_timeout(stack: SipStack, session: Session) -> None:
-    """Handle the timeout of our first INVITE."""
-    if session.state is SessionState.CANCELLING:
-        _end_refused(stack, session, 487, "Request Terminated", ())
-    else:
-        _end_refused(stack, session, 408, "Request Timeout", ())
-
-
 def _handle_provisional(
     stack: SipStack, session: Session, transaction: Transaction, response: Response, source: Address
 ) -> None:

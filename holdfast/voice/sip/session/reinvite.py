@@ -247,17 +247,9 @@ def answer_challenge(stack: SipStack, session: Session, transaction: Transaction
 
 
 def handle_bye_response(stack: SipStack, session: Session, transaction: Transaction, response: Response) -> None:
-    """Handle the final response to our BYE: the session is over, except after a challenge."""
+    """Handle the final response to our BYE, a timeout included: the session is over, except after a challenge."""
     if not answer_challenge(stack, session, transaction, response):
-        stack.end(session, EndCause.WE_HUNG_UP, 200)
-
-
-def handle_timeout(stack: SipStack, session: Session, purpose: Purpose) -> None:
-    """Handle the timeout of our change or INFO. Source: RFC 3261 §12.2.1.2."""
-    if session.state in early_dialog.BEFORE_ACK:
-        early_dialog.handle_timeout(stack, session)
-    elif session.state is SessionState.RUNNING:
-        handle_no_response(stack, session, purpose)
+        stack.end(session, EndCause.WE_HUNG_UP, 408 if response.status == 408 else 200)
 
 
 def handle_no_response(stack: SipStack, session: Session, purpose: Purpose) -> None:

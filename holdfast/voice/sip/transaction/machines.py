@@ -225,13 +225,7 @@ def _invite_client(
     waiting = (Trigger.TIMER_A, Trigger.TIMER_B)
     match trigger:
         case Trigger.TIMER_A:
-            longer = before.interval_s * 2
-            return TransactionStep(
-                transaction=replace(after, interval_s=longer),
-                sends=(before.last,),
-                repeated=True,
-                starts=((Trigger.TIMER_A, longer),),
-            )
+            return _repeat(after, trigger, before.interval_s * 2)
         case Trigger.TIMER_B:
             return TransactionStep(transaction=after, stops=(Trigger.TIMER_A,), notifies=True)
         case Trigger.PROVISIONAL:
@@ -253,17 +247,18 @@ def _invite_client(
             return TransactionStep(transaction=after)
 
 
+def _repeat(after: Transaction, timer: Trigger, longer_s: float) -> TransactionStep:
+    """Send the last message again, and run its timer for the longer interval."""
+    after = replace(after, interval_s=longer_s)
+    return TransactionStep(transaction=after, sends=(after.last,), repeated=True, starts=((timer, longer_s),))
+
+
 def _client(before: Transaction, after: Transaction, trigger: Trigger) -> TransactionStep:
     waiting = (Trigger.TIMER_E, Trigger.TIMER_F)
     match trigger:
         case Trigger.TIMER_E:
             longer = T2_S if before.state is State.PROCEEDING else min(before.interval_s * 2, T2_S)
-            return TransactionStep(
-                transaction=replace(after, interval_s=longer),
-                sends=(before.last,),
-                repeated=True,
-                starts=((Trigger.TIMER_E, longer),),
-            )
+            return _repeat(after, trigger, longer)
         case Trigger.TIMER_F:
             return TransactionStep(transaction=after, stops=(Trigger.TIMER_E,), notifies=True)
         case Trigger.PROVISIONAL:
@@ -295,13 +290,7 @@ def _invite_server(
                 starts=(*repeats, (Trigger.TIMER_H, TIMEOUT_S)),
             )
         case Trigger.TIMER_G:
-            longer = min(before.interval_s * 2, T2_S)
-            return TransactionStep(
-                transaction=replace(after, interval_s=longer),
-                sends=(before.last,),
-                repeated=True,
-                starts=((Trigger.TIMER_G, longer),),
-            )
+            return _repeat(after, trigger, min(before.interval_s * 2, T2_S))
         case Trigger.TIMER_H:
             return TransactionStep(transaction=after, stops=(Trigger.TIMER_G,))
         case Trigger.ACK:

@@ -357,6 +357,16 @@ def test_a_bye_before_the_ack_ends_the_call() -> None:
     assert scene.peer.received() == []
 
 
+def test_a_bye_that_crosses_our_own_before_the_ack_ends_the_call_as_ours() -> None:
+    scene = Scene()
+    session = scene.called()
+    scene.wire.command(scene.bob, session, AcceptInvite(sdp=ANSWER))
+    scene.tag = header(scene.peer.received()[-1], "To").partition("tag=")[2]
+    scene.wire.command(scene.bob, session, EndSession())
+    scene.send("BYE", branch="z9hG4bKbye", cseq=2)
+    assert scene.ends() == [(EndCause.WE_HUNG_UP, 200)]
+
+
 def test_a_caller_may_hang_up_by_bye_while_it_rings() -> None:
     scene = Scene()
     session = scene.called()

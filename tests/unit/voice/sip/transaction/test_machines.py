@@ -172,3 +172,42 @@ def test_the_acks_route_is_the_invites() -> None:
 def test_statuses_are_three_kinds() -> None:
     kinds = [trigger_of(status) for status in (100, 199, 200, 299, 300, 699)]
     assert kinds == [Trigger.PROVISIONAL] * 2 + [Trigger.SUCCESS] * 2 + [Trigger.FAILURE] * 2
+
+
+TIMERS = [
+    (Machine.INVITE_CLIENT, [Trigger.FAILURE], Trigger.TIMER_D, 32.0),
+    (Machine.INVITE_CLIENT, [Trigger.PROVISIONAL, Trigger.FAILURE], Trigger.TIMER_D, 32.0),
+    (Machine.INVITE_CLIENT, [Trigger.SUCCESS], Trigger.TIMER_M, 32.0),
+    (Machine.CLIENT, [Trigger.SUCCESS], Trigger.TIMER_K, 5.0),
+    (Machine.INVITE_SERVER, [Trigger.SUCCESS], Trigger.TIMER_L, 32.0),
+    (Machine.INVITE_SERVER, [Trigger.FAILURE], Trigger.TIMER_G, 0.5),
+    (Machine.INVITE_SERVER, [Trigger.FAILURE], Trigger.TIMER_H, 32.0),
+    (Machine.INVITE_SERVER, [Trigger.FAILURE, Trigger.ACK], Trigger.TIMER_I, 5.0),
+    (Machine.SERVER, [Trigger.SUCCESS], Trigger.TIMER_J, 32.0),
+]
+
+
+@pytest.mark.parametrize(("machine", "triggers", "timer", "after_s"), TIMERS)
+def test_over_udp_a_transaction_stays_as_long_as_repetitions_may_arrive(
+    machine: Machine, triggers: list[Trigger], timer: Trigger, after_s: float
+) -> None:
+    """Source: RFC 3261 table 4, with T1 0.5 s and T4 5 s; timer D is at least 32 s (§17.1.1.2)."""
+    transaction = made(machine)
+    for trigger in triggers:
+        taken = step(transaction, trigger, given_to(transaction, trigger))
+        transaction = taken.transaction
+    assert dict(taken.starts)[timer] == after_s
+
+
+def test_an_invite_is_repeated_at_doubled_intervals_and_a_failure_every_four_seconds_at_last() -> None:
+    invited, refused = begin_client(made(Machine.INVITE_CLIENT)), made(Machine.INVITE_SERVER)
+    taken, waits = invited, []
+    for _ in range(5):
+        taken = step(taken.transaction, Trigger.TIMER_A)
+        waits += [after_s for _, after_s in taken.starts]
+    assert waits == [1.0, 2.0, 4.0, 8.0, 16.0]
+    taken, waits = step(refused, Trigger.FAILURE, given_to(refused, Trigger.FAILURE)), []
+    for _ in range(5):
+        taken = step(taken.transaction, Trigger.TIMER_G)
+        waits += [after_s for _, after_s in taken.starts]
+    assert waits == [1.0, 2.0, 4.0, 4.0, 4.0]
