@@ -92,7 +92,7 @@ class RtcpSockets:
         """Return the rows whose sockets have something to read."""
         return [self._row_of[fd] for fd, _ in self._epoll.poll(0)]
 
-    def receive(self, row: int, *, remote: Address | None, now: float, max_skipped: int = 0) -> int:
+    def receive(self, row: int, *, remote: Address | None, now: float, max_skipped: int) -> int:
         """Read a packet of a row; return how many unauthenticated packets were skipped before it.
 
         Only the host that the leg's audio is sent to is accepted. At most `max_skipped` packets are skipped, so that a
