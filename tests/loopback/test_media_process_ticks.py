@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import struct
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -14,7 +15,7 @@ import pytest
 from holdfast.voice.media.codec.g711 import encode
 from holdfast.voice.media.dtmf.tone_generator import tone
 from holdfast.voice.media.mix.concealment import MAX_CONCEALED
-from holdfast.voice.media.rtp.rtcp import RECEIVER_REPORT
+from holdfast.voice.media.rtp.rtcp import RECEIVER_REPORT, SENDER_REPORT
 from holdfast.voice.media_process.control_link import protocol as m
 from holdfast.voice.media_process.control_link.fact_queue import FactQueue
 from holdfast.voice.media_process.control_link.recording_messages import (
@@ -47,8 +48,8 @@ class Bench:
         self.server.close(self.now)
         self._phones.close()
 
-    def phone(self, hum: int) -> Phone:
-        phone = Phone(hum)
+    def phone(self, hum: int, *, host: str = "127.0.0.1") -> Phone:
+        phone = Phone(hum, host=host)
         self._phones.callback(phone.close)
         return phone
 
@@ -339,3 +340,76 @@ def test_the_number_of_an_encrypted_packet_is_used_up_though_it_could_not_be_sen
     )
     bench.tick(5)
     assert [row.packets_sent for row in bench.server.states()] == [5]
+
+
+def test_each_leg_is_reported_every_five_seconds_and_sends_rtcp_as_often(bench: Bench) -> None:
+    alice = bench.phone(0x21)
+    watcher = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with watcher:
+        watcher.bind(("127.0.0.1", 0))
+        watcher.settimeout(5)
+        port = bench.leg("alice", alice)
+        alice.send_audio(port)
+        watcher.sendto(struct.pack("!BBHI", 0x80, RECEIVER_REPORT, 1, 7), ("127.0.0.1", port + 1))
+        bench.tick(1500)
+        reports = []
+        watcher.setblocking(False)
+        while True:
+            try:
+                reports.append(watcher.recv(2000))
+            except BlockingIOError:
+                break
+    assert len(bench.posted(m.Statistics)) == 6
+    assert [data[1] for data in reports] == [SENDER_REPORT] * 6
+    assert [struct.unpack_from("!I", data, 20)[0] for data in reports[1:]] == [
+        struct.unpack_from("!I", reports[0], 20)[0] + 250 * k for k in range(1, 6)
+    ], "packets sent, by the reports"
+
+
+def test_a_leg_that_neither_sent_nor_received_sends_no_rtcp(bench: Bench) -> None:
+    alice = bench.phone(0x21, host="127.9.8.7")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as rtcp_port:
+        rtcp_port.bind((alice.address[0], alice.address[1] + 1))
+        rtcp_port.setblocking(False)
+        bench.leg("alice", alice, send=False)
+        bench.tick(500)
+        with pytest.raises(BlockingIOError):
+            rtcp_port.recv(2000)
+    assert len(bench.posted(m.Statistics)) == 2
+
+
+def test_silence_is_reported_after_ten_seconds_and_every_ten_seconds_until_audio_arrives(bench: Bench) -> None:
+    alice = bench.phone(0x21)
+    to_alice = bench.leg("alice", alice)
+    bench.opened("bob")
+    alice.send_audio(to_alice)
+    bench.tick(25 * 50)
+    alice.send_audio(to_alice)
+    bench.tick(11 * 50)
+    silent = [(fact.leg, fact.silent_s) for fact in bench.posted(m.RtpSilent)]
+    assert [leg for leg, _ in silent] == ["alice"] * 3, "a leg that was never described is not silent"
+    assert [seconds for _, seconds in silent] == [pytest.approx(each, abs=0.2) for each in (10, 20, 10)]
+    assert all(seconds >= 10 for _, seconds in silent)
+
+
+def test_a_leg_that_may_send_again_is_silent_from_then_on(bench: Bench) -> None:
+    alice = bench.phone(0x21)
+    bench.leg("alice", alice)
+    bench.tick(12 * 50)
+    bench.ask(bench.described("alice", alice, receive=False))
+    bench.ask(bench.described("alice", alice))
+    bench.tick(9 * 50)
+    assert len(bench.posted(m.RtpSilent)) == 1
+    bench.tick(2 * 50)
+    assert [fact.silent_s for fact in bench.posted(m.RtpSilent)] == [pytest.approx(10, abs=0.2)] * 2
+
+
+def test_free_rows_are_reported_when_none_is_left_and_when_one_is_free_again(bench: Bench) -> None:
+    for k in range(ROWS):
+        bench.opened(f"leg{k}")
+    bench.tick(2)
+    assert [fact.available for fact in bench.posted(m.RowsAvailable)] == [False]
+    assert isinstance(bench.server.handle(m.OpenRow(number=1, leg="more"), b"", bench.now), m.NotDone)
+    bench.ask(m.CloseRow(leg="leg2"))
+    bench.tick(60)
+    assert [fact.available for fact in bench.posted(m.RowsAvailable)] == [False, True]
