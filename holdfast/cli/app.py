@@ -5,8 +5,10 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Sequence
+from functools import cache, partial
 
 import typer
+from typer.main import get_command
 
 from holdfast.cli import INTERRUPTED, console, demo
 from holdfast.cli.calls import (
@@ -66,10 +68,13 @@ for family in (app, lines_command.app, numbers.app, routes_command.app):
         command.help = unwrap(command.callback.__doc__ or "") if command.callback else None
 
 
+_commands = cache(partial(get_command, app))
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit status."""
     try:
-        app(args=list(arguments))
+        _commands()(args=list(arguments))
     except CommandStopped as stop:
         print_error(stop)
         return stop.status

@@ -6,15 +6,18 @@ import base64
 import json
 import socket
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
 import uvicorn
 from fastapi import FastAPI
-from starlette.types import ASGIApp, Message, Scope
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from holdfast.voice.api.app import make_api
 from holdfast.voice.api.ops.diagnostics import make_diagnostics
@@ -64,7 +67,8 @@ class RestApi:
     directory: Directory
     notifications: Notifications
     store: MemoryStore
-    app: FastAPI
+    app: ASGIApp
+    diagnostics: Callable[[], FastAPI] = FastAPI
 
     async def request(
         self,
@@ -179,29 +183,38 @@ async def new_rest_api(
     engine, store, journal, quality = Engine(), MemoryStore(), journal or MemoryJournal(), Quality()
     directory, notifications = await open_directory(store), new_notifications(engine)
     metrics = new_metrics(engine)
-    app = FastAPI()
-    app.include_router(
-        make_diagnostics(
-            switch=engine,
-            directory=directory,
-            journal=journal,
-            account_sid=ACCOUNT,
-            auth_token=TOKEN,
-            metrics=metrics,
-            not_ready=lambda: not_ready,
-            registrations=registrations or NoRegistrations(),
+
+    @cache
+    def diagnostics() -> FastAPI:
+        app = FastAPI()
+        app.include_router(
+            make_diagnostics(
+                switch=engine,
+                directory=directory,
+                journal=journal,
+                account_sid=ACCOUNT,
+                auth_token=TOKEN,
+                metrics=metrics,
+                not_ready=lambda: not_ready,
+                registrations=registrations or NoRegistrations(),
+            )
         )
-    )
-    app.include_router(
-        make_explain(
-            switch=engine,
-            journal=journal,
-            quality=quality,
-            unsent=lambda call: None,
-            account_sid=ACCOUNT,
-            auth_token=TOKEN,
+        app.include_router(
+            make_explain(
+                switch=engine,
+                journal=journal,
+                quality=quality,
+                unsent=lambda call: None,
+                account_sid=ACCOUNT,
+                auth_token=TOKEN,
+            )
         )
-    )
+        return app
+
+    async def diagnose(scope: Scope, receive: Receive, send: Send) -> None:
+        """Make the diagnostics when they are asked for: that takes ten times as long as the rest of the REST API."""
+        await diagnostics()(scope, receive, send)
+
     api = make_api(
         switch=engine,
         directory=directory,
@@ -213,9 +226,15 @@ async def new_rest_api(
         recordings=sounds,
         is_ending=lambda: is_ending,
     )
-    app.mount("/2010-04-01", api)
+    app = Starlette(routes=[Mount("/2010-04-01", api), Mount("/", diagnose)])
     return RestApi(
-        quality=quality, engine=engine, directory=directory, notifications=notifications, store=store, app=app
+        quality=quality,
+        engine=engine,
+        directory=directory,
+        notifications=notifications,
+        store=store,
+        app=app,
+        diagnostics=diagnostics,
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, generate_latest
 
 from holdfast.voice.api.ops.quality_endpoint import QualityCollector, make_quality
@@ -20,8 +19,7 @@ CALL = f"CA{'1' * 32}"
 
 async def place_with(quality: Quality) -> RestApi:
     api = await new_rest_api()
-    assert isinstance(api.app, FastAPI)
-    api.app.include_router(make_quality(quality, account_sid=ACCOUNT, auth_token=TOKEN))
+    api.diagnostics().include_router(make_quality(quality, account_sid=ACCOUNT, auth_token=TOKEN))
     return api
 
 

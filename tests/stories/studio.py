@@ -13,6 +13,7 @@ import os
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from queue import SimpleQueue
 from random import Random
@@ -75,23 +76,38 @@ BETWEEN = [place for place in range(1, 80) if place not in BIN.values() and not 
 """Where there is neither a hum nor a beep."""
 
 
-def hum(row: int, *, secret: bool) -> NDArray[np.float64]:
-    """One frame of what a row's party says."""
-    wave: NDArray[np.float64] = LOUD * np.sin(2 * np.pi * BIN[row, secret] * np.arange(SAMPLES) / SAMPLES)
-    return wave
+VOICES = list(BIN)
+PLACES = np.array(list(BIN.values()))
 
 
-def voices_in(samples: NDArray[np.float64]) -> set[tuple[int, bool]]:
-    """Whose hums are in a frame: row, and whether it is the secret one.
+@cache
+def hum(row: int, *, secret: bool) -> NDArray[np.int16]:
+    """Return one frame of a row's hum."""
+    wave = LOUD * np.sin(2 * np.pi * BIN[row, secret] * np.arange(SAMPLES) / SAMPLES)
+    samples: NDArray[np.int16] = np.rint(wave).astype(np.int16)
+    return samples
+
+
+@cache
+def companded_hum(row: int, companding: int, *, secret: bool) -> bytes:
+    """Return one frame of a row's hum as G.711."""
+    return bytes(ENCODE[companding][hum(row, secret=secret).astype(np.intp) + 32768])
+
+
+def voices_in(frames: NDArray[np.float64]) -> list[set[tuple[int, bool]]]:
+    """Return whose hums are in each frame: row, and whether it is the secret one.
 
     All hums are equally loud. G.722 that has just begun, or lost a frame, smears what it carries: of a frame in which
     much lies between the hums nothing can be told, but by the next ones.
     """
-    strength = np.abs(np.fft.rfft(samples)) * 2 / SAMPLES
-    most = float(strength[list(BIN.values())].max())
-    if strength[BETWEEN].max() > most / 2:
-        return set()
-    return {voice for voice, place in BIN.items() if strength[place] > max(PRESENT, 0.4 * most)}
+    if not len(frames):
+        return []
+    strength = np.abs(np.fft.rfft(frames)) * 2 / SAMPLES
+    hums = strength[:, PLACES]
+    most = hums.max(axis=1)
+    present = hums > np.maximum(PRESENT, 0.4 * most)[:, None]
+    present &= (strength[:, BETWEEN].max(axis=1) <= most / 2)[:, None]
+    return [{VOICES[place] for place in np.flatnonzero(row)} for row in present]
 
 
 class Leak(AssertionError):
@@ -410,7 +426,7 @@ class Studio(World):
         """Whose hums are in each frame of each channel of a recording that is over."""
         samples = np.frombuffer(bytes(self.writer.written[sid]), dtype="<i2")
         frames = samples.reshape(-1, SAMPLES, self.writer.channels[sid]).astype(float)
-        return [[voices_in(frame) for frame in channel] for channel in frames.transpose(2, 0, 1)]
+        return [voices_in(channel) for channel in frames.transpose(2, 0, 1)]
 
     def _carry_out(self, effect: Effect) -> None:
         World._carry_out(self, effect)
@@ -477,12 +493,11 @@ class Studio(World):
     def _say(self, call: CallSid, handset: Handset) -> None:
         """A frame of its hum leaves a phone, and comes, comes late, or is lost."""
         secret = self.unheard(call)
-        samples = np.rint(hum(handset.row, secret=secret)).astype(np.int16)
         if handset.codec == "G722":
-            payload, kind = bytes(handset.coder.encode(samples)), 9
+            payload, kind = bytes(handset.coder.encode(hum(handset.row, secret=secret))), 9
         else:
             companding = ("PCMU", "PCMA").index(handset.codec)
-            payload, kind = ENCODE[companding][samples.astype(np.intp) + 32768].tobytes(), (0, 8)[companding]
+            payload, kind = companded_hum(handset.row, companding, secret=secret), (0, 8)[companding]
         handset.said.append((payload, secret))
         data = self._packet(handset, kind, payload, at=self.ticks)
         match self.dice.random():
@@ -545,22 +560,25 @@ class Studio(World):
     def _look(self) -> None:
         by_row = {handset.row: call for call, handset in self.handsets.items()}
         toned = set()
-        sound, companding = self.plane._mix_engine.tx, self.plane._mix_engine.companding
-        for ear, handset in self.handsets.items():
-            heard = sound[handset.row]
-            if any(heard.tobytes() in frames for frames in TONES[companding[handset.row]].values()):
+        rows = np.array([handset.row for handset in self.handsets.values()], dtype=np.intp)
+        sound, companding = self.plane._mix_engine.tx[rows], self.plane._mix_engine.companding[rows]
+        voices = voices_in(DECODE[companding[:, None], sound].astype(float))
+        for place, (ear, handset) in enumerate(self.handsets.items()):
+            tones = TONES[companding[place]].get(sound[place].tobytes(), "")
+            if tones:
                 toned.add(handset.row)
             else:
-                self._look_at(ear, DECODE[companding[handset.row], heard].astype(float), by_row)
-            for digit in self._pressed_for(handset, heard, int(companding[handset.row])):
+                self._look_at(ear, voices[place], by_row)
+            for digit in self._pressed_for(handset, tones):
                 other = by_row.get(DIGITS.index(digit))
                 if other is None or not self.may_hear(ear, other):
                     raise Leak(f"{ear} is pressed the key {digit} of {other}")
             packet = self.wire.sent.get(handset.row)
             if packet is not None and handset.codec == "G722" and packet[1] & 127 == 9:
+                payload = packet[12:]
                 for other, theirs in self.handsets.items():
-                    secret = (packet[12:], True) in theirs.said
-                    if secret or ((packet[12:], False) in theirs.said and not self.may_hear(ear, other)):
+                    secret = (payload, True) in theirs.said
+                    if secret or ((payload, False) in theirs.said and not self.may_hear(ear, other)):
                         raise Leak(f"{ear} is sent the very frames of {other}")
         while (fact := self.facts.pop()) is not None:
             if isinstance(fact, m.SpeechChanged) and fact.speaking and self.unheard(CallSid(fact.leg)):
@@ -579,8 +597,8 @@ class Studio(World):
         one = None if room is None else room.participant(call)
         return one is not None and one.coaching
 
-    def _look_at(self, ear: CallSid, samples: NDArray[np.float64], by_row: Mapping[int, CallSid]) -> None:
-        for row, secret in voices_in(samples):
+    def _look_at(self, ear: CallSid, voices: set[tuple[int, bool]], by_row: Mapping[int, CallSid]) -> None:
+        for row, secret in voices:
             other = by_row.get(row)
             if secret:
                 raise Leak(f"tick {self.ticks}: {ear} hears what {other} said while nobody was to hear it")
@@ -588,36 +606,40 @@ class Studio(World):
                 raise Leak(f"tick {self.ticks}: {ear} hears {other}")
             self.heard.add((ear, other))
 
-    def _pressed_for(self, handset: Handset, heard: Bytes, companding: int) -> Iterator[str]:
-        """The keys that a leg is pressed in this tick, by event or by tone."""
+    def _pressed_for(self, handset: Handset, tones: str) -> Iterator[str]:
+        """Yield the keys that a leg is pressed in this tick, by event or by tone."""
         packet = self.wire.sent.get(handset.row)
         if packet is not None and packet[1] & 127 == EVENTS:
             yield DIGITS[packet[12]]
-        for digit in DIGITS:
-            if heard.tobytes() in TONES[companding][digit]:
-                yield digit
+        yield from tones
 
     def _look_at_recording(self, sid: RecordingSid) -> None:
         """Each frame of a recording, beside the moment it is from."""
-        recording, channels = self.state.recordings[sid], self.writer.channels.get(sid)
-        if channels is None:
+        if sid not in self.writer.channels:
             return
-        samples = np.frombuffer(bytes(self.writer.written[sid]), dtype="<i2").reshape(-1, SAMPLES, channels)
-        for moment, frame in zip(self.moments[self.began[sid] :], samples, strict=False):
+        recording = self.state.recordings[sid]
+        for moment, channels in zip(
+            self.moments[self.began[sid] :], zip(*self.recorded(sid), strict=True), strict=False
+        ):
             own = None if recording.call is None else moment.rows.get(recording.call)
             if own in moment.toned:
                 continue
-            for channel in range(channels):
-                for row, secret in voices_in(frame[:, channel].astype(float)):
-                    if row == own and (channels == 1 or channel == 0):
+            for channel, voices in enumerate(channels):
+                for row, secret in voices:
+                    if row == own and channel == 0:
                         continue
                     if secret or row in moment.unheard or (recording.room and row in moment.coaching):
                         raise Leak(f"{sid} of {recording.call or recording.room} has row {row}, secret={secret}")
 
 
-def _tones(companding: int, digit: str) -> set[bytes]:
-    samples = np.rint(32767 * tone(digit)).astype(np.intp)
-    return {frame.tobytes() for frame in ENCODE[companding][samples + 32768].reshape(-1, SAMPLES)}
+def _tones(companding: int) -> dict[bytes, str]:
+    """Return each frame of a digit's tone, with the digits of which it is a frame."""
+    tones: dict[bytes, str] = {}
+    for digit in DIGITS:
+        samples = np.rint(32767 * tone(digit)).astype(np.intp)
+        for frame in {frame.tobytes() for frame in ENCODE[companding][samples + 32768].reshape(-1, SAMPLES)}:
+            tones[frame] = tones.get(frame, "") + digit
+    return tones
 
 
-TONES = [{digit: _tones(companding, digit) for digit in DIGITS} for companding in (0, 1)]
+TONES = [_tones(companding) for companding in (0, 1)]

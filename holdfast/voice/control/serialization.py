@@ -33,6 +33,7 @@ def _classes(modules: Iterable[ModuleType]) -> dict[str, type]:
     return found
 
 
+_JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _PLAIN_TYPES: Final = frozenset({str, int, float, bool, type(None)})
 CLASSES: Final = _classes(
     (entities, statuses, commands, internal_commands, effects, facts, document, open_resources, script)
@@ -44,7 +45,7 @@ def encode(value: object) -> str:
 
     Invariant: the text can be written as UTF-8, or no store would take the step it belongs to.
     """
-    text = json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"))
+    text = _JSON.encode(_plain(value))
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -73,7 +74,7 @@ def _object(value: Any) -> dict[str, object]:
     for name, default in _defaults(value.__class__):
         held = getattr(value, name)
         if held is not default and held != default:
-            plain[name] = _plain(held)
+            plain[name] = held if type(held) in _PLAIN_TYPES else _plain(held)
     return plain
 
 
@@ -90,12 +91,16 @@ def _member(value: entities.Member) -> dict[str, object]:
 
 
 def _value(plain: object) -> Any:
+    if type(plain) in _PLAIN_TYPES:
+        return plain
     if isinstance(plain, list):
-        return tuple(_value(item) for item in plain)
+        return tuple([_value(item) for item in plain])
     if isinstance(plain, dict):
         kind = CLASSES.get(plain.get(KIND, ""))
         if kind is None:
             raise ValueError(f"{plain.get(KIND)!r} is no class of the journal")
-        arguments = {name: _value(item) for name, item in plain.items() if name != KIND}
+        arguments = {
+            name: item if type(item) in _PLAIN_TYPES else _value(item) for name, item in plain.items() if name != KIND
+        }
         return kind(arguments["value"]) if issubclass(kind, Enum) else kind(**arguments)
     return plain
