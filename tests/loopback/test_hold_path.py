@@ -36,9 +36,9 @@ DECISION_PATH = re.findall(
 MOST_DECIDING = 12
 LIMITS = {
     "POST …/Participants/{CallSid}": 40,
-    "POST …/Participants/{CallSid} with HoldUrl": 43,
+    "POST …/Participants/{CallSid} with HoldUrl": 40,
     "POST /holds": 55,
-    "POST /holds with music": 57,
+    "POST /holds with music": 55,
 }
 
 

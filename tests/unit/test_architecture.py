@@ -494,7 +494,7 @@ def test_no_attribute_is_set_later_than_in_the_constructor() -> None:
         for method in methods(cls)
         for name in attributes_set(method) - made(cls)
     }
-    assert later - set(ATTRIBUTES_OF_LATER) == set()
+    assert later == set(ATTRIBUTES_OF_LATER)
 
 
 def test_no_constructor_takes_a_row_of_callbacks() -> None:
@@ -516,7 +516,7 @@ def test_no_constructor_takes_a_row_of_callbacks() -> None:
                 taken = [each.annotation for each in arguments if each.annotation is not None]
         if sum(callbacks.search(ast.unparse(each)) is not None for each in taken) >= 2:
             rows.add(cls.name)
-    assert rows - set(ROWS_OF_CALLBACKS) == set()
+    assert rows == set(ROWS_OF_CALLBACKS)
 
 
 # --- documents ---------------------------------------------------------------------------------------
