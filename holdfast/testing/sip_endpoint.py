@@ -6,7 +6,6 @@ Effects are carried out in order; events are put in order into `events`.
 from __future__ import annotations
 
 import asyncio
-import random
 import secrets
 import socket
 from collections.abc import Iterable
@@ -15,6 +14,7 @@ from pathlib import Path
 from holdfast.testing.clock import now_s
 from holdfast.voice.runtime.sip.config.tls import Tls, TlsFiles, load_tls
 from holdfast.voice.runtime.sip.transport.bound_sockets import address_of, bind
+from holdfast.voice.runtime.sip.transport.endpoint import SystemRandomness
 from holdfast.voice.runtime.sip.transport.streams import Streams
 from holdfast.voice.runtime.sip.transport.udp_socket import SipSocket
 from holdfast.voice.sip.agent import AdmissionPolicy, Agent, AgentSettings, AllowEveryCall
@@ -54,8 +54,7 @@ class TestEndpoint:
                 user_agent="Holdfast test phone",
                 contact_user=contact_user,
             ),
-            token=lambda: secrets.token_hex(8),
-            random=random.random,
+            SystemRandomness(),
             policy=policy,
         )
 

@@ -5,7 +5,6 @@ Each target returns the faults that it found, in words; the list is empty when t
 
 from __future__ import annotations
 
-import itertools
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -51,6 +50,7 @@ from holdfast.voice.sip.session_commands import (
     SendRinging,
 )
 from tests.fuzz.hostile import Dialog, answered, packet, sip
+from tests.unit.voice.sip.wire import FixedRandom
 
 US, CALLER, UNKNOWN = Address("127.0.0.1", 5060), Address("127.0.0.1", 5070), Address("127.0.0.1", 5099)
 SDP = (
@@ -72,11 +72,9 @@ class Line:
     """An engine's agent and its owner, who answers every offer if it can, on a fake clock."""
 
     def __init__(self) -> None:
-        tokens = itertools.count()
         self.agent = Agent(
             AgentSettings(address=US, secret=b"fuzz", max_sessions=200, max_transactions=2000, answer_within_s=30.0),
-            token=lambda: f"t{next(tokens)}",
-            random=lambda: 0.5,
+            FixedRandom(),
         )
         self.now = 1000.0
         self.sent: list[bytes] = []

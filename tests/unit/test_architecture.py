@@ -452,8 +452,6 @@ ROWS_OF_CALLBACKS = {
     "Readers": "it is a table of functions: how each kind of stored row is read",
     "ResourceKind": "it is a table of functions: what opens and what closes a thing that a verb starts",
     "StoredResource": "it is a table of functions: how REST reads, makes and shows one kind of record",
-    "Agent": "two sources of random values",
-    "SipStack": "two sources of random values",
 }
 
 

@@ -9,7 +9,6 @@ Source: RFC 3261, with RFC 3262, 3515, 4028, 6026, 3311, 3581, 6086, 8760.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import assert_never
 
@@ -35,7 +34,7 @@ from holdfast.voice.sip.session import (
     invite_client,
 )
 from holdfast.voice.sip.session_commands import SessionCommand
-from holdfast.voice.sip.settings import AdmissionPolicy, AgentSettings, AllowEveryCall
+from holdfast.voice.sip.settings import AdmissionPolicy, AgentSettings, AllowEveryCall, RandomSource
 from holdfast.voice.sip.stack import SipStack
 from holdfast.voice.sip.transaction.machines import (
     State,
@@ -48,22 +47,12 @@ __all__ = ["AdmissionPolicy", "Agent", "AgentSettings", "AllowEveryCall", "Diges
 
 
 class Agent:
-    """A SIP user agent and registrar as a pure machine.
-
-    `token` returns a new unguessable word (letters and digits) each time; `random` returns a number in [0, 1).
-    """
+    """A SIP user agent and registrar as a pure machine."""
 
     __slots__ = ("_registrations", "_stack", "_uas")
 
-    def __init__(
-        self,
-        settings: AgentSettings,
-        *,
-        token: Callable[[], str],
-        random: Callable[[], float],
-        policy: AdmissionPolicy | None = None,
-    ) -> None:
-        self._stack = SipStack(settings, token=token, random=random)
+    def __init__(self, settings: AgentSettings, source: RandomSource, *, policy: AdmissionPolicy | None = None) -> None:
+        self._stack = SipStack(settings, source)
         self._uas = UserAgentServer(self._stack, policy or AllowEveryCall())
         self._registrations: dict[str, register_client.ClientRegistration] = {}
 

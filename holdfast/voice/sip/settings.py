@@ -50,6 +50,16 @@ class AgentSettings:
         return next(found, self.address._replace(transport=transport))
 
 
+class RandomSource(Protocol):
+    """The source of all that is random in an agent."""
+
+    def token(self) -> str:
+        """Return a new unguessable word of letters and digits."""
+
+    def random(self) -> float:
+        """Return a number in [0, 1)."""
+
+
 class AdmissionPolicy(Protocol):
     """The policy decides who may do what, for each initial request."""
 

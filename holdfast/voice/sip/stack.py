@@ -7,7 +7,7 @@ missing there is stale and does nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Literal
 
@@ -47,7 +47,7 @@ from holdfast.voice.sip.message.message import (
     via_line,
 )
 from holdfast.voice.sip.message.uri import contact_at, scheme_of
-from holdfast.voice.sip.settings import AgentSettings
+from holdfast.voice.sip.settings import AgentSettings, RandomSource
 from holdfast.voice.sip.transaction.machines import (
     Machine,
     Purpose,
@@ -86,10 +86,10 @@ class SipStack:
         "transactions",
     )
 
-    def __init__(self, settings: AgentSettings, *, token: Callable[[], str], random: Callable[[], float]) -> None:
+    def __init__(self, settings: AgentSettings, source: RandomSource) -> None:
         self.settings = settings
-        self.token = token
-        self.random = random
+        self.token = source.token
+        self.random = source.random
         self.now = 0.0
         self.transactions: dict[str, Transaction] = {}
         self.sessions: dict[SessionId, Session] = {}

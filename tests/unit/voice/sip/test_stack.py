@@ -14,11 +14,11 @@ from holdfast.voice.sip.sdp.sdp import Media, SessionDescription, build
 from holdfast.voice.sip.session_commands import AcceptInvite, EndSession, RefuseInvite
 from holdfast.voice.sip.settings import AgentSettings, AllowEveryCall
 from holdfast.voice.sip.stack import SipStack
-from tests.unit.voice.sip.wire import ANSWER, BOB, SDP, Peer, Wire, encode, header, invite, reply
+from tests.unit.voice.sip.wire import ANSWER, BOB, SDP, FixedRandom, Peer, Wire, encode, header, invite, reply
 
 
 def new_stack() -> SipStack:
-    return SipStack(AgentSettings(address=BOB, secret=b"k"), token=lambda: "t", random=lambda: 0.0)
+    return SipStack(AgentSettings(address=BOB, secret=b"k"), FixedRandom(number=0.0))
 
 
 def session(state: SessionState) -> Session:

@@ -39,6 +39,20 @@ def perfect(_: bytes) -> tuple[float, ...]:
     return (0.01,)
 
 
+class FixedRandom:
+    """A source of words that count, and of one number."""
+
+    def __init__(self, prefix: str = "", number: float = 0.5) -> None:
+        self._prefix, self._number = prefix, number
+        self._words = itertools.count(1)
+
+    def token(self) -> str:
+        return f"{self._prefix}t{next(self._words)}"
+
+    def random(self) -> float:
+        return self._number
+
+
 @dataclass(slots=True)
 class Node:
     """An agent at its address, and the events that it emitted."""
@@ -82,7 +96,6 @@ class Wire:
         keepalive_s: float = 0.0,
     ) -> Node:
         """Add an agent to the network."""
-        numbers = itertools.count(1)
         prefix = address[0].replace(".", "x")
         agent = Agent(
             AgentSettings(
@@ -96,8 +109,7 @@ class Wire:
                 quiet=quiet,
                 keepalive_s=keepalive_s,
             ),
-            token=lambda: f"{prefix}t{next(numbers)}",
-            random=lambda: random,
+            FixedRandom(prefix, random),
             policy=policy,
         )
         made = Node(address=address, agent=agent)

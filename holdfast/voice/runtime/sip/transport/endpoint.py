@@ -57,6 +57,18 @@ class EndpointOwner(Protocol):
         ...
 
 
+class SystemRandomness:
+    """The operating system's random words, and numbers that need not be unguessable. Source: settings.RandomSource."""
+
+    def token(self) -> str:
+        """Return a new unguessable word of letters and digits."""
+        return secrets.token_hex(8)
+
+    def random(self) -> float:
+        """Return a number in [0, 1)."""
+        return random.random()
+
+
 class SipEndpoint:
     """An address at which the engine speaks SIP, with its agent. It reads nothing before `open`.
 
@@ -103,8 +115,7 @@ class SipEndpoint:
                 session_expires_s=settings.liveness.session_expires_s,
                 keepalive_s=settings.liveness.keepalive_s,
             ),
-            token=lambda: secrets.token_hex(8),
-            random=random.random,
+            SystemRandomness(),
             policy=policy,
         )
 

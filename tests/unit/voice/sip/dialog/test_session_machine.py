@@ -53,7 +53,7 @@ from holdfast.voice.sip.session_commands import (
 from holdfast.voice.sip.settings import AgentSettings, AllowEveryCall
 from holdfast.voice.sip.stack import SipStack
 from holdfast.voice.sip.transaction.machines import Machine, Purpose, State, Transaction, Trigger
-from tests.unit.voice.sip.wire import ANSWER, BOB, PROXY, SDP, encode, invite
+from tests.unit.voice.sip.wire import ANSWER, BOB, PROXY, SDP, FixedRandom, encode, invite
 
 S = SessionId("s")
 CALLING, CANCELLING, CALLED = SessionState.CALLING, SessionState.CANCELLING, SessionState.CALLED
@@ -155,9 +155,8 @@ class Scene:
     """A stack with one session in a state, and its first INVITE."""
 
     def __init__(self, state: SessionState, case: Case) -> None:
-        numbers = itertools.count()
         settings = AgentSettings(address=BOB, secret=b"k", keepalive_s=20)
-        self.stack = SipStack(settings, token=lambda: f"t{next(numbers)}", random=lambda: 0.5)
+        self.stack = SipStack(settings, FixedRandom())
         self.uas = UserAgentServer(self.stack, AllowEveryCall())
         self.case = case
         self.we_called = state in (CALLING, CANCELLING, OVER)

@@ -29,7 +29,7 @@ from holdfast.voice.sip.session_commands import (
     SendReoffer,
 )
 from tests.unit.voice.sip.session.test_invite_server import WITH_SDP
-from tests.unit.voice.sip.wire import ALICE, ANSWER, BOB, SDP, Node, Peer, Wire, header, invite, reply
+from tests.unit.voice.sip.wire import ALICE, ANSWER, BOB, SDP, FixedRandom, Node, Peer, Wire, header, invite, reply
 
 A = SessionId("a")
 KNOWS = "Supported: timer"
@@ -41,7 +41,6 @@ class Scene:
 
     def __init__(self, *, session_expires_s: int = 1800, keepalive_s: float = 0.0) -> None:
         self.wire = Wire()
-        numbers = iter(range(10_000))
         settings = AgentSettings(
             address=BOB,
             secret=b"key",
@@ -49,7 +48,7 @@ class Scene:
             session_expires_s=session_expires_s,
             keepalive_s=keepalive_s,
         )
-        agent = Agent(settings, token=lambda: f"t{next(numbers)}", random=lambda: 0.5)
+        agent = Agent(settings, FixedRandom())
         self.node = Node(address=BOB, agent=agent)
         self.wire.nodes[BOB] = self.node
         self.peer = Peer(self.wire, self.node)
