@@ -28,7 +28,16 @@ from holdfast.voice.model.commands import (
     Target,
     WebRequest,
 )
-from holdfast.voice.model.effects import LogRefusal, StopTimer
+from holdfast.voice.model.effects import (
+    HangUpLeg,
+    LogNotification,
+    LogRefusal,
+    PlaceLeg,
+    RefuseLeg,
+    RingLeg,
+    StartTimer,
+    StopTimer,
+)
 from holdfast.voice.model.errors import CallNotInProgress
 from holdfast.voice.model.facts import (
     ChildAnswered,
@@ -417,6 +426,22 @@ def test_a_listed_message_leads_to_its_status(arrow: Arrow, monkeypatch: pytest.
     assert moved.noun.status is follower
     assert not any(isinstance(each, LogRefusal) for each in moved.emitted)
     assert (moved.noun.ended_at is not None) is (follower in FINAL)
+    assert ends_of_legs(moved) == expected_end_of_leg(call, kind, follower)
+    if follower in FINAL:
+        assert moved.noun.scripts == ()
+        assert {StopTimer(token=Token(f"{SID}/limit")), StopTimer(token=Token(f"{SID}/ring"))} <= set(moved.emitted)
+
+
+def ends_of_legs(moved: Transition[Call]) -> list[type]:
+    return [type(each) for each in moved.emitted if isinstance(each, HangUpLeg | RefuseLeg)]
+
+
+def expected_end_of_leg(call: Call, kind: type[CallMessage], follower: CallStatus) -> list[type]:
+    """Return how we end the leg: not at all if it ended by itself, and an unanswered caller is refused."""
+    if follower not in FINAL or kind in (LegRefused, LegEnded):
+        return []
+    unanswered = call.direction == "inbound" and call.status is CallStatus.RINGING
+    return [RefuseLeg] if unanswered else [HangUpLeg]
 
 
 @pytest.mark.parametrize(
@@ -467,3 +492,122 @@ def test_a_fact_that_names_a_token_finds_its_call() -> None:
     assert isinstance(TimerFired(token=token), TokenFact)
     state.apply(TimerFired(token=token), LATER)
     assert state.calls[SID].status is CallStatus.NO_ANSWER
+
+
+# --- what changes emit, and the codes they leave -------------------------------------------------------------
+
+ENDS: dict[str, tuple[Call, CallMessage, int]] = {
+    "a leg that is refused": (unanswered_leg(CallStatus.RINGING), LegRefused(call=SID, sip_code=486), 486),
+    "a caller that gives up": (inbound(PAUSE), LegEnded(call=SID, cause="canceled", sip_code=200), 487),
+    "a party that hangs up": (answered(PAUSE), LegEnded(call=SID, sip_code=200), 200),
+    "a leg that is lost": (answered(PAUSE), LegEnded(call=SID, cause="lost", sip_code=503), 503),
+    "an end by REST": (answered(PAUSE), EndCall(call=SID), 200),
+    "a cancel by REST": (unanswered_leg(CallStatus.QUEUED), EndCall(call=SID, status="canceled"), 487),
+    "a phone that rings too long": (unanswered_leg(CallStatus.RINGING), TimerFired(token=Token(f"{SID}/ring")), 487),
+    "the time limit": (answered(PAUSE), TimerFired(token=Token(f"{SID}/limit")), 200),
+    "the time limit of a caller that rings": (inbound(PAUSE), TimerFired(token=Token(f"{SID}/limit")), 603),
+    "a released child": (child(LegAnswered(call=SID)), ReleaseChild(call=SID), 200),
+    "a released child that rings": (child(LegRinging(call=SID)), ReleaseChild(call=SID), 487),
+    "a seat that is taken away": (unanswered_leg(CallStatus.QUEUED), SAMPLE[RoomLeft], 487),
+    "a document that fails": (*ends_verb(DocumentFetchFailed, "", unanswered=True), 500),
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_an_end_leaves_its_sip_code_and_its_time(name: str) -> None:
+    call, message, code = ENDS[name]
+    ended = step(call, message).noun
+    assert (ended.live, ended.sip_code, ended.ended_at, ended.updated_at) == (False, code, LATER, LATER)
+
+
+def test_a_child_that_ends_is_reported_with_its_status_and_code() -> None:
+    moved = step(child(LegRinging(call=SID)), LegRefused(call=SID, sip_code=486))
+    reports = [each for each in moved.emitted if isinstance(each, ChildEnded)]
+    assert [(each.call, each.child, each.status, each.sip_code) for each in reports] == [(PARENT, SID, "busy", 486)]
+
+
+@pytest.mark.parametrize(
+    ("sip_code", "code", "logged"), [(486, 0, []), (480, 0, []), (404, 0, [32011]), (486, 13224, [13224])]
+)
+def test_a_refusal_is_logged_when_it_is_a_failure_or_has_a_code(sip_code: int, code: int, logged: list[int]) -> None:
+    moved = step(unanswered_leg(CallStatus.RINGING), LegRefused(call=SID, sip_code=sip_code, code=code))
+    notes = [each for each in moved.emitted if isinstance(each, LogNotification)]
+    assert [each.code for each in notes] == logged
+    assert {each.log for each in notes} <= {0}
+
+
+@pytest.mark.parametrize(("limit_s", "live"), [(9, False), (10, False), (11, True)])
+def test_a_time_limit_that_is_just_over_ends_the_call(limit_s: int, live: bool) -> None:
+    moved = step(answered(PAUSE), ChangeCall(call=SID, time_limit_s=limit_s))
+    assert moved.noun.live is live
+    timers = [each for each in moved.emitted if isinstance(each, StartTimer)]
+    assert timers == ([StartTimer(token=Token(f"{SID}/limit"), after_s=1.0)] if live else [])
+    notes = [each for each in moved.emitted if isinstance(each, LogNotification)]
+    assert [(each.code, each.log) for each in notes] == ([] if live else [(13216, 1)])
+
+
+def test_a_received_call_rings_and_starts_its_time_limit() -> None:
+    state = EngineState()
+    command = ReceiveCall(
+        call=SID, account=ACCOUNT, from_="client:a", to="+1", instruction=inline(PAUSE), time_limit_s=77
+    )
+    emitted = machine.receive(command, START, state, state.runner).emitted
+    assert emitted[:2] == (RingLeg(call=SID), StartTimer(token=Token(f"{SID}/limit"), after_s=77))
+
+
+@pytest.mark.parametrize("wait_s", [0.0, 0.5])
+def test_a_placed_call_waits_for_its_turn(wait_s: float) -> None:
+    state, target = EngineState(), Target(to="client:bob")
+    command = CreateCall(
+        call=SID,
+        account=ACCOUNT,
+        target=target,
+        from_="+1",
+        instruction=inline(PAUSE),
+        wait_s=wait_s,
+        timeout_s=33,
+    )
+    moved = machine.create(command, START, state, state.runner)
+    place = (
+        PlaceLeg(call=SID, target=target, from_="+1"),
+        StartTimer(token=Token(f"{SID}/ring"), after_s=33),
+    )
+    turn = Token(f"{SID}/turn")
+    if not wait_s:
+        assert moved.emitted == place
+        return
+    assert moved.emitted == (StartTimer(token=turn, after_s=wait_s),)
+    placed_now = step(moved.noun, TimerFired(token=turn))
+    assert placed_now.emitted == place
+    assert step(placed_now.noun, TimerFired(token=turn)).emitted == ()
+    canceled = step(moved.noun, EndCall(call=SID))
+    assert StopTimer(token=turn) in canceled.emitted
+    assert ends_of_legs(canceled) == []
+
+
+@pytest.mark.parametrize(
+    ("early_media", "reports"),
+    [((False,), [False]), ((True,), [True]), ((False, False), [False]), ((False, True), [False, True])],
+)
+def test_a_ringing_child_is_reported_once_and_again_when_it_sends_audio(
+    early_media: tuple[bool, ...], reports: list[bool]
+) -> None:
+    call, found = child(), []
+    for each in early_media:
+        moved = step(call, LegRinging(call=SID, early_media=each))
+        call = moved.noun
+        found += [report for report in moved.emitted if isinstance(report, ChildRinging)]
+    assert [(report.call, report.child, report.early_media) for report in found] == [
+        (PARENT, SID, early) for early in reports
+    ]
+
+
+def test_an_answer_ends_the_ring_timer_and_starts_the_time_limit() -> None:
+    moved = step(unanswered_leg(CallStatus.RINGING), LegAnswered(call=SID))
+    assert moved.emitted[:2] == (
+        StopTimer(token=Token(f"{SID}/ring")),
+        StartTimer(token=Token(f"{SID}/limit"), after_s=14400),
+    )
+    assert (moved.noun.started_at, moved.noun.answered_at) == (LATER, LATER)
+    # A ring timer that fires meanwhile changes nothing.
+    assert step(moved.noun, TimerFired(token=Token(f"{SID}/ring"))) == (moved.noun, ())

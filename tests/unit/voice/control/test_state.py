@@ -166,6 +166,29 @@ def test_old_finished_calls_and_rooms_are_discarded(monkeypatch: pytest.MonkeyPa
     assert len(world.state.calls) + len(world.state.rooms) == 4
 
 
+def test_late_messages_for_a_finished_call_do_not_hasten_its_discarding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(board_module, "MAX_FINISHED", 2)
+    world = World()
+    calls = [world.calls_in(name, twiml=twiml("<Pause length='60'/>")) for name in ("a", "b", "c")]
+    for call in calls:
+        world.hangs_up(call)
+        for _ in range(3):
+            world.post(LegEnded(call=call))
+    assert list(world.state.calls) == calls[1:]
+
+
+def test_late_messages_for_a_finished_conference_do_not_hasten_its_discarding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(board_module, "MAX_FINISHED", 4)
+    world = World()
+    for name in ("a", "b", "c"):
+        call = world.calls_in(name, twiml=twiml(f"<Dial><Conference>{name}</Conference></Dial>"))
+        (room,) = (each for each in world.state.rooms.values() if each.name == name)
+        world.hangs_up(call)
+        for _ in range(3):
+            world.post(EndRoom(room=room.sid))
+    assert [room.name for room in world.state.rooms.values()] == ["b", "c"]
+
+
 def test_discarded_nouns_are_removed_from_the_store_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """Or every start would read all the calls there ever were."""
     world = World()
