@@ -88,8 +88,8 @@ class Worker:
         return path.read_text("utf-8", "replace")[-2000:] if path.exists() else ""
 
     def end(self) -> None:
-        """End the process."""
-        self._process.kill()
+        """End the process, and all that it started."""
+        self._process.terminate()
         self._process.communicate()
 
 

@@ -8,6 +8,7 @@ before.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import importlib
 import json
 import os
@@ -28,6 +29,7 @@ LIBRARIES = (
 QUIET = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-W", "ignore::pytest.PytestAssertRewriteWarning")
 TIMED_OUT = "from pytest-timeout"
 MOST_TIMEOUTS = 2
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 def limit_of(seconds: float) -> float:
@@ -120,11 +122,9 @@ def in_fork(task: Callable[[], dict[str, Any]], *, limit_s: float, log: Path) ->
     while os.waitpid(child, os.WNOHANG) == (0, 0):
         if time.monotonic() > deadline:
             hung = True
-            _end_group(child)
-            os.waitpid(child, 0)
             break
         time.sleep(0.02)
-    _end_group(child)
+    end_children()
     if answer.exists():
         found: dict[str, Any] = json.loads(answer.read_text("utf-8"))
         answer.unlink()
@@ -135,6 +135,7 @@ def in_fork(task: Callable[[], dict[str, Any]], *, limit_s: float, log: Path) ->
 def _be_the_fork(task: Callable[[], dict[str, Any]], answer: Path, log: Path) -> None:
     code = 1
     try:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.setsid()
         with log.open("ab") as output:
             os.dup2(output.fileno(), 1)
@@ -150,9 +151,37 @@ def _be_the_fork(task: Callable[[], dict[str, Any]], answer: Path, log: Path) ->
         os._exit(code)
 
 
-def _end_group(leader: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(leader, signal.SIGKILL)
+def adopt_orphans() -> None:
+    """Let what a child leaves behind become a child of this process, in whatever session. Source: prctl(2)."""
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl: PR_SET_CHILD_SUBREAPER")
+
+
+def end_children() -> None:
+    """End every process that this one started or adopted: a mutant may keep a server from ending by itself."""
+    while children := _children():
+        for child in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        for child in children:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(child, 0)
+
+
+def _end(*_: object) -> None:
+    end_children()
+    os._exit(1)
+
+
+def _children() -> list[int]:
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            # The name of the program stands in brackets and may hold anything.
+            parent = entry.read_text("utf-8", "replace").rpartition(")")[2].split()[1]
+            if int(parent) == os.getpid():
+                found.append(int(entry.parent.name))
+    return found
 
 
 @contextlib.contextmanager
@@ -177,6 +206,8 @@ def main() -> None:
     for name in sys.argv[1:]:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    adopt_orphans()
+    signal.signal(signal.SIGTERM, _end)
     log = Path(".mutants-log").resolve()
     stamp = 1_000_000_000
     for line in sys.stdin:

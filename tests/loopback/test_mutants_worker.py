@@ -8,6 +8,7 @@ from scripts.mutants.__main__ import Worker
 from scripts.mutants.coverage_map import CoverageMap
 
 ROOT = Path(__file__).parents[2]
+LIBRARIES = ("pytest", "coverage", "hypothesis", "anyio.pytest_plugin")
 
 PROJECT = {
     "pyproject.toml": "",
@@ -27,7 +28,7 @@ def test_a_worker_records_the_lines_of_a_test_and_kills_a_mutant_and_leaves_the_
         (tmp_path / name).write_text(text, encoding="utf-8")
     (tmp_path / "scripts").symlink_to(ROOT / "scripts")
     test = "tests/unit/test_product.py::test_double"
-    worker = Worker(tmp_path, libraries=("pytest", "coverage", "hypothesis", "anyio.pytest_plugin"))
+    worker = Worker(tmp_path, libraries=LIBRARIES)
     try:
         recorded = worker.ask({"record": "tests/unit/test_product.py", "limit_s": 60})
         assert sorted(recorded["tests"]) == [test, "tests/unit/test_product.py::test_wait"]
@@ -38,5 +39,34 @@ def test_a_worker_records_the_lines_of_a_test_and_kills_a_mutant_and_leaves_the_
             mutant = {"file": "holdfast/product.py", "source": source}
             assert worker.ask({"tests": {test: 0.1}, "mutant": mutant, "limit_s": 60})["killed_by"] == killed_by
         assert (tmp_path / "holdfast/product.py").read_text("utf-8") == PROJECT["holdfast/product.py"]
+    finally:
+        worker.end()
+
+
+STRAY = """
+import os, subprocess, sys
+from holdfast.product import double
+
+
+def test_double():
+    code = "import time; open('stray', 'w').write(str(__import__('os').getpid())); time.sleep(600)"
+    subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+    while not os.path.exists("stray") or not open("stray").read():
+        pass
+    os._exit(0)
+"""
+
+
+def test_what_a_test_leaves_running_is_ended_with_it(tmp_path: Path) -> None:
+    """A server in a session of its own, whose test has died."""
+    for name, text in (PROJECT | {"tests/unit/test_product.py": STRAY}).items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    (tmp_path / "scripts").symlink_to(ROOT / "scripts")
+    worker = Worker(tmp_path, libraries=LIBRARIES)
+    try:
+        answer = worker.ask({"tests": {"tests/unit/test_product.py::test_double": 0.1}, "mutant": None, "limit_s": 60})
+        assert answer["killed_by"] == "crash"
+        assert not Path("/proc", (tmp_path / "stray").read_text("utf-8")).exists()
     finally:
         worker.end()
