@@ -98,3 +98,19 @@ async def test_an_account_that_does_not_answer_changes_nothing(stage: Stage) -> 
     with pytest.raises(AccountUnreachable):
         await stage.holds.check()
     assert [hold.status for hold in await stage.holds.list()] == [Status.HELD]
+
+
+async def test_one_phone_that_goes_on_holding_does_not_hide_another_that_resumes(stage: Stage) -> None:
+    phones = [stage.account.add_call(number) for number in (1, 2, 3)]
+    stage.account.phones_on_hold = dict.fromkeys(phones, 1_700_000_005.0)
+    await stage.holds.check()
+    del stage.account.phones_on_hold[phones[1]]
+    stage.account.phones_on_hold[phones[2]] += 1.0
+    await stage.holds.check()
+    holds = [(hold.call, hold.status) for hold in await stage.holds.list()]
+    assert sorted(holds) == [
+        (phones[0], Status.HELD),
+        (phones[1], Status.RESUMED),
+        (phones[2], Status.HELD),
+        (phones[2], Status.RESUMED),
+    ]
