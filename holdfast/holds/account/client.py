@@ -64,7 +64,6 @@ class Account:
         client = Client(credentials.sid, credentials.token, http_client=self._transport)
         if credentials.base_url != CLOUD:
             client.api.base_url = credentials.base_url
-            """Return the address of the account's API."""
             # These rewrite the host of every URL; they are meant for twilio.com.
             client.edge = client.region = None
         self._client = client
@@ -100,6 +99,7 @@ class Account:
 
     @property
     def base_url(self) -> str:
+        """Return the address of the account's API."""
         return self._credentials.base_url
 
     def can_reach(self, url: str) -> bool:
