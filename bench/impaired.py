@@ -12,7 +12,7 @@ from contextlib import ExitStack, closing
 from rich.console import Console
 
 from bench.figures import Figure
-from bench.media import media_process
+from bench.media import media_process, seated
 from holdfast.voice.media_process.control_link import protocol as m
 from holdfast.voice.runtime.media_client import MediaClient
 
@@ -65,8 +65,9 @@ async def _run(plane: MediaClient, *, legs: int, seconds: int) -> list[m.Statist
         for leg, phone in enumerate(phones):
             phone.bind(("127.0.0.1", 0))
             ports.append((await plane.open_row(str(leg))).port)
-            plane.describe_row(str(leg), remote=phone.getsockname())
-        plane.route({str(leg): (str(leg ^ 1),) for leg in range(legs)})
+            plane.send(m.DescribeRow(leg=str(leg), remote=phone.getsockname()))
+        for leg in range(0, legs, 2):
+            plane.send(seated((leg, leg + 1)))
         await plane.applied()
         arrivals = sorted(
             (k * TICK_S + rng.random() * JITTER_S, leg, k)
@@ -82,7 +83,7 @@ async def _run(plane: MediaClient, *, legs: int, seconds: int) -> list[m.Statist
             data = struct.pack("!BBHII", 0x80, 0, k % 65536, 160 * k, leg + 1) + bytes([0x20 + k % 64]) * 160
             phones[leg].sendto(data, ("127.0.0.1", ports[leg]))
         for leg in range(legs):
-            plane.close_row(str(leg))
+            plane.send(m.CloseRow(leg=str(leg)))
         statistics: list[m.Statistics] = []
         async with asyncio.timeout(10):
             async for fact in plane.facts():

@@ -11,7 +11,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +23,8 @@ from bench.figures import Figure, NotMeasured
 from bench.phones import OUR_KEY, SHARED, THEIR_KEY, PhonesResult, Task
 from holdfast.voice.media.rtp.srtp import SrtpKeys
 from holdfast.voice.media_process.control_link import protocol as m
+from holdfast.voice.model.effects import RouteAudio, Seat
+from holdfast.voice.model.ids import CallSid, RoomSid, Token
 from holdfast.voice.runtime.media_client import MediaClient
 from holdfast.voice.runtime.sounds.generated import music
 from holdfast.voice.runtime.sounds.sound import encode_samples
@@ -185,12 +187,19 @@ async def _connect(plane: MediaClient, *, legs: int, held: bool, encrypted: int,
     for leg in range(legs):
         ports.append((await plane.open_row(str(leg))).port)
         # No telephone events: digits are detected in the audio of every leg.
-        plane.describe_row(str(leg), remote=remotes[leg // SHARED], srtp=keys if leg < encrypted else None)
+        plane.send(m.DescribeRow(leg=str(leg), remote=remotes[leg // SHARED], srtp=keys if leg < encrypted else None))
         if held:
-            plane.play(str(leg), "music", "music", loops=0)
-    plane.route({str(leg): None if held else (str(leg ^ 1),) for leg in range(legs)})
+            plane.send(m.PlayClip(token=Token(f"{leg}/music"), clip_id="music", loops=0))
+    for leg in range(0, legs, 2):
+        plane.send(seated((leg, leg + 1), held=held))
     await plane.applied()
     return ports
+
+
+def seated(legs: Iterable[int], *, held: bool = False) -> RouteAudio:
+    """Return the seats of these legs in a room of their own."""
+    seats = tuple(Seat(call=CallSid(str(leg)), held=held) for leg in legs)
+    return RouteAudio(room=RoomSid(f"CF{seats[0].call}"), seats=seats)
 
 
 @asynccontextmanager

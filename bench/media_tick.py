@@ -15,7 +15,7 @@ import struct
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,10 +24,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from holdfast.voice.media.mix.routing import Hears
+from bench.media import seated
 from holdfast.voice.media.rtp import rtp
 from holdfast.voice.media.tick import MixEngine
 from holdfast.voice.media_process.control_link import protocol as m
+from holdfast.voice.model.ids import Token
 from holdfast.voice.runtime.media_client import MediaClient
 
 TICK_S = 0.02
@@ -37,25 +38,18 @@ CLIP = bytes(range(256)) * 625
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """A pattern of routing: the rows that a listener hears, for so many legs."""
+    """A pattern of routing: the legs sit in rooms of this size, and hear them unless all are on hold."""
 
     name: str
-    hears: Callable[[int, int], Hears]
-
-
-def _room(size: int) -> Callable[[int, int], Hears]:
-    def hears(listener: int, legs: int) -> Hears:
-        first = listener - listener % size
-        return tuple(row for row in range(first, min(first + size, legs)) if row != listener)
-
-    return hears
+    size: int
+    held: bool = False
 
 
 KINDS = (
-    Kind(name="in pairs", hears=_room(2)),
-    Kind(name="in rooms of 3", hears=_room(3)),
-    Kind(name="in rooms of 10", hears=_room(10)),
-    Kind(name="all on hold", hears=lambda _ear, _legs: None),
+    Kind(name="in pairs", size=2),
+    Kind(name="in rooms of 3", size=3),
+    Kind(name="in rooms of 10", size=10),
+    Kind(name="all on hold", size=2, held=True),
 )
 
 
@@ -69,8 +63,10 @@ def arrays_alone(kind: Kind, legs: int) -> list[float]:
         engine.open(row, ssrc=row, sequence=0, timestamp=0)
         engine.describe(row, companding=0, receive=True)
         engine.players.start(row, music, loops=1000)
-    engine.route({row: kind.hears(row, legs) for row in range(legs)})
     rows = np.arange(legs, dtype=np.intp)
+    engine.seats.room[:] = rows // kind.size
+    engine.seats.heard[:] = engine.seats.listens[:] = not kind.held
+    engine.reroute()
     data = np.random.default_rng(1).integers(0, 256, (legs, rtp.DATAGRAM), dtype=np.uint8)
     data[:, :2] = (0x80, 0)
     lengths = np.full(legs, rtp.PACKET, dtype=np.intp)
@@ -118,12 +114,11 @@ async def _load(plane: MediaClient, kind: Kind, legs: int, loads: int) -> list[m
     ports = []
     for leg in range(legs):
         ports.append((await plane.open_row(str(leg))).port)
-        plane.describe_row(str(leg), remote=phone.getsockname())
-        plane.play(str(leg), "music", "music", loops=0)
-    hears = {listener: kind.hears(listener, legs) for listener in range(legs)}
-    plane.route(
-        {str(listener): heard if heard is None else tuple(map(str, heard)) for listener, heard in hears.items()}
-    )
+        plane.send(m.DescribeRow(leg=str(leg), remote=phone.getsockname()))
+        plane.send(m.PlayClip(token=Token(f"{leg}/music"), clip_id="music", loops=0))
+    for first in range(0, legs, kind.size):
+        room = range(first, min(first + kind.size, legs))
+        plane.send(seated(room, held=kind.held))
     await plane.applied()
     sending = asyncio.create_task(_send(phone, ports), name="bench-phones")
     found: list[m.Load] = []

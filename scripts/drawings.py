@@ -19,7 +19,7 @@ from holdfast.settings import Settings
 from holdfast.testing.world import World, twiml
 from holdfast.voice.control.read_only_state import Message
 from holdfast.voice.media.codec.g711 import ULAW
-from holdfast.voice.media.mix.routing import Hears, derive
+from holdfast.voice.media.mix.seats import NO_ROOM
 from holdfast.voice.media.tick import MixEngine
 from holdfast.voice.media_process.control_link import protocol
 from holdfast.voice.model.commands import ChangeParticipant, ReceiveCall, WebRequest
@@ -33,6 +33,7 @@ from holdfast.voice.model.effects import (
     PlaySound,
     PostCallback,
     RouteAudio,
+    Seat,
     StopSound,
     VerbBegan,
 )
@@ -186,14 +187,14 @@ def _wrapped(text: str, width: int) -> list[str]:
 PARTIES = ("alice", "bob", "carol")
 CLIP = "hold music"
 LAWS = ("µ-law", "A-law")
-MOMENTS: tuple[tuple[str, Mapping[int, Hears]], ...] = (
-    ("alice and bob talk", {0: (1,), 1: (0,), 2: ()}),
-    ("bob is on hold", {0: (), 1: None, 2: ()}),
-    ("bob is resumed", {0: (1,), 1: (0,), 2: ()}),
-    ("carol joins", {0: (1, 2), 1: (0, 2), 2: (0, 1)}),
-    ("bob is on hold", {0: (2,), 1: None, 2: (0,)}),
+MOMENTS: tuple[tuple[str, int, frozenset[int]], ...] = (
+    ("alice and bob talk", 2, frozenset()),
+    ("bob is on hold", 2, frozenset({1})),
+    ("bob is resumed", 2, frozenset()),
+    ("carol joins", 3, frozenset()),
+    ("bob is on hold", 3, frozenset({1})),
 )
-"""What each row hears at some moments of a call: other rows, or None for its own player."""
+"""How many parties are in the conference at some moments of a call, and which of them are on hold."""
 
 
 def sources() -> tuple[list[str], list[list[int]]]:
@@ -219,13 +220,15 @@ def sources() -> tuple[list[str], list[list[int]]]:
     clip = engine.clips.get(CLIP)
     assert clip is not None
     found: list[list[int]] = []
-    for _, hears in MOMENTS:
-        for row, heard in hears.items():
-            if heard is None:
+    for _, size, held in MOMENTS:
+        for row in range(rows):
+            if row in held:
                 engine.players.start(row, clip, loops=100)
-        engine.route(dict(hears))
+            engine.seats.room[row] = 0 if row < size else NO_ROOM
+            engine.seats.heard[row] = engine.seats.listens[row] = row not in held
+        engine.reroute()
         engine.tick(rows, skipped=0)
-        routing = derive(engine.hears, compandings=engine.companding[:rows].tolist(), layout=engine.layout, rows=rows)
+        routing = engine.routing(rows)
         source = routing.source.copy()
         source[routing.player_rows] = engine.players.frame_row[routing.player_rows]
         assert all(np.array_equal(engine.frames[place], engine.tx[row]) for row, place in enumerate(source.tolist()))
@@ -253,7 +256,7 @@ def matrix() -> Picture:
         picture.box(40, y, 220, row_height - 4, fill="#f5f7fa" if place < 2 * len(PARTIES) else "#e4e7eb")
         picture.text(32, y + 16, str(place), size=11, ink=QUIET, anchor="end")
         picture.text(50, y + 16, name, size=12, anchor="start")
-    for number, ((what, _), source) in enumerate(zip(MOMENTS, moments, strict=True)):
+    for number, ((what, *_), source) in enumerate(zip(MOMENTS, moments, strict=True)):
         x = left + gap * number
         picture.text(x, 84, f"{number + 1}. {what}", size=12, anchor="start")
         picture.text(x, 104, f"SRC = {source}", size=12, ink=QUIET, anchor="start")
@@ -407,8 +410,9 @@ class Scene:
         """Yield the arrows of an effect of control."""
         name = type(effect).__name__
         match effect:
-            case RouteAudio(hears=hears):
-                words = "; ".join(f"{self.names[call]} hears {self._heard(heard)}" for call, heard in hears)
+            case RouteAudio(seats=seats, left=left):
+                changed = [f"{self.names[seat.call]} {_place(seat)}" for seat in seats]
+                words = "; ".join([*changed, *(f"{self.names[call]} left" for call in left)])
                 yield Arrow(source=CONTROL.name, target=MEDIA.name, words=f"{name}: {words}")
             case PlaySound(source=source):
                 yield Arrow(source=CONTROL.name, target=MEDIA.name, words=f"{name} {_path(source)}")
@@ -431,11 +435,12 @@ class Scene:
             case _:
                 pass
 
-    def _heard(self, hears: tuple[CallSid, ...] | None) -> str:
-        """Return what a routing effect lets a party hear, in words."""
-        if hears is None:
-            return "the player"
-        return " and ".join(self.names[each] for each in hears) or "silence"
+
+def _place(seat: Seat) -> str:
+    """Return what a seat in the audio of a room means for its party, in words."""
+    if seat.held:
+        return "is held"
+    return "talks" if seat.listens and not seat.muted else "hears the room" if seat.listens else "hears its player"
 
 
 def _path(source: str) -> str:

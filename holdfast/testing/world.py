@@ -38,6 +38,7 @@ from holdfast.voice.model.effects import (
     EraseCapture,
     FetchDocument,
     HangUpLeg,
+    HearsChanged,
     LogNotification,
     LogRefusal,
     PlaceLeg,
@@ -47,6 +48,7 @@ from holdfast.voice.model.effects import (
     RefuseLeg,
     RingLeg,
     RouteAudio,
+    Seat,
     StartCapture,
     StartTimer,
     StopCapture,
@@ -71,7 +73,7 @@ from holdfast.voice.model.facts import (
     SoundFailed,
     TimerFired,
 )
-from holdfast.voice.model.ids import AccountSid, CallSid, RecordingSid, Token, call_of, derive
+from holdfast.voice.model.ids import AccountSid, CallSid, RecordingSid, RoomSid, Token, call_of, derive
 from holdfast.voice.model.ports import JournalEntry
 
 ACCOUNT = AccountSid("AC" + "0" * 32)
@@ -91,6 +93,14 @@ class WebRequestSeen:
 
     def __getitem__(self, name: str) -> str:
         return self.form[name]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeepHeard:
+    """A beep, and the calls that heard it."""
+
+    tone: str
+    listeners: tuple[CallSid, ...]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -122,8 +132,9 @@ class World:
     entries: list[JournalEntry] = field(default_factory=list)
     """The journal's lines, oldest first."""
     playing: dict[CallSid, tuple[Token, str, int]] = field(default_factory=dict)
-    routes: dict[CallSid, tuple[CallSid, ...] | None] = field(default_factory=dict)
-    beeps: list[Beep] = field(default_factory=list)
+    seats: dict[CallSid, tuple[RoomSid, Seat]] = field(default_factory=dict)
+    """The place of each participant in the audio of its room."""
+    beeps: list[BeepHeard] = field(default_factory=list)
     listening: set[CallSid] = field(default_factory=set)
     """The calls for which voice activity is reported."""
     legs: dict[CallSid, str] = field(default_factory=dict)
@@ -240,7 +251,7 @@ class World:
     def falls_silent(self, call: CallSid) -> None:
         """Let a recording of this call have silence for as long as its limit."""
         for recording, tape in list(self.captures.items()):
-            if tape.quiet_s and any(call == of for channel in tape.voices for of, _ in channel):
+            if tape.quiet_s and any(call == of for of, _ in self.voices(recording)):
                 self.post(CaptureQuiet(recording=recording))
 
     def disk_fills(self) -> None:
@@ -295,11 +306,33 @@ class World:
         """Return the legs that a call has dialled, oldest first."""
         return [call.sid for call in self.state.calls.values() if call.parent == parent]
 
+    def route(self, call: CallSid) -> tuple[CallSid, ...] | None:
+        """Return the calls that a call hears by the seats it was given; None for its own player."""
+        room, seat = self.seats.get(call, (None, None))
+        if seat is None or seat.held or not seat.listens:
+            return None
+        return tuple(
+            other
+            for other, (of, theirs) in self.seats.items()
+            if of == room and other != call and not theirs.held and not theirs.muted and theirs.coach in (None, call)
+        )
+
+    def routes(self) -> dict[CallSid, tuple[CallSid, ...] | None]:
+        """Return what each participant hears by the seats it was given."""
+        return {call: self.route(call) for call in self.seats}
+
+    def voices(self, recording: RecordingSid) -> list[tuple[CallSid, str]]:
+        """Return whose audio is captured now, and on which side; a room's is that of all who may be heard there."""
+        sources = [source for channel in self.captures[recording].voices for source in channel]
+        said = [(call, seat) for call, (room, seat) in self.seats.items() if (room, "says") in sources]
+        room_says = [(call, "says") for call, seat in said if not (seat.held or seat.muted or seat.coach)]
+        return [*((CallSid(of), side) for of, side in sources if of in self.state.calls), *room_says]
+
     def heard_by(self, call: CallSid) -> object:
         """Return what a call hears: other calls, the source of its audio, or `silence`; `nothing` once it is over."""
         if not self.state.calls[call].live:
             return "nothing"
-        route = self.routes.get(call)
+        route = self.route(call)
         if route is not None:
             return frozenset(route) if route else "silence"
         return self.playing[call][1] if call in self.playing else "silence"
@@ -319,8 +352,9 @@ class World:
             if room.status is RoomStatus.COMPLETED:
                 continue
             for call, heard in hears(room).items():
-                assert self.routes.get(call) == heard, (call, self.routes.get(call), heard)
-        for call, heard in self.routes.items():
+                assert self.seats[call][0] == room.sid
+                assert self.route(call) == heard, (call, self.route(call), heard)
+        for call, heard in self.routes().items():
             for other in heard or ():
                 assert self.state.calls[other].live, f"{call} hears {other}, which is over"
         for call in self.playing:
@@ -330,10 +364,15 @@ class World:
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:
-            case RouteAudio():
-                self.routes.update(dict(effect.hears))
-            case Beep():
-                self.beeps.append(effect)
+            case RouteAudio(room=room, seats=seats, left=left):
+                for call in left:
+                    if self.seats[call][0] == room:
+                        del self.seats[call]
+                self.seats.update({seat.call: (room, seat) for seat in seats})
+            case Beep(room=room, tone=tone, without=without):
+                inside = [call for call, (of, seat) in self.seats.items() if of == room and not seat.held]
+                if listeners := tuple(call for call in inside if call not in without):
+                    self.beeps.append(BeepHeard(tone=tone, listeners=listeners))
             case DetectSpeech(calls=calls, enabled=wanted):
                 self.listening = self.listening | set(calls) if wanted else self.listening - set(calls)
             case PlaySound(token=token, source=source, rounds=rounds, while_loading=None):
@@ -379,10 +418,7 @@ class World:
                 )
                 self._inbox.append(CaptureBegan(recording=recording, url=f"https://engine.example/{recording}"))
             case ChangeCapture(recording=recording) if recording in self.captures:
-                if effect.channels is not None:
-                    self.captures[recording].voices = effect.channels
-                if effect.mode is not None:
-                    self.captures[recording].mode = effect.mode
+                self.captures[recording].mode = effect.mode
             case StopCapture(recording=recording) if recording in self.captures:
                 took = self.now - self.captures.pop(recording).began
                 self._inbox.append(CaptureEnded(recording=recording, duration_s=0 if self.quiet else took))
@@ -392,7 +428,7 @@ class World:
                 self.legs[call] = "gone"
             case LogRefusal():
                 self.refusals.append(effect)
-            case ChangeCapture() | StopCapture() | EraseCapture() | DropUnheard() | VerbBegan():
+            case ChangeCapture() | StopCapture() | EraseCapture() | DropUnheard() | VerbBegan() | HearsChanged():
                 pass
             case RingLeg() | ReferLeg() | AnswerReferral():
                 pass

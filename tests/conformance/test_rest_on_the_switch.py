@@ -24,9 +24,10 @@ from holdfast.voice.model.effects import (
     PlaySound,
     PostCallback,
     RouteAudio,
+    Seat,
 )
 from holdfast.voice.model.facts import DocumentFetched, LegAnswered, LegEnded, LegRinging
-from holdfast.voice.model.ids import CallSid
+from holdfast.voice.model.ids import CallSid, RoomSid
 from holdfast.voice.runtime.notification_log import Notifications
 from holdfast.voice.runtime.quality_reports import Quality
 from holdfast.voice.runtime.switch import Switch
@@ -150,7 +151,7 @@ async def test_a_live_call_is_redirected_and_keeps_its_record(live: Live) -> Non
 
 
 async def test_hold_changes_the_audio_routes_before_the_answer_is_sent(live: Live) -> None:
-    agent, customer = await live.in_conference(), await live.in_conference()
+    _, customer = await live.in_conference(), await live.in_conference()
     room = await live.conference()
     shown = (await live.api.get(f"/Conferences/{room}.json")).json
     assert facts.faults(shown, facts.CONFERENCE) == []
@@ -160,15 +161,15 @@ async def test_hold_changes_the_audio_routes_before_the_answer_is_sent(live: Liv
     held = (await live.api.post(path, {"Hold": "true"})).json
     assert facts.faults(held, facts.PARTICIPANT) == []
     assert (held["hold"], held["muted"]) == (True, False)
-    routed = [dict(effect.hears) for effect in live.sounds if isinstance(effect, RouteAudio)]
-    assert {ear: heard for hears in routed for ear, heard in hears.items()} == {agent: (), customer: None}
+    routed = [effect for effect in live.sounds if isinstance(effect, RouteAudio)]
+    assert routed == [RouteAudio(room=RoomSid(room), seats=(Seat(call=customer, held=True, listens=False),))]
     assert any(isinstance(effect, PlaySound) for effect in live.sounds)
     rows = (await live.api.get(f"/Conferences/{room}/Participants.json", "Hold=true")).json["participants"]
     assert [row["call_sid"] for row in rows] == [customer]
     live.sounds.clear()
     assert (await live.api.post(path, {"Hold": "false"})).json["hold"] is False
-    (back,) = [dict(effect.hears) for effect in live.sounds if isinstance(effect, RouteAudio)]
-    assert back == {agent: (customer,), customer: (agent,)}
+    routed = [effect for effect in live.sounds if isinstance(effect, RouteAudio)]
+    assert routed == [RouteAudio(room=RoomSid(room), seats=(Seat(call=customer),))]
 
 
 async def test_coaching_is_refused_when_the_coached_party_is_held_or_has_left(live: Live) -> None:

@@ -7,7 +7,7 @@ import os
 import socket
 import struct
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,6 +19,8 @@ import numpy as np
 from holdfast.voice.media.mix.concealment import MAX_CONCEALED, Concealment
 from holdfast.voice.media_process.control_link import protocol as m
 from holdfast.voice.media_process.errors import MediaUnavailable
+from holdfast.voice.model.effects import RouteAudio, Seat
+from holdfast.voice.model.ids import CallSid, RoomSid, Token
 from holdfast.voice.runtime.media_client import MediaClient
 
 WAIT_S = 20.0
@@ -57,6 +59,23 @@ def rtp(k: int, payload: bytes, *, payload_type: int = 0, ssrc: int = 7, marker:
     """Return packet number k of a stream."""
     second = payload_type | (128 if marker else 0)
     return struct.pack("!BBHII", 0x80, second, k % 2**16, 160 * k % 2**32, ssrc) + payload
+
+
+def seated(hears: Mapping[str, tuple[str, ...] | None]) -> RouteAudio:
+    """Return the seats of one room in which each leg hears these legs, or (None) its own player."""
+    heard = {speaker for speakers in hears.values() for speaker in speakers or ()}
+    return RouteAudio(
+        room=RoomSid("CF1"),
+        seats=tuple(
+            Seat(call=CallSid(leg), muted=leg not in heard, listens=hears.get(leg) is not None)
+            for leg in sorted(heard | hears.keys())
+        ),
+    )
+
+
+def sound_of(leg: str, name: str) -> Token:
+    """Return the token of a sound of this leg."""
+    return Token(f"{leg}/{name}")
 
 
 def fades(hum: bytes) -> set[bytes]:
@@ -197,7 +216,7 @@ class Media:
     async def leg(self, leg: str, phone: Phone, *, codec: m.Codec = "PCMU", send: bool = True) -> int:
         """Open a leg for a phone; return the port its packets go to."""
         address = await self.client.open_row(leg)
-        self.client.describe_row(leg, remote=phone.address, codec=codec, dtmf_payload_type=101, send=send)
+        self.client.send(m.DescribeRow(leg=leg, remote=phone.address, codec=codec, dtmf_payload_type=101, send=send))
         await self.client.applied()
         return address.port
 

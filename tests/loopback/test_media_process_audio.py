@@ -15,6 +15,9 @@ from holdfast.voice.media.codec.g711 import (
     ULAW,
 )
 from holdfast.voice.media_process.control_link import protocol as m
+from holdfast.voice.media_process.control_link.packing import CLIP_PART
+from holdfast.voice.model.effects import StopSound
+from holdfast.voice.model.facts import DigitPressed, SoundEnded
 from tests.loopback.media_process import (
     SILENT,
     assert_one_stream,
@@ -22,6 +25,8 @@ from tests.loopback.media_process import (
     humming,
     phones,
     running,
+    seated,
+    sound_of,
 )
 
 MUSIC = [bytes([0x60 + k]) * 160 for k in range(5)]
@@ -33,7 +38,7 @@ async def test_fifty_holds_and_resumes(tmp_path: Path) -> None:
         client = media.client
         to_alice, to_bob = await media.leg("alice", alice), await media.leg("bob", bob)
         await client.put_clip("music", b"".join(MUSIC))
-        client.route({"alice": ("bob",), "bob": ("alice",)})
+        client.send(seated({"alice": ("bob",), "bob": ("alice",)}))
         async with humming((alice, to_alice), (bob, to_bob)):
             await alice.hears_audio(bob.hum)
             for k in range(50):
@@ -41,8 +46,8 @@ async def test_fifty_holds_and_resumes(tmp_path: Path) -> None:
                 held_phone = alice if held == "alice" else bob
                 asked = held_phone.read()
                 with client.batch():
-                    client.play(held, f"hold-{k}", "music", loops=0)
-                    client.route({held: None, other: ()})
+                    client.send(m.PlayClip(token=sound_of(held, f"hold-{k}"), clip_id="music", loops=0))
+                    client.send(seated({held: None, other: ()}))
                 await client.applied()
                 marks = alice.read(), bob.read()
                 await alice.hears_more(3)
@@ -53,8 +58,8 @@ async def test_fifty_holds_and_resumes(tmp_path: Path) -> None:
                 quiet = bob.received[marks[1] :] if held == "alice" else alice.received[marks[0] :]
                 assert {packet.payload for packet in quiet} == {SILENT}
                 with client.batch():
-                    client.stop(held, f"hold-{k}")
-                    client.route({"alice": ("bob",), "bob": ("alice",)})
+                    client.send(StopSound(token=sound_of(held, f"hold-{k}")))
+                    client.send(seated({"alice": ("bob",), "bob": ("alice",)}))
                 await client.applied()
                 marks = alice.read(), bob.read()
                 last_alice = await alice.hears_audio(bob.hum, after=marks[0])
@@ -64,8 +69,8 @@ async def test_fifty_holds_and_resumes(tmp_path: Path) -> None:
         assert_one_stream(alice.received)
         assert_one_stream(bob.received)
         started = [fact.token for fact in media.facts if isinstance(fact, m.RowAudioStarted)]
-        assert started == [f"hold-{k}" for k in range(50)]
-        assert not [fact for fact in media.facts if isinstance(fact, m.RowAudioEnded | m.RequestRefused)]
+        assert started == [sound_of("alice" if k % 2 else "bob", f"hold-{k}") for k in range(50)]
+        assert not [fact for fact in media.facts if isinstance(fact, SoundEnded | m.RequestRefused)]
 
 
 async def test_a_clip_is_heard_from_its_beginning_to_its_end_and_reported(tmp_path: Path) -> None:
@@ -74,26 +79,30 @@ async def test_a_clip_is_heard_from_its_beginning_to_its_end_and_reported(tmp_pa
         # Half a frame at the end is filled up with silence. The clip is longer than one message to the process.
         frames = [bytes([k % 100, k // 100]) * 80 for k in range(420)]
         audio = b"".join(frames)[:-80]
-        assert len(audio) > m.CLIP_PART
+        assert len(audio) > CLIP_PART
         assert not await media.client.has_clip("long")
         await media.client.put_clip("long", audio)
         await media.client.put_clip("short", b"\x55" * 320)
         assert await media.client.has_clip("long")
-        media.client.play("alice", "one", "short", loops=3)
-        await media.wait_fact(m.RowAudioEnded, lambda fact: fact.token == "one")
-        media.client.play("alice", "two", "long")
+        media.client.send(m.PlayClip(token=sound_of("alice", "one"), clip_id="short", loops=3))
+        await media.wait_fact(SoundEnded, lambda fact: fact.token == "alice/one")
+        media.client.send(m.PlayClip(token=sound_of("alice", "two"), clip_id="long"))
         await alice.hears_audio(frames[3])
-        media.client.play("alice", "three", "short")
-        ended = await media.wait_fact(m.RowAudioEnded, lambda fact: fact.token == "three")
-        assert ended.leg == "alice"
+        media.client.send(m.PlayClip(token=sound_of("alice", "three"), clip_id="short"))
+        ended = await media.wait_fact(SoundEnded, lambda fact: fact.token == "alice/three")
+        assert ended.token == "alice/three"
         await alice.hears_more(2)
         alice.read()
         heard = [packet.payload for packet in alice.received if packet.payload != SILENT]
         assert heard[:6] == [b"\x55" * 160] * 6
         assert heard[-2:] == [b"\x55" * 160] * 2
         assert heard[6:-2] == frames[: len(heard) - 8]
-        assert [fact.token for fact in media.facts if isinstance(fact, m.RowAudioStarted)] == ["one", "two", "three"]
-        assert [fact.token for fact in media.facts if isinstance(fact, m.RowAudioEnded)] == ["one", "three"]
+        assert [fact.token for fact in media.facts if isinstance(fact, m.RowAudioStarted)] == [
+            "alice/one",
+            "alice/two",
+            "alice/three",
+        ]
+        assert [fact.token for fact in media.facts if isinstance(fact, SoundEnded)] == ["alice/one", "alice/three"]
 
 
 async def test_the_last_frame_of_a_clip_is_filled_up_with_silence(tmp_path: Path) -> None:
@@ -101,9 +110,9 @@ async def test_the_last_frame_of_a_clip_is_filled_up_with_silence(tmp_path: Path
         await media.leg("alice", alice)
         await media.client.put_clip("odd", b"\x55" * 200)
         await media.client.put_clip("empty", b"")
-        media.client.route({"alice": None})
-        media.client.play("alice", "odd", "odd")
-        await media.wait_fact(m.RowAudioEnded)
+        media.client.send(seated({"alice": None}))
+        media.client.send(m.PlayClip(token=sound_of("alice", "odd"), clip_id="odd"))
+        await media.wait_fact(SoundEnded)
         index = await alice.hears_audio(b"\x55" * 160)
         await alice.hears(lambda _: True, after=index + 2)
         assert [packet.payload for packet in alice.received[index : index + 3]] == [
@@ -111,8 +120,8 @@ async def test_the_last_frame_of_a_clip_is_filled_up_with_silence(tmp_path: Path
             b"\x55" * 40 + b"\xff" * 120,
             SILENT,
         ]
-        media.client.play("alice", "empty", "empty", loops=0)
-        await media.wait_fact(m.RowAudioEnded, lambda fact: fact.token == "empty")
+        media.client.send(m.PlayClip(token=sound_of("alice", "empty"), clip_id="empty", loops=0))
+        await media.wait_fact(SoundEnded, lambda fact: fact.token == "alice/empty")
 
 
 async def test_a_conference_of_three_hears_exact_sums(tmp_path: Path) -> None:
@@ -124,7 +133,7 @@ async def test_a_conference_of_three_hears_exact_sums(tmp_path: Path) -> None:
         ports = [
             await media.leg(name, phone, codec=codec) for name, phone, codec in zip(names, each, codecs, strict=True)
         ]
-        media.client.route({name: tuple(other for other in names if other != name) for name in names})
+        media.client.send(seated({name: tuple(other for other in names if other != name) for name in names}))
         for _ in range(60):
             for phone, port, companding in zip(each, ports, compandings, strict=True):
                 phone.send_audio(port, payload_type=8 if companding == ALAW else 0)
@@ -141,7 +150,7 @@ async def test_two_legs_with_different_companding_hear_each_other(tmp_path: Path
     async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
         to_alice = await media.leg("alice", alice)
         to_bob = await media.leg("bob", bob, codec="PCMA")
-        media.client.route({"alice": ("bob",), "bob": ("alice",)})
+        media.client.send(seated({"alice": ("bob",), "bob": ("alice",)}))
         for _ in range(20):
             alice.send_audio(to_alice)
             bob.send_audio(to_bob, payload_type=8)
@@ -153,10 +162,10 @@ async def test_two_legs_with_different_companding_hear_each_other(tmp_path: Path
 async def test_a_party_may_send_any_codec_of_its_answer_and_is_sent_the_same(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
         await media.client.open_row("alice")
-        media.client.describe_row("alice", remote=alice.address, codec="PCMU", also=("PCMA",))
+        media.client.send(m.DescribeRow(leg="alice", remote=alice.address, codec="PCMU", also=("PCMA",)))
         to_alice = (await media.client.open_row("alice")).port
         to_bob = await media.leg("bob", bob)
-        media.client.route({"alice": ("bob",), "bob": ("alice",)})
+        media.client.send(seated({"alice": ("bob",), "bob": ("alice",)}))
         async with humming((bob, to_bob)):
             for payload_type, companding in ((8, ALAW), (0, ULAW), (8, ALAW)):
                 task = asyncio.create_task(alice.hum_to(to_alice, payload_type=payload_type))
@@ -184,24 +193,24 @@ async def test_audio_is_sent_and_accepted_only_as_agreed(tmp_path: Path) -> None
     async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
         client = media.client
         to_alice, to_bob = await media.leg("alice", alice), await media.leg("bob", bob)
-        client.route({"alice": ("bob",), "bob": ("alice",)})
+        client.send(seated({"alice": ("bob",), "bob": ("alice",)}))
         async with humming((alice, to_alice), (bob, to_bob)):
             await bob.hears_audio(alice.hum)
             await alice.hears_audio(bob.hum)
             # The phone puts us on hold: inactive.
-            client.describe_row("alice", remote=alice.address, send=False, receive=False)
+            client.send(m.DescribeRow(leg="alice", remote=alice.address, send=False, receive=False))
             await client.applied()
             mark = alice.read(), bob.read()
             await bob.hears_more(10)
             assert alice.read() == mark[0]
             assert {packet.payload for packet in bob.received[mark[1] :]} == {SILENT}
             # sendonly from us: it hears, and is not heard.
-            client.describe_row("alice", remote=alice.address, send=True, receive=False)
+            client.send(m.DescribeRow(leg="alice", remote=alice.address, send=True, receive=False))
             await alice.hears_audio(bob.hum, after=mark[0])
             assert alice.received[mark[0]].marker
             bob.read()
             assert {packet.payload for packet in bob.received[mark[1] :]} == {SILENT}
-            client.describe_row("alice", remote=alice.address)
+            client.send(m.DescribeRow(leg="alice", remote=alice.address))
             await bob.hears_audio(alice.hum, after=mark[1])
         assert_one_stream(alice.received)
         assert_one_stream(bob.received)
@@ -212,7 +221,7 @@ async def test_audio_is_sent_and_accepted_only_as_agreed(tmp_path: Path) -> None
 async def test_without_an_address_packets_from_the_signalling_host_show_where_to_send(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21) as (alice,):
         address = await media.client.open_row("alice")
-        media.client.describe_row("alice", remote=None, signalled_from="127.0.0.1")
+        media.client.send(m.DescribeRow(leg="alice", remote=None, signalled_from="127.0.0.1"))
         await media.client.applied()
         alice.send_audio(address.port, 3)
         await alice.hears_more(1)
@@ -232,5 +241,5 @@ async def test_each_digit_is_reported_once(tmp_path: Path) -> None:
                 end = 0x80 if k > 4 else 0
                 alice.send(header + bytes([code, end | 10]) + (160 * min(k + 1, 5)).to_bytes(2, "big"), port)
             await alice.hears_more(1)
-        await media.wait_fact(m.RowDigitPressed, lambda fact: fact.digit == "0")
-        assert [fact.digit for fact in media.facts if isinstance(fact, m.RowDigitPressed)] == list("122#0")
+        await media.wait_fact(DigitPressed, lambda fact: fact.digit == "0")
+        assert [fact.digit for fact in media.facts if isinstance(fact, DigitPressed)] == list("122#0")

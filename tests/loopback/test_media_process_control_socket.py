@@ -12,6 +12,9 @@ import pytest
 from holdfast.voice.media_process.control_link import protocol as m
 from holdfast.voice.media_process.control_link.control_socket import ControlSocket
 from holdfast.voice.media_process.control_link.fact_queue import FactQueue
+from holdfast.voice.media_process.control_link.packing import Unpacker, parse_server_message
+from holdfast.voice.model.facts import DigitPressed
+from holdfast.voice.model.ids import CallSid
 
 FACTS = 20_000
 GREETING = m.ControlAttached(pid=1, capacity=1, rows=())
@@ -33,7 +36,7 @@ def connect(link: ControlSocket, path: Path) -> socket.socket:
     return control
 
 
-def read(control: socket.socket, unpacker: m.Unpacker) -> list[m.ServerMessage]:
+def read(control: socket.socket, unpacker: Unpacker) -> list[m.ServerMessage]:
     """Return the messages that have arrived."""
     answers: list[m.ServerMessage] = []
     while True:
@@ -43,26 +46,26 @@ def read(control: socket.socket, unpacker: m.Unpacker) -> list[m.ServerMessage]:
             return answers
         if not data:
             return answers
-        answers += [m.parse_server_message(text) for text, _ in unpacker.feed(data)]
+        answers += [parse_server_message(text) for text, _ in unpacker.feed(data)]
 
 
 def digits(answers: list[m.ServerMessage]) -> list[str]:
-    return [answer.leg for answer in answers if isinstance(answer, m.RowDigitPressed)]
+    return [answer.call for answer in answers if isinstance(answer, DigitPressed)]
 
 
 def test_facts_that_a_control_did_not_take_go_to_the_next(link: tuple[ControlSocket, FactQueue, Path]) -> None:
     control_socket, facts, path = link
     expected = [str(number) for number in range(FACTS)]
     for number in expected:
-        facts.post(m.RowDigitPressed(leg=number, digit="1"))
+        facts.post(DigitPressed(call=CallSid(number), digit="1"))
     with closing(connect(control_socket, path)) as first:
         control_socket.flush()
         assert len(facts) > 0, "all of it fits into the system's own buffer"
-        taken = digits(read(first, m.Unpacker()))
+        taken = digits(read(first, Unpacker()))
         assert taken == expected[: len(taken)]
         assert 0 < len(taken) < FACTS
     with closing(connect(control_socket, path)) as second:
-        unpacker, heard = m.Unpacker(), list[str]()
+        unpacker, heard = Unpacker(), list[str]()
         for _ in range(FACTS):
             control_socket.flush()
             heard += digits(read(second, unpacker))
@@ -74,14 +77,14 @@ def test_facts_that_a_control_did_not_take_go_to_the_next(link: tuple[ControlSoc
 def test_replies_go_between_the_facts_and_die_with_their_control(link: tuple[ControlSocket, FactQueue, Path]) -> None:
     control_socket, facts, path = link
     with closing(connect(control_socket, path)) as first:
-        facts.post(m.RowDigitPressed(leg="a", digit="1"))
+        facts.post(DigitPressed(call=CallSid("a"), digit="1"))
         control_socket.reply(m.Done(number=7))
         control_socket.flush()
-        facts.post(m.RowDigitPressed(leg="b", digit="2"))
+        facts.post(DigitPressed(call=CallSid("b"), digit="2"))
         control_socket.flush()
-        answers = read(first, m.Unpacker())
-        assert [type(answer) for answer in answers] == [m.ControlAttached, m.Done, m.RowDigitPressed, m.RowDigitPressed]
+        answers = read(first, Unpacker())
+        assert [type(answer) for answer in answers] == [m.ControlAttached, m.Done, DigitPressed, DigitPressed]
         control_socket.reply(m.Done(number=8))
     with closing(connect(control_socket, path)) as second:
         control_socket.flush()
-        assert read(second, m.Unpacker()) == [GREETING]
+        assert read(second, Unpacker()) == [GREETING]

@@ -6,7 +6,8 @@ import pytest
 
 from holdfast.voice.media.dtmf import event_receiver
 from holdfast.voice.media_process.control_link import protocol as m
-from tests.loopback.media_process import Phone
+from holdfast.voice.model.effects import StopSound
+from tests.loopback.media_process import Phone, sound_of
 from tests.loopback.test_media_process_ticks import Bench, bench, route
 
 __all__ = ["bench"]
@@ -40,7 +41,7 @@ def relay(bench: Bench, text: str) -> None:
 
 def play(bench: Bench, text: str, *, loops: int = 1) -> None:
     bench.clip("tones", 0x60, frames=10 * len(text))
-    bench.ask(route(bob=None), m.PlayClip(leg="bob", token="t", clip_id="tones", loops=loops, digits=text))
+    bench.ask(route(bob=None), m.PlayClip(token=sound_of("bob", "t"), clip_id="tones", loops=loops, digits=text))
 
 
 def test_digits_of_the_peer_are_sent_in_order_one_after_the_other(bench: Bench) -> None:
@@ -76,7 +77,7 @@ def test_the_digits_of_a_clip_end_with_it(bench: Bench) -> None:
     bob = together(bench)
     play(bench, "123456")
     bench.tick(12)
-    bench.ask(m.StopClip(leg="bob", token="t"))
+    bench.ask(StopSound(token=sound_of("bob", "t")))
     bench.tick(60)
     assert digits(bob) == "12"
 
@@ -86,7 +87,7 @@ def test_another_clip_takes_the_place_of_digits(bench: Bench) -> None:
     play(bench, "123456")
     bench.tick(12)
     bench.clip("music", 0x61, frames=10)
-    bench.ask(m.PlayClip(leg="bob", token="m", clip_id="music", loops=1))
+    bench.ask(m.PlayClip(token=sound_of("bob", "m"), clip_id="music", loops=1))
     bench.tick(60)
     assert digits(bob) == "12"
 

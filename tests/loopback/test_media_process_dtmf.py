@@ -11,8 +11,20 @@ import numpy as np
 from holdfast.voice.media.dtmf import event_receiver
 from holdfast.voice.media.dtmf.tone_detector import ToneDetector
 from holdfast.voice.media_process.control_link import protocol as m
+from holdfast.voice.model.effects import StopSound
+from holdfast.voice.model.facts import DigitPressed, SoundEnded
 from holdfast.voice.runtime.sounds.generated import dtmf_tones
-from tests.loopback.media_process import SILENT, Packet, Phone, assert_one_stream, phones, rtp, running
+from tests.loopback.media_process import (
+    SILENT,
+    Packet,
+    Phone,
+    assert_one_stream,
+    phones,
+    rtp,
+    running,
+    seated,
+    sound_of,
+)
 
 
 def heard(last: event_receiver.DigitPress | None, each: Packet) -> tuple[event_receiver.DigitPress | None, str | None]:
@@ -29,9 +41,9 @@ async def test_digits_are_sent_as_events_where_those_were_agreed(tmp_path: Path)
     async with running(tmp_path) as media, phones(0x21) as (alice,):
         await media.leg("alice", alice)
         await media.client.put_clip("digits:1w#", tones("1w#"))
-        media.client.route({"alice": None})
-        media.client.play("alice", "t", "digits:1w#", loops=2, digits="1w#")
-        await media.wait_fact(m.RowAudioEnded)
+        media.client.send(seated({"alice": None}))
+        media.client.send(m.PlayClip(token=sound_of("alice", "t"), clip_id="digits:1w#", loops=2, digits="1w#"))
+        await media.wait_fact(SoundEnded)
         await alice.hears_more(2)
         told, last = "", None
         for each in alice.received:
@@ -51,12 +63,12 @@ async def test_digits_are_sent_as_events_where_those_were_agreed(tmp_path: Path)
 async def test_digits_are_sent_as_tones_where_no_events_were_agreed(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21) as (alice,):
         await media.client.open_row("alice")
-        media.client.describe_row("alice", remote=alice.address)
+        media.client.send(m.DescribeRow(leg="alice", remote=alice.address))
         await media.client.put_clip("digits:5", tones("5"))
-        media.client.route({"alice": None})
-        media.client.play("alice", "t", "digits:5", digits="5")
+        media.client.send(seated({"alice": None}))
+        media.client.send(m.PlayClip(token=sound_of("alice", "t"), clip_id="digits:5", digits="5"))
         first = await alice.hears_audio(tones("5")[:160])
-        await media.wait_fact(m.RowAudioEnded)
+        await media.wait_fact(SoundEnded)
         await alice.hears_more(1)
         sound = b"".join(each.payload for each in alice.received[first:])
         assert sound.startswith(tones("5")[: len(sound)])
@@ -67,9 +79,9 @@ async def test_sending_no_digit_sends_no_event(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21) as (alice,):
         await media.leg("alice", alice)
         await media.client.put_clip("digits:x", tones("1"))
-        media.client.route({"alice": None})
-        media.client.play("alice", "t", "digits:x", digits="x")
-        await media.wait_fact(m.RowAudioEnded)
+        media.client.send(seated({"alice": None}))
+        media.client.send(m.PlayClip(token=sound_of("alice", "t"), clip_id="digits:x", digits="x"))
+        await media.wait_fact(SoundEnded)
         await alice.hears_more(1)
         assert {each.payload_type for each in alice.received} == {0}
 
@@ -78,10 +90,10 @@ async def test_stopped_digits_send_no_more_events(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21) as (alice,):
         await media.leg("alice", alice)
         await media.client.put_clip("digits:12345", tones("12345"))
-        media.client.route({"alice": None})
-        media.client.play("alice", "t", "digits:12345", digits="12345")
+        media.client.send(seated({"alice": None}))
+        media.client.send(m.PlayClip(token=sound_of("alice", "t"), clip_id="digits:12345", digits="12345"))
         await alice.hears(lambda each: each.payload_type == 101)
-        media.client.stop("alice", "t")
+        media.client.send(StopSound(token=sound_of("alice", "t")))
         await media.client.applied()
         mark = alice.read()
         await alice.hears_more(30)
@@ -91,7 +103,7 @@ async def test_stopped_digits_send_no_more_events(tmp_path: Path) -> None:
 async def test_tones_in_the_audio_of_a_phone_without_events_are_digits(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
         address = await media.client.open_row("alice")
-        media.client.describe_row("alice", remote=alice.address)
+        media.client.send(m.DescribeRow(leg="alice", remote=alice.address))
         to_bob = await media.leg("bob", bob)
         audio = tones("2580#")
         for k in range(0, len(audio), 160):
@@ -100,9 +112,9 @@ async def test_tones_in_the_audio_of_a_phone_without_events_are_digits(tmp_path:
             await alice.hears_more(1)
         # Bob agreed to events: his tones are sound, and none of our business.
         bob.send(struct.pack("!BBHII", 0x80, 128 | 101, 900, 0, 7) + bytes([9, 0x80, 0, 160]), to_bob)
-        await media.wait_fact(m.RowDigitPressed, lambda fact: fact.leg == "bob")
-        await media.wait_fact(m.RowDigitPressed, lambda fact: fact.digit == "#")
-        pressed = [(fact.leg, fact.digit) for fact in media.facts if isinstance(fact, m.RowDigitPressed)]
+        await media.wait_fact(DigitPressed, lambda fact: fact.call == "bob")
+        await media.wait_fact(DigitPressed, lambda fact: fact.digit == "#")
+        pressed = [(fact.call, fact.digit) for fact in media.facts if isinstance(fact, DigitPressed)]
         assert [digit for leg, digit in pressed if leg == "alice"] == list("2580#")
         assert [digit for leg, digit in pressed if leg == "bob"] == ["9"]
 
@@ -126,7 +138,7 @@ async def test_digits_of_one_of_two_legs_are_relayed_to_the_other(tmp_path: Path
     async with running(tmp_path) as media, phones(0x21, 0x31, 0x41) as (alice, bob, carol):
         to_alice, _ = await media.leg("alice", alice), await media.leg("bob", bob)
         await media.leg("carol", carol)
-        media.client.route({"alice": ("bob",), "bob": ("alice",), "carol": ()})
+        media.client.send(seated({"alice": ("bob",), "bob": ("alice",), "carol": ()}))
         await media.client.applied()
         for number, code in enumerate((1, 2, 11)):
             alice.send(digit_event(100 + number, code), to_alice)
@@ -135,18 +147,18 @@ async def test_digits_of_one_of_two_legs_are_relayed_to_the_other(tmp_path: Path
         assert sent_digits(bob) == "12#"
         assert_numbered(bob)
         # With three legs there is no single peer, and a held party is not heard.
-        media.client.route({"alice": ("bob", "carol"), "bob": ("alice", "carol"), "carol": ("alice", "bob")})
+        media.client.send(seated({"alice": ("bob", "carol"), "bob": ("alice", "carol"), "carol": ("alice", "bob")}))
         await media.client.applied()
         alice.send(digit_event(200, 5), to_alice)
-        await media.wait_fact(m.RowDigitPressed, lambda fact: fact.digit == "5")
-        media.client.route({"alice": None, "bob": (), "carol": ()})
+        await media.wait_fact(DigitPressed, lambda fact: fact.digit == "5")
+        media.client.send(seated({"alice": None, "bob": (), "carol": ()}))
         await media.client.applied()
         alice.send(digit_event(300, 6), to_alice)
-        await media.wait_fact(m.RowDigitPressed, lambda fact: fact.digit == "6")
+        await media.wait_fact(DigitPressed, lambda fact: fact.digit == "6")
         mark = bob.read()
         await bob.hears_more(10)
         assert (sent_digits(bob, mark), sent_digits(carol), sent_digits(alice)) == ("", "", "")
-        pressed = [fact.digit for fact in media.facts if isinstance(fact, m.RowDigitPressed)]
+        pressed = [fact.digit for fact in media.facts if isinstance(fact, DigitPressed)]
         assert pressed == list("12#56")
 
 
@@ -156,8 +168,8 @@ async def test_digits_are_relayed_as_tones_where_no_events_were_agreed_and_not_a
     async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
         to_alice = await media.leg("alice", alice)
         await media.client.open_row("bob")
-        media.client.describe_row("bob", remote=bob.address)
-        media.client.route({"alice": ("bob",), "bob": ("alice",)})
+        media.client.send(m.DescribeRow(leg="bob", remote=bob.address))
+        media.client.send(seated({"alice": ("bob",), "bob": ("alice",)}))
         await media.client.applied()
         for number, code in enumerate((1, 2, 11)):
             alice.send(digit_event(100 + number, code), to_alice)
@@ -167,7 +179,7 @@ async def test_digits_are_relayed_as_tones_where_no_events_were_agreed_and_not_a
         for number in range(5):
             alice.send(digit_event(200 + number, 5), to_alice)
         await bob.hears_audio(tones("5")[:160])
-        media.client.route({"alice": None, "bob": None})
+        media.client.send(seated({"alice": None, "bob": None}))
         await media.client.applied()
         mark = bob.read()
         await bob.hears_more(20)
@@ -178,14 +190,14 @@ async def test_digits_from_signalling_are_relayed_like_others(tmp_path: Path) ->
     async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
         await media.leg("alice", alice)
         await media.leg("bob", bob)
-        media.client.route({"alice": ("bob",), "bob": ("alice",)})
+        media.client.send(seated({"alice": ("bob",), "bob": ("alice",)}))
         for digit in "4#":
-            media.client.relay_digit("alice", digit)
-        media.client.relay_digit("unknown", "1")
+            media.client.send(m.RelayDigit(leg="alice", digit=digit))
+        media.client.send(m.RelayDigit(leg="unknown", digit="1"))
         await bob.hears(lambda each: each.payload_type == 101 and each.payload[0] == 11 and each.payload[1] >= 128)
         await bob.hears_more(3)
         assert (sent_digits(bob), sent_digits(alice)) == ("4#", "")
-        assert [fact for fact in media.facts if isinstance(fact, m.RowDigitPressed)] == [], "control knows already"
+        assert [fact for fact in media.facts if isinstance(fact, DigitPressed)] == [], "control knows already"
 
 
 def received_tones(phone: Phone) -> str:
@@ -201,7 +213,7 @@ def received_tones(phone: Phone) -> str:
 async def test_a_flood_of_digits_is_relayed_in_part_and_ends(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
         to_alice, _ = await media.leg("alice", alice), await media.leg("bob", bob)
-        media.client.route({"alice": ("bob",), "bob": ("alice",)})
+        media.client.send(seated({"alice": ("bob",), "bob": ("alice",)}))
         await media.client.applied()
         for number in range(100):
             alice.send(digit_event(100 + number, 8), to_alice)

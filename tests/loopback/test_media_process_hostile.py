@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from holdfast.voice.media_process.control_link import protocol as m
+from holdfast.voice.media_process.control_link.packing import LENGTHS
+from holdfast.voice.model.effects import StopSound
 from tests.loopback.media_process import (
     SILENT,
     assert_one_stream,
@@ -18,6 +20,8 @@ from tests.loopback.media_process import (
     phones,
     rtp,
     running,
+    seated,
+    sound_of,
 )
 
 
@@ -50,7 +54,7 @@ async def test_nonsense_changes_nothing(tmp_path: Path) -> None:
     """They may come from the phone itself: the audio of its valid packets is heard, and nothing else is."""
     async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
         to_alice, to_bob = await media.leg("alice", alice), await media.leg("bob", bob)
-        media.client.route({"alice": ("bob",), "bob": ("alice",)})
+        media.client.send(seated({"alice": ("bob",), "bob": ("alice",)}))
         for data in nonsense(b"\x51" * 160):
             alice.send(data, to_alice)
             alice.send(data, to_alice + 1)
@@ -71,7 +75,7 @@ async def test_nonsense_changes_nothing(tmp_path: Path) -> None:
 async def test_wild_timestamps_and_new_sources_make_no_gap_for_other_legs(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
         to_alice, _ = await media.leg("alice", alice), await media.leg("bob", bob)
-        media.client.route({"bob": ("alice",)})
+        media.client.send(seated({"bob": ("alice",)}))
         for k in (0, 1, 2**31, 5, 2**32 - 1, 2**20, 3):
             alice.send(struct.pack("!BBHII", 0x80, 0, k % 65536, k % 2**32, k % 3) + alice.hum, to_alice)
             await bob.hears_more(1)
@@ -87,7 +91,7 @@ async def test_wild_timestamps_and_new_sources_make_no_gap_for_other_legs(tmp_pa
 async def test_an_unauthenticated_sender_is_neither_heard_nor_answered(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21, 0x31, 0x41) as (alice, bob, foreign_phone):
         to_alice, _ = await media.leg("alice", alice), await media.leg("bob", bob)
-        media.client.route({"bob": ("alice",), "alice": ("bob",)})
+        media.client.send(seated({"bob": ("alice",), "alice": ("bob",)}))
         # Before the phone has spoken, two unauthenticated packets are not enough.
         foreign_phone.send_audio(to_alice, 2)
         async with humming((alice, to_alice)):
@@ -107,7 +111,7 @@ async def test_a_flood_at_one_port_is_not_heard_at_another(tmp_path: Path) -> No
     async with running(tmp_path) as media, phones(0x21, 0x31, 0x41) as (alice, bob, foreign_phone):
         to_alice, to_bob = await media.leg("alice", alice), await media.leg("bob", bob)
         to_no_listener = (await media.client.open_row("empty")).port
-        media.client.route({"bob": ("alice",)})
+        media.client.send(seated({"bob": ("alice",)}))
         async with humming((alice, to_alice), (bob, to_bob)):
             await bob.hears_audio(alice.hum)
             await media.wait_fact(m.FirstPacket, lambda fact: fact.leg == "bob")
@@ -123,10 +127,10 @@ async def test_a_flood_at_one_port_is_not_heard_at_another(tmp_path: Path) -> No
 async def test_a_phone_that_moves_is_followed_when_its_sdp_moves(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21, 0x21, 0x31) as (desk, mobile, bob):
         port, _ = await media.leg("alice", desk), await media.leg("bob", bob)
-        media.client.route({"bob": ("alice",), "alice": ("bob",)})
+        media.client.send(seated({"bob": ("alice",), "alice": ("bob",)}))
         async with humming((desk, port)):
             await bob.hears_audio(desk.hum)
-        media.client.describe_row("alice", remote=mobile.address)
+        media.client.send(m.DescribeRow(leg="alice", remote=mobile.address))
         await media.client.applied()
         mark = desk.read()
         async with humming((mobile, port)):
@@ -142,10 +146,10 @@ async def test_a_phone_that_moves_is_followed_while_its_old_address_still_sends(
     """Until our answer arrives the phone cannot know of it, and its old stream may never stop."""
     async with running(tmp_path) as media, phones(0x21, 0x41, 0x31) as (desk, mobile, bob):
         port, to_bob = await media.leg("alice", desk), await media.leg("bob", bob)
-        media.client.route({"bob": ("alice",), "alice": ("bob",)})
+        media.client.send(seated({"bob": ("alice",), "alice": ("bob",)}))
         async with humming((desk, port), (bob, to_bob)):
             await bob.hears_audio(desk.hum)
-            media.client.describe_row("alice", remote=mobile.address)
+            media.client.send(m.DescribeRow(leg="alice", remote=mobile.address))
             await media.client.applied()
             await mobile.hears_more(10)
             mark = desk.read()
@@ -160,7 +164,7 @@ async def test_a_phone_that_moves_is_followed_while_its_old_address_still_sends(
 async def test_a_muted_phone_is_not_replaced_by_an_unauthenticated_sender(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
         port, to_bob = await media.leg("alice", alice), await media.leg("bob", bob)
-        media.client.route({"bob": ("alice",), "alice": ("bob",)})
+        media.client.send(seated({"bob": ("alice",), "alice": ("bob",)}))
         async with humming((bob, to_bob)):
             alice.send_audio(port)
             await alice.hears_audio(bob.hum)
@@ -182,8 +186,10 @@ async def test_a_silent_phone_may_return_from_another_port(tmp_path: Path) -> No
     """After two seconds without a packet another port of the signalling host may be latched; it has to insist."""
     async with running(tmp_path) as media, phones(0x21, 0x22, 0x31) as (alice, again, bob):
         port, _ = await media.leg("alice", alice), await media.leg("bob", bob)
-        media.client.describe_row("alice", remote=alice.address, dtmf_payload_type=101, signalled_from="127.0.0.1")
-        media.client.route({"bob": ("alice",)})
+        media.client.send(
+            m.DescribeRow(leg="alice", remote=alice.address, dtmf_payload_type=101, signalled_from="127.0.0.1")
+        )
+        media.client.send(seated({"bob": ("alice",)}))
         await media.client.applied()
         alice.send_audio(port)
         await media.wait_fact(m.FirstPacket, lambda fact: fact.leg == "alice")
@@ -197,7 +203,7 @@ async def test_a_silent_phone_may_return_from_another_port(tmp_path: Path) -> No
 async def test_a_phone_whose_port_is_closed_disturbs_no_other_call(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x21, 0x31, 0x41) as (alice, bob, carol):
         ports = [await media.leg(leg, phone) for leg, phone in zip("abc", (alice, bob, carol), strict=True)]
-        media.client.route({"a": ("b",), "b": ("a",)})
+        media.client.send(seated({"a": ("b",), "b": ("a",)}))
         async with humming((alice, ports[0]), (bob, ports[1])):
             carol.send_audio(ports[2], 3)
             await media.wait_fact(m.FirstPacket, lambda fact: fact.leg == "c")
@@ -212,38 +218,42 @@ async def test_addresses_that_cannot_be_sent_to_are_refused(tmp_path: Path) -> N
         await media.client.open_row("alice")
         bad = [("phone.example", 4000), ("", 1), ("::1", 4000), ("127.0.0.1", 65536), ("239.1.1.1", 4000)]
         for remote in bad:
-            media.client.describe_row("alice", remote=remote)
+            media.client.send(m.DescribeRow(leg="alice", remote=remote))
         for remote in (("0.0.0.0", 4000), ("127.0.0.1", 0)):
-            media.client.describe_row("alice", remote=remote)
-        media.client.play("alice", "t", "no such clip")
-        media.client.play("unknown", "t", "no such clip")
-        media.client.stop("unknown", "t")
-        media.client.close_row("unknown")
-        media.client.route({"unknown": None, "alice": ("unknown",)})
+            media.client.send(m.DescribeRow(leg="alice", remote=remote))
+        media.client.send(m.PlayClip(token=sound_of("alice", "t"), clip_id="no such clip"))
+        media.client.send(m.PlayClip(token=sound_of("unknown", "t"), clip_id="no such clip"))
+        media.client.send(StopSound(token=sound_of("unknown", "t")))
+        media.client.send(m.CloseRow(leg="unknown"))
+        media.client.send(seated({"unknown": None, "alice": ("unknown",)}))
         await media.client.applied()
         (row,) = await media.client.rows()
         assert row.remote is None
         await media.wait_fact(m.RequestRefused, lambda fact: fact.leg == "unknown")
         refused = [(fact.leg, fact.command) for fact in media.facts if isinstance(fact, m.RequestRefused)]
-        assert refused == [("alice", "describe-row")] * len(bad) + [("alice", "play"), ("unknown", "play")]
+        assert refused == [
+            *[("alice", "DescribeRow")] * len(bad),
+            ("alice", "PlayClip"),
+            ("unknown", "PlayClip"),
+        ]
 
 
 async def test_an_impossible_command_in_a_batch_does_not_stop_the_others(tmp_path: Path) -> None:
     """A clip that is missing must not leave a held party in the conversation."""
     async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
         to_alice, to_bob = await media.leg("alice", alice), await media.leg("bob", bob)
-        media.client.route({"alice": ("bob",), "bob": ("alice",)})
+        media.client.send(seated({"alice": ("bob",), "bob": ("alice",)}))
         async with humming((alice, to_alice), (bob, to_bob)):
             await bob.hears_audio(alice.hum)
             with media.client.batch():
-                media.client.play("alice", "music", "gone")
-                media.client.route({"alice": None, "bob": ()})
+                media.client.send(m.PlayClip(token=sound_of("alice", "music"), clip_id="gone"))
+                media.client.send(seated({"alice": None, "bob": ()}))
             await media.client.applied()
             mark = alice.read(), bob.read()
             await alice.hears_more(3)
             await bob.hears_more(3)
         assert {packet.payload for packet in alice.received[mark[0] :] + bob.received[mark[1] :]} == {SILENT}
-        assert (await media.wait_fact(m.RequestRefused)).token == "music"
+        assert (await media.wait_fact(m.RequestRefused)).token == "alice/music"
 
 
 async def test_invalid_messages_on_the_control_socket_end_its_connection(tmp_path: Path) -> None:
@@ -255,7 +265,7 @@ async def test_invalid_messages_on_the_control_socket_end_its_connection(tmp_pat
             b"\0\0\0\x02\0\0\0\0{}",
             b"\0\0\0\x05\0\0\0\0[nul]",
             b"\xff" * 64,
-            m.LENGTHS.pack(9, 0) + b'{"kind":1',
+            LENGTHS.pack(9, 0) + b'{"kind":1',
         ):
             with socket.socket(socket.AF_UNIX) as intruder:
                 intruder.settimeout(10)

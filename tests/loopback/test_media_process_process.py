@@ -17,7 +17,9 @@ import pytest
 
 from holdfast.voice.media.rtp import rtcp
 from holdfast.voice.media_process.control_link import protocol as m
+from holdfast.voice.media_process.control_link.packing import LENGTHS
 from holdfast.voice.media_process.errors import MediaRefused, MediaUnavailable, RowsFull
+from holdfast.voice.model.facts import SoundEnded
 from holdfast.voice.runtime.media_client import MediaClient
 from tests.loopback.media_process import (
     WAIT_S,
@@ -28,6 +30,8 @@ from tests.loopback.media_process import (
     phones,
     rtp,
     running,
+    seated,
+    sound_of,
     start,
 )
 
@@ -78,9 +82,9 @@ async def test_audio_goes_on_while_control_is_away_and_the_next_one_takes_over(t
             to_alice, to_bob = await first.leg("alice", alice), await first.leg("bob", bob)
             await first.client.put_clip("music", MUSIC)
             with first.client.batch():
-                first.client.play("bob", "hold", "music", loops=0)
-                first.client.play("alice", "short", "music", loops=6)
-                first.client.route({"alice": ("bob",), "bob": None})
+                first.client.send(m.PlayClip(token=sound_of("bob", "hold"), clip_id="music", loops=0))
+                first.client.send(m.PlayClip(token=sound_of("alice", "short"), clip_id="music", loops=6))
+                first.client.send(seated({"alice": ("bob",), "bob": None}))
             await first.wait_fact(m.RowAudioStarted)
         async with humming((alice, to_alice), (bob, to_bob)):
             await alice.hears_audio(bob.hum)
@@ -88,17 +92,17 @@ async def test_audio_goes_on_while_control_is_away_and_the_next_one_takes_over(t
             mark = bob.read()
             async with control(media) as second:
                 attached = await second.wait_fact(m.ControlAttached)
-                assert [(row.leg, row.port, row.hears, row.playing) for row in attached.rows] == [
-                    ("alice", to_alice, ("bob",), None),
-                    ("bob", to_bob, None, "hold"),
+                assert [(row.leg, row.port, row.room, row.playing) for row in attached.rows] == [
+                    ("alice", to_alice, "CF1", None),
+                    ("bob", to_bob, "CF1", "bob/hold"),
                 ]
                 assert [row.latched for row in attached.rows] == [True, True]
                 # Facts from meanwhile are reported now.
-                await second.wait_fact(m.RowAudioEnded, lambda fact: fact.token == "short")
+                await second.wait_fact(SoundEnded, lambda fact: fact.token == "alice/short")
                 await second.wait_fact(m.FirstPacket, lambda fact: fact.leg == "bob")
                 # A row that is there is given again.
                 assert (await second.client.open_row("bob")).port == to_bob
-                second.client.close_row("alice")
+                second.client.send(m.CloseRow(leg="alice"))
                 await second.rows(lambda rows: [row.leg for row in rows] == ["bob"])
                 await bob.hears_more(2)
         heard = [packet.payload for packet in bob.received[mark:]]
@@ -112,8 +116,8 @@ async def test_a_newer_control_replaces_an_older_one(tmp_path: Path) -> None:
         reader, writer = await asyncio.open_unix_connection(str(media.path))
         try:
             async with asyncio.timeout(WAIT_S):
-                greeting = await reader.readexactly(m.LENGTHS.size)
-                assert m.LENGTHS.unpack(greeting)[0] > 0
+                greeting = await reader.readexactly(LENGTHS.size)
+                assert LENGTHS.unpack(greeting)[0] > 0
             await media.wait_fact(m.ControlDetached)
         finally:
             writer.close()
@@ -124,14 +128,14 @@ async def test_without_a_process_commands_are_refused_and_requests_fail(tmp_path
     client = MediaClient(tmp_path / "missing")
     with pytest.raises(MediaUnavailable):
         await client.open_row("alice")
-    client.play("alice", "t", "music")
-    client.route({"alice": (), "bob": None})
+    client.send(m.PlayClip(token=sound_of("alice", "t"), clip_id="music"))
+    client.send(seated({"alice": (), "bob": None}))
+    client.send(m.CloseRow(leg="bob"))
     facts = client.facts()
-    refused = [await anext(facts) for _ in range(3)]
+    refused = [await anext(facts) for _ in range(2)]
     assert [(fact.leg, fact.command, fact.token) for fact in refused if isinstance(fact, m.RequestRefused)] == [
-        ("alice", "play", "t"),
-        ("alice", "route", None),
-        ("bob", "route", None),
+        ("alice", "PlayClip", "alice/t"),
+        ("bob", "CloseRow", None),
     ]
 
 
@@ -161,7 +165,7 @@ async def test_the_process_ends_by_sigterm_not_by_sigint_and_sends_bye(tmp_path:
             host, port = reports.getsockname()
             async with control(media) as first:
                 await first.client.open_row("alice")
-                first.client.describe_row("alice", remote=(host, port - 1))
+                first.client.send(m.DescribeRow(leg="alice", remote=(host, port - 1)))
                 await first.client.applied()
                 media.process.send_signal(signal.SIGINT)
                 assert len(await first.client.rows()) == 1
@@ -250,12 +254,12 @@ async def test_ports_rest_after_use_and_occupied_ones_are_skipped(tmp_path: Path
         async with running(tmp_path, "--base", str(base), rows=4) as media:
             ports = [(await media.client.open_row(str(k))).port for k in range(2)]
             assert ports == [base, base + 4]
-            media.client.close_row("0")
+            media.client.send(m.CloseRow(leg="0"))
             assert (await media.client.open_row("2")).port == base + 6
     async with running(tmp_path, "--base", str(base), "--rest", "0", rows=4) as media:
         for k in range(10):
             assert (await media.client.open_row(str(k))).port == base
-            media.client.close_row(str(k))
+            media.client.send(m.CloseRow(leg=str(k)))
 
 
 async def test_clips_that_do_not_fit_are_refused(tmp_path: Path) -> None:
@@ -319,7 +323,7 @@ async def test_a_silent_party_is_reported(tmp_path: Path) -> None:
     async with running(tmp_path, "--silence", "0.5") as media, phones(0x21, 0x31) as (alice, bob):
         await media.leg("alice", alice)
         await media.client.open_row("bob")
-        media.client.describe_row("bob", remote=bob.address, receive=False)
+        media.client.send(m.DescribeRow(leg="bob", remote=bob.address, receive=False))
         await media.client.open_row("carol")
         await media.wait_fact(m.RtpSilent, lambda fact: fact.leg == "alice" and fact.silent_s >= 3)
         await media.wait_fact(m.RtpSilent, lambda fact: fact.leg == "bob" and fact.silent_s >= 3)
@@ -344,6 +348,6 @@ async def test_a_party_that_suppresses_silence_is_alive_while_its_reports_arrive
         await media.wait_fact(m.RtpSilent, lambda fact: fact.leg == "carol" and fact.silent_s >= 2)
         silent = {fact.leg for fact in media.facts if isinstance(fact, m.RtpSilent)}
         assert silent == {"carol"}
-        media.client.close_row("alice")
+        media.client.send(m.CloseRow(leg="alice"))
         last = await media.wait_fact(m.Statistics, lambda fact: fact.leg == "alice" and fact.final)
         assert (last.packets_received, last.packets_lost, last.packets_refused) == (18, 0, 0)

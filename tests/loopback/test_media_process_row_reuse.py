@@ -12,10 +12,12 @@ import pytest
 from holdfast.voice.media.rtp.srtp import SrtpKeys, SrtpSession
 from holdfast.voice.media_process.control_link import protocol as m
 from holdfast.voice.media_process.control_link.recording_messages import OpenTap
-from tests.loopback.media_process import Phone, packet, rtp
+from holdfast.voice.model.effects import Beep, DetectSpeech, DropUnheard
+from holdfast.voice.model.ids import CallSid, RoomSid
+from tests.loopback.media_process import Phone, packet, rtp, sound_of
 from tests.loopback.test_media_process_ticks import Bench, route
 
-KEYS = m.SrtpParameters(send=bytes(30), receive=bytes(range(30)), profile="AES_CM_128_HMAC_SHA1_80")
+KEYS = SrtpKeys(send=bytes(30), receive=bytes(range(30)))
 EVENT = struct.pack("!BBH", 5, 10, 160)
 
 
@@ -53,12 +55,12 @@ class Scene:
 
     def plays_digits(self) -> None:
         self.bench.ask(
-            route(alice=None), m.PlayClip(leg="alice", token="d", clip_id="music", loops=3, digits="123456789")
+            route(alice=None), m.PlayClip(token=sound_of("alice", "d"), clip_id="music", loops=3, digits="123456789")
         )
         self.bench.tick()
 
     def plays(self) -> None:
-        self.bench.ask(route(alice=None), m.PlayClip(leg="alice", token="old", clip_id="music", loops=1))
+        self.bench.ask(route(alice=None), m.PlayClip(token=sound_of("alice", "old"), clip_id="music", loops=1))
 
     def is_encrypted(self) -> None:
         self.bench.ask(replace(self.bench.described("alice", self.alice), srtp=KEYS))
@@ -76,19 +78,22 @@ class Scene:
         self.bench.tick(600)
 
     def is_recorded(self) -> None:
-        self.bench.ask(OpenTap(recording="RE1", path=str(self.folder / "r.part"), voices=((("alice", "says"),),)))
+        self.bench.ask(
+            OpenTap(recording="RE1", path=str(self.folder / "r.part"), voices=(((CallSid("alice"), "says"),),))
+        )
         self.bench.tick(2)
 
     def is_beeped(self) -> None:
-        self.bench.ask(m.BeepRows(legs=("alice",), tone="entry"))
+        self.together()
+        self.bench.ask(Beep(room=RoomSid("CF1"), tone="entry", moved=(), without=(CallSid("bob"),)))
         self.bench.tick()
 
     def is_watched(self) -> None:
-        self.bench.ask(m.WatchSpeech(legs=("alice",), enabled=True))
+        self.bench.ask(DetectSpeech(calls=(CallSid("alice"),), enabled=True))
         self.speaks()
 
     def is_dropped(self) -> None:
-        self.bench.ask(m.Drop(legs=("alice",)))
+        self.bench.ask(DropUnheard(calls=(CallSid("alice"),)))
 
 
 EARLIER: dict[str, Callable[[Scene], None]] = {
@@ -118,7 +123,7 @@ def next_leg(scene: Scene) -> list[object]:
         carol.send_audio(scene.port)
         scene.bob.send_audio(scene.to_bob)
         bench.tick()
-    bench.ask(route(carol=None), m.PlayClip(leg="carol", token="new", clip_id="music", loops=1))
+    bench.ask(route(carol=None), m.PlayClip(token=sound_of("carol", "new"), clip_id="music", loops=1))
     bench.tick(12)
     bench.ask(m.CloseRow(leg="carol"))
     bench.tick()

@@ -9,7 +9,19 @@ from pathlib import Path
 from holdfast.voice.media.rtp import rtcp
 from holdfast.voice.media.rtp.srtp import SrtpKeys, SrtpSession
 from holdfast.voice.media_process.control_link import protocol as m
-from tests.loopback.media_process import Media, Packet, Phone, assert_one_stream, humming, packet, phones, rtp, running
+from holdfast.voice.model.facts import DigitPressed
+from tests.loopback.media_process import (
+    Media,
+    Packet,
+    Phone,
+    assert_one_stream,
+    humming,
+    packet,
+    phones,
+    rtp,
+    running,
+    seated,
+)
 
 THEIRS, OURS, OTHER = bytes(range(30)), bytes(range(30, 60)), bytes(range(60, 90))
 
@@ -38,7 +50,7 @@ class EncryptedPhone(Phone):
 
 async def encrypted_leg(media: Media, leg: str, phone: Phone, keys: SrtpKeys) -> int:
     address = await media.client.open_row(leg)
-    media.client.describe_row(leg, remote=phone.address, dtmf_payload_type=101, srtp=keys)
+    media.client.send(m.DescribeRow(leg=leg, remote=phone.address, dtmf_payload_type=101, srtp=keys))
     await media.client.applied()
     return address.port
 
@@ -49,7 +61,7 @@ async def test_an_encrypted_leg_and_a_plain_one_hear_each_other(tmp_path: Path) 
     async with running(tmp_path) as media, phones(0x31) as (bob,):
         to_alice = await encrypted_leg(media, "alice", alice, keys)
         to_bob = await media.leg("bob", bob)
-        media.client.route({"alice": ("bob",), "bob": ("alice",)})
+        media.client.send(seated({"alice": ("bob",), "bob": ("alice",)}))
         for _ in range(30):
             alice.send_audio(to_alice)
             bob.send_audio(to_bob)
@@ -57,7 +69,7 @@ async def test_an_encrypted_leg_and_a_plain_one_hear_each_other(tmp_path: Path) 
         await alice.hears_audio(bob.hum)
         await bob.hears_audio(alice.hum)
         # The same keys in a new description change nothing; the rollover counter and the window go on.
-        media.client.describe_row("alice", remote=alice.address, dtmf_payload_type=101, srtp=keys)
+        media.client.send(m.DescribeRow(leg="alice", remote=alice.address, dtmf_payload_type=101, srtp=keys))
         await media.client.applied()
         mark = bob.read()
         for _ in range(10):
@@ -77,7 +89,7 @@ async def test_new_keys_apply_from_the_next_packet(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x31) as (bob,):
         to_alice = await encrypted_leg(media, "alice", alice, SrtpKeys(send=THEIRS, receive=OURS))
         to_bob = await media.leg("bob", bob)
-        media.client.route({"alice": ("bob",), "bob": ("alice",)})
+        media.client.send(seated({"alice": ("bob",), "bob": ("alice",)}))
         for old, new in ((OURS, OTHER), (OTHER, OURS)):
             mark = bob.read()
             for _ in range(10):
@@ -87,7 +99,7 @@ async def test_new_keys_apply_from_the_next_packet(tmp_path: Path) -> None:
             await bob.hears_audio(alice.hum, after=mark)
             await alice.hears_audio(bob.hum)
             keys = SrtpKeys(send=new, receive=new)
-            media.client.describe_row("alice", remote=alice.address, dtmf_payload_type=101, srtp=keys)
+            media.client.send(m.DescribeRow(leg="alice", remote=alice.address, dtmf_payload_type=101, srtp=keys))
             await media.client.applied()
             (before, _) = await media.client.rows()
             # Packets that were on their way have arrived; those encrypted with the old key are refused.
@@ -111,7 +123,7 @@ async def test_plain_and_forged_packets_of_an_encrypted_leg_are_refused(tmp_path
     async with running(tmp_path) as media, phones(0x31) as (bob,):
         to_alice = await encrypted_leg(media, "alice", alice, keys)
         await media.leg("bob", bob)
-        media.client.route({"bob": ("alice",)})
+        media.client.send(seated({"bob": ("alice",)}))
         for k in range(20):
             alice.send_plain(rtp(k, b"\x41" * 160), to_alice)
             forger.send_audio(to_alice)
@@ -120,7 +132,7 @@ async def test_plain_and_forged_packets_of_an_encrypted_leg_are_refused(tmp_path
         assert (row.packets_received, row.latched) == (0, False)
         # A digit is pressed, encrypted like the rest.
         alice.send(struct.pack("!BBHII", 0x80, 128 | 101, 0, 0, 7) + bytes([5, 0x80, 0, 160]), to_alice)
-        assert (await media.wait_fact(m.RowDigitPressed)).digit == "5"
+        assert (await media.wait_fact(DigitPressed)).digit == "5"
         assert {each.payload for each in bob.received} == {b"\xff" * 160}
     alice.close()
     forger.close()
@@ -133,13 +145,15 @@ async def test_a_key_opens_no_other_address_unless_that_is_set(tmp_path: Path) -
     elsewhere = EncryptedPhone(0x22, SrtpKeys(send=OURS, receive=THEIRS), host="127.0.0.9")
     async with running(tmp_path) as media, phones(0x31) as (bob,):
         to_alice, to_bob = await encrypted_leg(media, "alice", alice, keys), await media.leg("bob", bob)
-        media.client.route({"bob": ("alice",), "alice": ("bob",)})
+        media.client.send(seated({"bob": ("alice",), "alice": ("bob",)}))
         async with humming((bob, to_bob)):
             for _ in range(20):
                 elsewhere.send_audio(to_alice)
                 await bob.hears_more(1)
             assert (elsewhere.read(), {each.payload for each in bob.received}) == (0, {b"\xff" * 160})
-            media.client.describe_row("alice", remote=alice.address, dtmf_payload_type=101, srtp=keys, rtp_source="any")
+            media.client.send(
+                m.DescribeRow(leg="alice", remote=alice.address, dtmf_payload_type=101, srtp=keys, rtp_source="any")
+            )
             await media.client.applied()
             for _ in range(5):
                 elsewhere.send_audio(to_alice)
@@ -169,7 +183,7 @@ async def test_rtcp_is_encrypted_both_ways(tmp_path: Path) -> None:
             reports.sendto(view(99), ("127.0.0.1", port + 1))
             # Reports are read ten times a second, several packets at a time.
             await alice.hears_more(25)
-            media.client.close_row("alice")
+            media.client.send(m.CloseRow(leg="alice"))
             told = await media.wait_fact(m.Statistics, lambda fact: fact.final)
             assert (told.reported_lost, told.reported_jitter_ms) == (3, 10.0)
             data = reports.recv(2000)
@@ -184,7 +198,7 @@ async def test_rtcp_is_encrypted_both_ways(tmp_path: Path) -> None:
 async def test_a_key_of_the_wrong_length_is_refused_and_changes_nothing(tmp_path: Path) -> None:
     async with running(tmp_path) as media, phones(0x31) as (bob,):
         await media.leg("bob", bob)
-        media.client.describe_row("bob", remote=bob.address, srtp=SrtpKeys(send=THEIRS[:28], receive=OURS))
+        media.client.send(m.DescribeRow(leg="bob", remote=bob.address, srtp=SrtpKeys(send=THEIRS[:28], receive=OURS)))
         refused = await media.wait_fact(m.RequestRefused)
         assert "28 bytes" in refused.message
         await bob.hears_more(2)
@@ -195,7 +209,7 @@ async def test_an_encrypted_leg_that_cannot_be_reached_ends_no_other_audio(tmp_p
     keys = SrtpKeys(send=THEIRS, receive=OURS)
     async with running(tmp_path) as media, phones(0x31) as (bob,):
         await media.client.open_row("alice")
-        media.client.describe_row("alice", remote=("192.0.2.1", 4000), dtmf_payload_type=101, srtp=keys)
+        media.client.send(m.DescribeRow(leg="alice", remote=("192.0.2.1", 4000), dtmf_payload_type=101, srtp=keys))
         await media.leg("bob", bob)
         await bob.hears_more(20)
         assert {row.leg for row in await media.client.rows()} == {"alice", "bob"}

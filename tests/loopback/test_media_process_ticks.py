@@ -16,18 +16,21 @@ from holdfast.voice.media.codec.g711 import encode
 from holdfast.voice.media.dtmf.tone_generator import tone
 from holdfast.voice.media.mix.concealment import MAX_CONCEALED
 from holdfast.voice.media.rtp.rtcp import RECEIVER_REPORT, SENDER_REPORT
+from holdfast.voice.media.rtp.srtp import SrtpKeys
 from holdfast.voice.media_process.control_link import protocol as m
 from holdfast.voice.media_process.control_link.fact_queue import FactQueue
 from holdfast.voice.media_process.control_link.recording_messages import (
     OpenTap,
     TapClosed,
-    Voices,
 )
 from holdfast.voice.media_process.legs.rtp_receive import MAX_AUDIO
 from holdfast.voice.media_process.server import MediaServer
 from holdfast.voice.media_process.sockets.plain import PlainSockets
 from holdfast.voice.media_process.sockets.rtp_ports import Ports
-from tests.loopback.media_process import SILENT, TICK_S, Phone, fades, free_ports, rtp
+from holdfast.voice.model.effects import CaptureChannels, RouteAudio, StopSound
+from holdfast.voice.model.facts import DigitPressed, SoundEnded
+from holdfast.voice.model.ids import CallSid
+from tests.loopback.media_process import SILENT, TICK_S, Phone, fades, free_ports, rtp, seated, sound_of
 
 ROWS = 4
 F = TypeVar("F")
@@ -80,7 +83,9 @@ class Bench:
         )
 
     def ask(self, *commands: m.Command) -> None:
-        assert self.server.handle(m.RequestBatch(number=2, commands=commands), b"", self.now) == m.Done(number=2)
+        for command in commands:
+            assert self.server.handle(command, b"", self.now) is None
+        assert self.server.handle(m.Apply(number=2), b"", self.now) == m.Done(number=2)
 
     def clip(self, name: str, code: int, frames: int = 50) -> None:
         audio = bytes([code]) * 160 * frames
@@ -107,8 +112,8 @@ def bench() -> Iterator[Bench]:
     made.close()
 
 
-def route(**hears: tuple[str, ...] | None) -> m.RouteRows:
-    return m.RouteRows(hears=tuple(hears.items()))
+def route(**hears: tuple[str, ...] | None) -> RouteAudio:
+    return seated(hears)
 
 
 def heard(phone: Phone, since: int = 0) -> set[bytes]:
@@ -121,15 +126,17 @@ def test_stopping_a_replaced_clip_stops_nothing(bench: Bench) -> None:
     bench.leg("bob", bob)
     bench.clip("one", 0x60)
     bench.clip("two", 0x61)
-    bench.ask(route(bob=None), *(m.PlayClip(leg="bob", token=name, clip_id=name, loops=1) for name in ("one", "two")))
-    bench.ask(m.StopClip(leg="bob", token="one"))
+    bench.ask(
+        route(bob=None), *(m.PlayClip(token=sound_of("bob", name), clip_id=name, loops=1) for name in ("one", "two"))
+    )
+    bench.ask(StopSound(token=sound_of("bob", "one")))
     bench.tick(3)
     assert heard(bob) == {bytes([0x61]) * 160}
-    assert [fact.token for fact in bench.posted(m.RowAudioStarted)] == ["two"]
-    bench.ask(m.StopClip(leg="bob", token="two"))
+    assert [fact.token for fact in bench.posted(m.RowAudioStarted)] == ["bob/two"]
+    bench.ask(StopSound(token=sound_of("bob", "two")))
     bench.tick(3)
     assert heard(bob, since=3) == {SILENT}
-    assert bench.posted(m.RowAudioEnded) == []
+    assert bench.posted(SoundEnded) == []
 
 
 def test_a_leg_that_was_routed_before_it_opened_is_heard_once_it_is_open(bench: Bench) -> None:
@@ -169,28 +176,28 @@ def test_a_leg_that_ends_before_its_clip_started_ends_no_other(bench: Bench) -> 
     bench.leg("bob", bob)
     bench.leg("alice", alice)
     for name in ("bob", "alice"):
-        bench.ask(route(**{name: None}), m.PlayClip(leg=name, token=name, clip_id="music", loops=1))
+        bench.ask(route(**{name: None}), m.PlayClip(token=sound_of(name, name), clip_id="music", loops=1))
     bench.ask(m.CloseRow(leg="alice"))
     bench.tick(3)
     assert heard(bob) == {bytes([0x60]) * 160}
-    assert [fact.token for fact in bench.posted(m.RowAudioStarted)] == ["bob"]
+    assert [fact.token for fact in bench.posted(m.RowAudioStarted)] == ["bob/bob"]
 
 
 def test_a_clip_has_started_when_its_first_packet_left(bench: Bench) -> None:
     bob = bench.phone(0x31)
     bench.clip("music", 0x60)
     bench.leg("bob", bob, send=False)
-    bench.ask(route(bob=None), m.PlayClip(leg="bob", token="hold", clip_id="music", loops=1))
+    bench.ask(route(bob=None), m.PlayClip(token=sound_of("bob", "hold"), clip_id="music", loops=1))
     bench.tick(3)
     assert (bench.posted(m.RowAudioStarted), bob.read()) == ([], 0)
     bench.ask(bench.described("bob", bob))
     bench.tick(3)
-    assert [fact.token for fact in bench.posted(m.RowAudioStarted)] == ["hold"]
+    assert [fact.token for fact in bench.posted(m.RowAudioStarted)] == ["bob/hold"]
     assert heard(bob) == {bytes([0x60]) * 160}
 
 
 def test_an_incomplete_clip_of_a_disconnected_control_is_discarded(bench: Bench) -> None:
-    def part(offset: int) -> m.Reply:
+    def part(offset: int) -> m.Reply | None:
         return bench.server.handle(m.PutClip(number=4, clip_id="c", total=320, offset=offset), bytes(160), bench.now)
 
     assert part(0) == m.Done(number=4)
@@ -236,7 +243,7 @@ def test_packets_that_are_too_long_or_not_agreed_are_refused(bench: Bench) -> No
     bench.tick()
     final = [(fact.packets_received, fact.packets_refused) for fact in bench.posted(m.Statistics) if fact.final]
     assert final == [(1, 1), (0, 3)]
-    assert bench.posted(m.RowDigitPressed) == []
+    assert bench.posted(DigitPressed) == []
 
 
 @pytest.mark.parametrize("events", [True, False])
@@ -248,7 +255,7 @@ def test_tones_in_the_audio_are_digits_where_there_are_no_events(events: bool, b
         alice.send(rtp(k, pressed[start : start + 160]), to_alice)
         bench.tick()
     bench.tick(3)
-    assert [fact.digit for fact in bench.posted(m.RowDigitPressed)] == ([] if events else ["5"])
+    assert [fact.digit for fact in bench.posted(DigitPressed)] == ([] if events else ["5"])
 
 
 def test_rtcp_is_a_sign_of_life_and_silence_is_counted_from_the_last_report(bench: Bench) -> None:
@@ -312,7 +319,7 @@ def test_digits_that_wait_for_a_leg_are_dropped_when_it_is_rerouted(bench: Bench
 
 def test_recordings_of_a_disconnected_control_end_when_the_next_one_connects(bench: Bench, tmp_path: Path) -> None:
     bench.leg("alice", bench.phone(0x21))
-    voices: Voices = ((("alice", "says"),),)
+    voices: CaptureChannels = (((CallSid("alice"), "says"),),)
     bench.ask(OpenTap(recording="RE1", path=str(tmp_path / "r.part"), voices=voices))
     bench.tick(2)
     bench.server.greeting()
@@ -325,7 +332,7 @@ def test_recordings_of_a_disconnected_control_end_when_the_next_one_connects(ben
 
 def test_the_number_of_an_encrypted_packet_is_used_up_though_it_could_not_be_sent(bench: Bench) -> None:
     """Encrypting another packet with it would reveal the content of both. Source: RFC 3711 §9.1."""
-    keys = m.SrtpParameters(send=bytes(30), receive=bytes(30), profile="AES_CM_128_HMAC_SHA1_80")
+    keys = SrtpKeys(send=bytes(30), receive=bytes(30), profile="AES_CM_128_HMAC_SHA1_80")
     bench.opened("alice")
     bench.ask(
         m.DescribeRow(

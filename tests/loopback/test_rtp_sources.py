@@ -32,6 +32,7 @@ from tests.loopback.media_process import (
     humming,
     phones,
     running,
+    seated,
 )
 from tests.loopback.shared_server import client
 
@@ -58,7 +59,7 @@ async def described(
 ) -> int:
     """A leg of a phone that signals from this host; the port its packets go to."""
     address = await media.client.open_row("alice")
-    media.client.describe_row("alice", remote=remote, signalled_from=host, rtp_source=rtp_source)
+    media.client.send(m.DescribeRow(leg="alice", remote=remote, signalled_from=host, rtp_source=rtp_source))
     await media.client.applied()
     return address.port
 
@@ -92,7 +93,7 @@ async def test_rtp_from_an_unknown_host_at_the_begin_of_a_call_is_dropped(
     async with running(tmp_path) as media, at(ROUTER, STRANGER) as (alice, stranger), phones(0x61) as (bob,):
         remote = INSIDE if behind_router else alice.address
         port, to_bob = await described(media, remote=remote), await media.leg("bob", bob)
-        media.client.route({"bob": ("alice",), "alice": ("bob",)})
+        media.client.send(seated({"bob": ("alice",), "alice": ("bob",)}))
         async with humming((bob, to_bob)), flooding(stranger, port, packets=packets):
             await bob.hears_more(late_ticks)
             async with humming((alice, port)):
@@ -114,7 +115,7 @@ async def test_a_nat_that_changes_the_port_in_mid_call_is_followed(tmp_path: Pat
     async with running(tmp_path) as media, at(ROUTER, ROUTER, STRANGER, "127.0.0.1") as four:
         before, after, stranger, bob = four
         port, to_bob = await described(media, remote=INSIDE), await media.leg("bob", bob)
-        media.client.route({"bob": ("alice",), "alice": ("bob",)})
+        media.client.send(seated({"bob": ("alice",), "alice": ("bob",)}))
         async with humming((bob, to_bob)):
             async with humming((before, port)):
                 await before.hears_audio(bob.hum)
@@ -130,7 +131,7 @@ async def test_the_address_in_the_description_wins_at_any_time_in_the_call(tmp_p
     """Another phone behind the same router was first; the one that is named says so late."""
     async with running(tmp_path) as media, at("127.0.0.4", ROUTER) as (named, other), phones(0x61) as (bob,):
         port, to_bob = await described(media, remote=named.address), await media.leg("bob", bob)
-        media.client.route({"bob": ("alice",), "alice": ("bob",)})
+        media.client.send(seated({"bob": ("alice",), "alice": ("bob",)}))
         async with humming((bob, to_bob), (other, port)):
             await other.hears_audio(bob.hum)
             await bob.hears_more(10)
@@ -149,7 +150,7 @@ async def test_other_rtp_sources_are_accepted_by_setting(tmp_path: Path, rtp_sou
     async with running(tmp_path) as media, at(ROUTER, STRANGER) as (router, elsewhere), phones(0x61) as (bob,):
         port = await described(media, remote=INSIDE, rtp_source=rtp_source)
         await media.leg("bob", bob)
-        media.client.route({"bob": ("alice",)})
+        media.client.send(seated({"bob": ("alice",)}))
         speaks = router if rtp_source == "named" else elsewhere
         async with humming((speaks, port)):
             if rtp_source == "any":
@@ -170,7 +171,7 @@ async def test_rtcp_from_an_unknown_host_is_dropped(tmp_path: Path) -> None:
             for _ in range(20):
                 stranger.send(report, port + 1)
                 await asyncio.sleep(TICK_S)
-        media.client.close_row("alice")
+        media.client.send(m.CloseRow(leg="alice"))
         told = await media.wait_fact(m.Statistics, lambda fact: fact.final)
         assert told.reported_lost is None
         assert stranger.read() == 0

@@ -23,6 +23,7 @@ from holdfast.testing.phone import Answers, Phone, Refuses, Rings
 from holdfast.voice.control.read_only_state import Message
 from holdfast.voice.media.rtp.latch import RtpSource
 from holdfast.voice.media.rtp.srtp import SrtpKeys
+from holdfast.voice.media_process.control_link.protocol import CloseRow, DescribeRow, RelayDigit
 from holdfast.voice.media_process.errors import MediaUnavailable, RowsFull
 from holdfast.voice.model.commands import (
     Instruction,
@@ -67,7 +68,7 @@ from holdfast.voice.sip.effects import (
     ReofferRefused,
     SessionId,
 )
-from holdfast.voice.sip.sdp.offer import Codec, RtpAddress
+from holdfast.voice.sip.sdp.offer import RtpAddress
 from holdfast.voice.sip.session_commands import (
     AcceptInvite,
     AcknowledgeOffer,
@@ -117,33 +118,21 @@ class FakeRows:
         self.opened += 1
         return RowAddress(row=len(self.requests), ip="127.0.0.1", port=bound.getsockname()[1])
 
-    def describe_row(
-        self,
-        leg: str,
-        *,
-        remote: RtpAddress | None,
-        codec: Codec,
-        also: tuple[Codec, ...],
-        dtmf_payload_type: int | None,
-        send: bool,
-        receive: bool,
-        srtp: SrtpKeys | None,
-        signalled_from: str | None,
-        rtp_source: RtpSource,
-    ) -> None:
-        self.requests.append((leg, (codec, send, receive)))
-        self.remotes[leg] = remote
-        self.keys.append(srtp)
-        self.where.append((remote, dtmf_payload_type))
-        self.sources.append((signalled_from, rtp_source))
-
-    def relay_digit(self, leg: str, digit: str) -> None:
-        self.requests.append((leg, digit))
-
-    def close_row(self, leg: str) -> None:
-        if leg in self.bound:
-            self.bound.pop(leg).close()
-        self.requests.append((leg, "closed"))
+    def send(self, command: DescribeRow | RelayDigit | CloseRow) -> None:
+        leg = command.leg
+        match command:
+            case DescribeRow():
+                self.requests.append((leg, (command.codec, command.send, command.receive)))
+                self.remotes[leg] = command.remote
+                self.keys.append(command.srtp)
+                self.where.append((command.remote, command.dtmf_payload_type))
+                self.sources.append((command.signalled_from, command.rtp_source))
+            case RelayDigit(digit=digit):
+                self.requests.append((leg, digit))
+            case CloseRow():
+                if leg in self.bound:
+                    self.bound.pop(leg).close()
+                self.requests.append((leg, "closed"))
 
 
 @dataclass(slots=True)

@@ -13,7 +13,9 @@ from G722 import G722
 from numpy.typing import NDArray
 
 from holdfast.voice.media.codec.g711 import decode
-from tests.loopback.media_process import TICK_S, WAIT_S, Packet, Phone, phones, rtp, running
+from holdfast.voice.media_process.control_link import protocol as m
+from holdfast.voice.model.effects import StopSound
+from tests.loopback.media_process import TICK_S, WAIT_S, Packet, Phone, phones, rtp, running, seated, sound_of
 
 RATE_HZ, FRAME = 16_000, 320
 HIGH_HZ, LOW_HZ = 5210.0, 707.0
@@ -79,7 +81,7 @@ async def test_a_tone_above_4_khz_gets_through_before_and_after_a_hold(tmp_path:
         said = frames(2 * PART)
         assert len(set(said)) == len(said), "each frame is known again"
         for part in (said[:PART], said[PART:]):
-            media.client.route({"alice": ("bob",), "bob": ("alice",)})
+            media.client.send(seated({"alice": ("bob",), "bob": ("alice",)}))
             await media.client.applied()
             mark = bob.read()
             async with talking(alice, to_alice, part), asyncio.timeout(WAIT_S):
@@ -89,15 +91,15 @@ async def test_a_tone_above_4_khz_gets_through_before_and_after_a_hold(tmp_path:
             assert level(sound, HIGH_HZ) > 2000
             assert level(sound, LOW_HZ) > 3500
             # Held, it hears the music, which lies in the telephone's band alone.
-            media.client.play("bob", "hold", "music", loops=0)
-            media.client.route({"bob": None, "alice": ()})
+            media.client.send(m.PlayClip(token=sound_of("bob", "hold"), clip_id="music", loops=0))
+            media.client.send(seated({"bob": None, "alice": ()}))
             await media.client.applied()
             mark = bob.read()
             await bob.hears_more(20)
             held = bob.received[mark + 2 :]
             assert not {each.payload for each in held} & set(said)
             assert level(decoded(held)[5 * FRAME :], HIGH_HZ) < 200
-            media.client.stop("bob", "hold")
+            media.client.send(StopSound(token=sound_of("bob", "hold")))
         assert {each.payload_type for each in bob.received} == {9}
         assert {(after.sequence - before.sequence) % 2**16 for before, after in pairwise(bob.received)} == {1}
 
@@ -106,7 +108,7 @@ async def test_to_a_phone_of_another_codec_the_telephones_band_goes(tmp_path: Pa
     async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
         to_alice = await media.leg("alice", alice, codec="G722")
         await media.leg("bob", bob, codec="PCMU")
-        media.client.route({"alice": ("bob",), "bob": ("alice",)})
+        media.client.send(seated({"alice": ("bob",), "bob": ("alice",)}))
         said = frames(PART)
 
         def narrow() -> NDArray[np.int16]:

@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 from holdfast.voice.control.read_only_state import Message
+from holdfast.voice.media_process.control_link.protocol import PlayClip
 from holdfast.voice.media_process.errors import MediaUnavailable
-from holdfast.voice.model.effects import LogNotification, PlaySound
+from holdfast.voice.model.effects import LogNotification, PlaySound, StopSound
 from holdfast.voice.model.facts import DocumentFetched, DocumentFetchFailed, SoundFailed
-from holdfast.voice.model.ids import CallSid, Token
+from holdfast.voice.model.ids import CallSid, Token, call_of
 from holdfast.voice.model.ports import Trace, WebhookTrace
 from holdfast.voice.runtime.http.client import WebClient
 from holdfast.voice.runtime.http.exchange import RequestPolicy
@@ -54,13 +55,13 @@ class Bank:
             raise MediaUnavailable("the media process is not attached")
         return clip_id in self.clips
 
-    def play(self, leg: str, token: str, clip_id: str, *, loops: int = 1, digits: str = "") -> None:
-        assert clip_id == f"digits:{digits}" or not digits
-        self.played.append((leg, token, clip_id, loops))
+    def send(self, command: PlayClip | StopSound) -> None:
+        if isinstance(command, StopSound):
+            self.stopped.append(command.token)
+            return
+        assert command.clip_id == f"digits:{command.digits}" or not command.digits
+        self.played.append((call_of(command.token), command.token, command.clip_id, command.loops))
         self._news.set()
-
-    def stop(self, leg: str, token: str) -> None:
-        self.stopped.append(token)
 
     async def plays(self, count: int = 1) -> None:
         """Return once that many sounds have been asked for."""

@@ -51,8 +51,8 @@ from holdfast.voice.model.effects import (
     StopCapture,
     StopSound,
 )
-from holdfast.voice.model.facts import LegAnswered, LegRinging, PhoneHeld, PhoneResumed
-from holdfast.voice.model.ids import AccountSid, CallSid, RecordingSid, call_of
+from holdfast.voice.model.facts import LegAnswered, LegRinging, LegSpeaks, PhoneHeld, PhoneResumed
+from holdfast.voice.model.ids import AccountSid, CallSid, RecordingSid
 from holdfast.voice.runtime.audio_effects import AudioEffectExecutor
 from holdfast.voice.runtime.media_client import MediaClient
 from holdfast.voice.runtime.recordings.recorder import Recorder
@@ -234,7 +234,9 @@ class Direct(MediaClient):
     def _send_batch(self, commands: tuple[m.Command, ...]) -> None:
         if self.away:
             return
-        assert self._plane.handle(m.RequestBatch(number=1, commands=commands), b"", 0.0) == m.Done(number=1)
+        for command in commands:
+            assert self._plane.handle(command, b"", 0.0) is None
+        assert self._plane.handle(m.Apply(number=1), b"", 0.0) == m.Done(number=1)
 
 
 class Clips:
@@ -245,9 +247,9 @@ class Clips:
 
     def carry_out(self, effect: PlaySound | StopSound) -> None:
         if isinstance(effect, StopSound):
-            self._media.stop(call_of(effect.token), effect.token)
+            self._media.send(effect)
         elif effect.while_loading is None:
-            self._media.play(call_of(effect.token), effect.token, MUSIC, loops=0)
+            self._media.send(m.PlayClip(token=effect.token, clip_id=MUSIC, loops=0))
 
     def forget(self, call: CallSid) -> None:
         pass
@@ -397,7 +399,7 @@ class Studio(World):
         while self._late:
             self._perform(self._late.popleft())
         for call in [call for call in self.handsets if self.legs.get(call) == "gone"]:
-            self.media.close_row(call)
+            self.media.send(m.CloseRow(leg=call))
             del self.handsets[call]
 
     def listen(self, ticks: int) -> None:
@@ -470,13 +472,15 @@ class Studio(World):
         if handset is None:
             return
         handset.described, handset.sends, handset.speaks = True, sends, receives
-        self.media.describe_row(
-            call,
-            remote=remote(handset.row),
-            codec=handset.codec,
-            dtmf_payload_type=EVENTS if handset.events else None,
-            send=sends,
-            receive=receives,
+        self.media.send(
+            m.DescribeRow(
+                leg=call,
+                remote=remote(handset.row),
+                codec=handset.codec,
+                dtmf_payload_type=EVENTS if handset.events else None,
+                send=sends,
+                receive=receives,
+            )
         )
 
     def _packet(self, handset: Handset, payload_type: int, payload: bytes, *, at: int) -> bytes:
@@ -520,7 +524,7 @@ class Studio(World):
         digit = DIGITS[handset.row]
         handset.presses += 1
         if not handset.events:
-            self.media.relay_digit(call, digit)
+            self.media.send(m.RelayDigit(leg=call, digit=digit))
             return
         if not handset.speaks:
             return
@@ -581,8 +585,8 @@ class Studio(World):
                     if secret or ((payload, False) in theirs.said and not self.may_hear(ear, other)):
                         raise Leak(f"{ear} is sent the very frames of {other}")
         while (fact := self.facts.pop()) is not None:
-            if isinstance(fact, m.SpeechChanged) and fact.speaking and self.unheard(CallSid(fact.leg)):
-                raise Leak(f"{fact.leg} is told to speak")
+            if isinstance(fact, LegSpeaks) and fact.speaks and self.unheard(fact.call):
+                raise Leak(f"{fact.call} is told to speak")
         self.moments.append(
             Moment(
                 unheard=frozenset(row for row, call in by_row.items() if self.unheard(call)),

@@ -90,7 +90,7 @@ def holding(world: World, sid: CallSid) -> bool:
 
 def look(world: World) -> None:
     """What control says of who hears whom, of what is recorded, and of whose speech is listened for."""
-    for ear, heard in world.routes.items():
+    for ear, heard in world.routes().items():
         for other in heard or ():
             assert not holding(world, other), f"{ear} is to hear {other}"
             assert not (heard and holding(world, ear) and not world.state.calls[ear].phone_held), f"{ear} is held"
@@ -99,9 +99,8 @@ def look(world: World) -> None:
             rings = world.state.calls[CallSid(source.removeprefix("leg:"))]
             assert rings.answered_at is None, f"{ear} overhears {rings.sid}, which has answered"
             assert not rings.phone_held
-    for sid, tape in world.captures.items():
-        recording = world.state.recordings[sid]
-        voices = [voice for channel in tape.voices for voice in channel]
+    for sid in world.captures:
+        recording, voices = world.state.recordings[sid], world.voices(sid)
         if recording.room is not None:
             assert not [call for call, _ in voices if holding(world, call)], f"{sid} has who is on hold"
             assert {side for _, side in voices} <= {"says"}

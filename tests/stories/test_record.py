@@ -401,10 +401,10 @@ def meet(world: World, attributes: str = 'record="record-from-start"') -> tuple[
 
 def voices(world: World) -> set[CallSid]:
     """Whose voices the one recording has now."""
-    (tape,) = world.captures.values()
-    (channel,) = tape.voices
-    assert {side for _, side in channel} <= {"says"}
-    return {call for call, _ in channel}
+    (recording,) = world.captures
+    captured = world.voices(recording)
+    assert {side for _, side in captured} <= {"says"}
+    return {call for call, _ in captured}
 
 
 def test_a_conference_is_recorded_from_its_start_and_not_its_waiting(world: World) -> None:

@@ -261,9 +261,9 @@ def check(world: World) -> None:
             assert room.announcement is None or set(room.announcement.listeners) <= set(inside)
             for one in room.participants:
                 if one.held and one.status == "connected":
-                    heard = [ear for ear, others in world.routes.items() if others and one.call in others]
+                    heard = [ear for ear, others in world.routes().items() if others and one.call in others]
                     assert not heard, "a held party is heard"
-                    assert world.routes.get(one.call) is None, "a held party hears the room"
+                    assert world.route(one.call) is None, "a held party hears the room"
     for queue in board.queues.values():
         assert not (queue.members and queue.diallers)
         waiting = [member.call for member in queue.members] + [dialler.call for dialler in queue.diallers]

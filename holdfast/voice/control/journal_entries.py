@@ -12,12 +12,12 @@ from holdfast.voice.control.read_only_state import (
     Step,
 )
 from holdfast.voice.control.serialization import encode
-from holdfast.voice.model.effects import Beep, LogNotification, PlaySound, RouteAudio, StopSound, VerbBegan
+from holdfast.voice.model.effects import Beep, HearsChanged, LogNotification, PlaySound, StopSound, VerbBegan
 from holdfast.voice.model.ids import call_of
 from holdfast.voice.model.masking import mask_passwords
 from holdfast.voice.model.ports import JournalEntry
 
-LadderEffect = RouteAudio | Beep | PlaySound | StopSound | VerbBegan | LogNotification
+LadderEffect = HearsChanged | Beep | PlaySound | StopSound | VerbBegan | LogNotification
 """The effects that a ladder shows."""
 
 
@@ -34,12 +34,11 @@ def _entries(step: Step, now: float) -> Iterator[JournalEntry]:
         if not isinstance(effect, LadderEffect):
             continue
         match effect:
-            case RouteAudio(hears=hears):
-                for listener, heard in hears:
-                    yield JournalEntry(at=now, call=listener, kind="Hears", data=json.dumps({"hears": heard}))
-            case Beep(listeners=listeners, tone=tone):
-                for listener in listeners:
-                    yield JournalEntry(at=now, call=listener, kind="Beep", data=json.dumps({"tone": tone}))
+            case HearsChanged(call=call, hears=hears):
+                yield JournalEntry(at=now, call=call, kind="Hears", data=json.dumps({"hears": hears}))
+            case Beep(moved=moved, tone=tone):
+                for call in moved:
+                    yield JournalEntry(at=now, call=call, kind="Beep", data=json.dumps({"tone": tone}))
             case PlaySound(token=token) | StopSound(token=token):
                 yield JournalEntry(at=now, call=call_of(token), kind=type(effect).__name__, data=encode(effect))
             case VerbBegan(call=call):

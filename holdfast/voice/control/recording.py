@@ -11,9 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal, assert_never
 
-from holdfast.voice.control.conference.audio import capture_sources
 from holdfast.voice.control.entities import Recording, RecordingStatus
-from holdfast.voice.control.read_only_state import Emitted, ReadOnlyState, Transition
+from holdfast.voice.control.read_only_state import Emitted, Transition
 from holdfast.voice.control.statuses import RECORDING_TRANSITIONS, RecordingMessage
 from holdfast.voice.model.commands import ChangeRecording, DeleteRecording, WebRequest
 from holdfast.voice.model.effects import (
@@ -37,7 +36,7 @@ from holdfast.voice.model.facts import (
     RecordingQuiet,
 )
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.model.internal_commands import BeginRecording, EndRecording, NoteCaptureSources
+from holdfast.voice.model.internal_commands import BeginRecording, EndRecording
 from holdfast.voice.model.timestamps import rfc2822
 
 TOO_SHORT = 16101
@@ -85,9 +84,9 @@ class RecordingStep:
         self.emitted.append(PostCallback(call=about, kind="recording", request=request))
 
 
-def begin(command: BeginRecording, now: float, view: ReadOnlyState) -> Transition[Recording]:
+def begin(command: BeginRecording, now: float) -> Transition[Recording]:
     """Begin a recording of a call, or of a conference."""
-    channels = _capture_channels(command, view)
+    channels = _capture_channels(command)
     recording = Recording(
         sid=command.recording,
         account=command.account,
@@ -104,10 +103,10 @@ def begin(command: BeginRecording, now: float, view: ReadOnlyState) -> Transitio
     return Transition(recording, (capture,))
 
 
-def _capture_channels(command: BeginRecording, view: ReadOnlyState) -> CaptureChannels:
+def _capture_channels(command: BeginRecording) -> CaptureChannels:
     """Return the sources of each channel. Source: Twilio API, RecordingChannels and RecordingTrack."""
     if command.room is not None:
-        return (capture_sources(view.rooms[command.room]),)
+        return (((command.room, "says"),),)
     assert command.call is not None
     inbound: CaptureSource = (command.call, "says")
     outbound: CaptureSource = (command.call, "hears")
@@ -140,8 +139,6 @@ def handle(recording: Recording, message: RecordingMessage, now: float) -> Trans
         case CaptureEnded():
             if recording.live or recording.unfinished:
                 _handle_capture_end(step, message)
-        case NoteCaptureSources(sources=channels):
-            step.emitted.append(ChangeCapture(recording=recording.sid, channels=(channels,)))
         case EndRecording():
             if recording.live:
                 step.set_status(RecordingStatus.PROCESSING)

@@ -51,7 +51,6 @@ from holdfast.voice.model.internal_commands import (
     MeetDialler,
     NoteAnnounced,
     NoteAnnouncing,
-    NoteCaptureSources,
     NoteParticipant,
     NotePhoneHold,
     RefuseEntry,
@@ -183,16 +182,13 @@ class EngineState:
                     return (QueueMissing(call=sid),)
                 return self._accept(queue_machine.handle(named, message, now))
             case BeginRecording():
-                return self._accept(recording_machine.begin(message, now, self))
+                return self._accept(recording_machine.begin(message, now))
             case CaptureBegan() | CaptureQuiet() | CaptureEnded() | EndRecording():
                 return self._handle_in_recording(message.recording, message, now)
             case ChangeRecording(recording=recording_sid) | DeleteRecording(recording=recording_sid):
                 return self._handle_in_recording(self._require_recording(recording_sid).sid, message, now)
             case ForgetRecording(recording=recording_sid):
                 return self._forget_recording(recording_sid)
-            case NoteCaptureSources(room=room_sid):
-                recordings = self.recordings_of(room_sid)
-                return [more for each in recordings for more in self._handle_in_recording(each.sid, message, now)]
             case LeaveQueue(call=sid) | StopDialQueue(call=sid) | MeetDialler(call=sid):
                 where = self.queue_of(sid)
                 return () if where is None else self._accept(queue_machine.handle(where, message, now))

@@ -81,7 +81,6 @@ from holdfast.voice.model.internal_commands import (
     LeaveRoom,
     NoteAnnounced,
     NoteAnnouncing,
-    NoteCaptureSources,
     NoteParticipant,
     NotePhoneHold,
     RefuseEntry,
@@ -355,7 +354,7 @@ class RecordingStatus(StrEnum):
     DELETED = "deleted"
 
 
-RecordingMessage = CaptureFact | NoteCaptureSources | EndRecording | ChangeRecording | DeleteRecording
+RecordingMessage = CaptureFact | EndRecording | ChangeRecording | DeleteRecording
 RecordingTable = Mapping[tuple[RecordingStatus, type[RecordingMessage]], Mapping[RecordingStatus, str]]
 
 _LIVE_RECORDING = (RecordingStatus.IN_PROGRESS, RecordingStatus.PAUSED)
@@ -376,7 +375,6 @@ RECORDING_TRANSITIONS: RecordingTable = {
         }
         for status in (*_LIVE_RECORDING, *_UNFINISHED)
     },
-    **{(status, NoteCaptureSources): {status: ""} for status in _LIVE_RECORDING},
     **{(status, EndRecording): {RecordingStatus.PROCESSING: ""} for status in _LIVE_RECORDING},
     (RecordingStatus.IN_PROGRESS, ChangeRecording): {
         RecordingStatus.PAUSED: "paused",

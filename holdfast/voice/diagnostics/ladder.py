@@ -111,8 +111,8 @@ def _rungs(entry: JournalEntry) -> Iterable[str]:
                 again += ", if its own sound has not begun"
             yield f"{'':<{PHONE}} ♪ plays {data['source']}{again}"
         case "Beep":
-            moved = "a participant enters" if data["tone"] == "entry" else "a participant leaves"
-            yield f"{'':<{PHONE}} ♪ a beep over it: {moved}"
+            moved = "enters" if data["tone"] == "entry" else "leaves"
+            yield f"{'':<{PHONE}} ♪ a beep to its room: it {moved}"
         case "StopSound":
             yield f"{'':<{PHONE}} ♪ stops"
         case "VerbBegan":

@@ -23,8 +23,6 @@ number again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from holdfast.voice.media.codec.g711 import (
@@ -42,7 +40,8 @@ from holdfast.voice.media.mix.concealment import Concealment
 from holdfast.voice.media.mix.g722_legs import PAYLOAD_TYPE as G722_PAYLOAD_TYPE
 from holdfast.voice.media.mix.g722_legs import G722Legs
 from holdfast.voice.media.mix.mixer import Mixer
-from holdfast.voice.media.mix.routing import Hears, Routing, derive
+from holdfast.voice.media.mix.routing import Routing, derive
+from holdfast.voice.media.mix.seats import Seats
 from holdfast.voice.media.mix.vad import VoiceActivity
 from holdfast.voice.media.rtp.jitter import G722, JitterBuffers
 from holdfast.voice.media.rtp.rtp import HEADER, OutgoingStreams, Packets
@@ -72,10 +71,8 @@ class MixEngine:
         self.beeps = Beeps(rows)
         self.tone_generator = ToneGenerator()
         self.companding: Numbers = np.zeros(rows, dtype=np.intp)
-        self.hears: dict[int, Hears] = {}
+        self.seats = Seats(rows)
         self._dropping: set[int] = set()
-        self._deaf: set[int] = set()
-        """The rows that are sent nothing."""
         self.tx: Bytes = np.zeros((rows, SAMPLES), dtype=np.uint8)
         """The TX frame of each leg in the newest tick, in its companding.
 
@@ -90,8 +87,7 @@ class MixEngine:
         self.jitter.open(row, coding=0)
         self.concealment.open(row, silence=SILENCE[0])
         self.players.stop(row)
-        self._deaf.discard(row)
-        self.route({row: None})
+        self.seats.open(row)
         self.describe(row, companding=0, receive=False)
 
     def describe(self, row: int, *, companding: int, receive: bool, g722: bool = False) -> None:
@@ -122,13 +118,23 @@ class MixEngine:
         self.tone_generator.clear(row)
         self.players.stop(row)
         self._dropping.discard(row)
-        del self.hears[row]
+        self.seats.close(row)
         self._routing = None
 
-    def route(self, hears: Mapping[int, Hears]) -> None:
-        """Change what these rows hear."""
-        self.hears.update(hears)
+    def reroute(self) -> None:
+        """Derive the routing again, because the seats changed."""
         self._routing = None
+
+    @property
+    def is_rerouted(self) -> bool:
+        """Return whether the routing is to be derived again."""
+        return self._routing is None
+
+    def routing(self, n: int) -> Routing:
+        """Return the routing of the first `n` rows."""
+        if self._routing is None or len(self._routing.source) != n:
+            self._routing = derive(self.seats, companding=self.companding, layout=self.layout, rows=n)
+        return self._routing
 
     def set_sending(self, row: int, *, sending: bool) -> None:
         """Set whether a leg is sent anything.
@@ -136,7 +142,7 @@ class MixEngine:
         A leg that is sent nothing, because its own phone holds, hears silence: a recording of its TX audio contains
         nothing of the parties that it keeps on hold.
         """
-        self._deaf = self._deaf - {row} if sending else self._deaf | {row}
+        self.seats.sending[row] = sending
         self._routing = None
 
     def drop(self, row: int) -> None:
@@ -171,11 +177,7 @@ class MixEngine:
         Return the rows whose clip ended. Shape: `[k]`, dtype intp.
         """
         frames, layout, tx = self.frames, self.layout, self.tx[:n]
-        if self._routing is None or len(self._routing.source) != n:
-            self._routing = derive(
-                self.hears, compandings=self.companding[:n].tolist(), layout=layout, rows=n, deaf=self._deaf
-            )
-        routing = self._routing
+        routing = self.routing(n)
         if skipped:
             self.jitter.skip(n, frames=skipped)
         rx, jitter = frames[:n], self.jitter

@@ -128,5 +128,6 @@ class MediaLoop:
         """Handle the requests of control and reply."""
         now = time.monotonic()
         for request, audio in self._control_socket.read_requests():
-            self._control_socket.reply(self._server.handle(request, audio, now))
+            if (reply := self._server.handle(request, audio, now)) is not None:
+                self._control_socket.reply(reply)
         self._control_socket.flush()

@@ -8,12 +8,12 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import assert_never
 
 from holdfast.voice.media.frames import Bytes, Numbers
 from holdfast.voice.media.mix.clips import ClipBroken, ClipTooLong
-from holdfast.voice.media.mix.routing import Hears
 from holdfast.voice.media.rtp.latch import Latch, apply_sdp
 from holdfast.voice.media.rtp.srtp import SrtpKeyInvalid, SrtpKeys, SrtpSession
 from holdfast.voice.media.tick import MixEngine
@@ -30,10 +30,16 @@ from holdfast.voice.media_process.legs.rows import COMPANDING, LegRow, LegRows
 from holdfast.voice.media_process.legs.rtcp_sockets import RtcpSockets
 from holdfast.voice.media_process.legs.rtp_receive import RtpReceiver
 from holdfast.voice.media_process.legs.rtp_send import RtpSender
+from holdfast.voice.media_process.legs.seating import Seating
 from holdfast.voice.media_process.sockets.plain import PacketIO
 from holdfast.voice.media_process.sockets.rtp_ports import Ports
+from holdfast.voice.model.effects import Beep, ChangeCapture, DetectSpeech, DropUnheard, RouteAudio, StopSound
 from holdfast.voice.model.errors import AskedWrong
+from holdfast.voice.model.facts import DigitPressed, LegSpeaks, SoundEnded
+from holdfast.voice.model.ids import CallSid, call_of
 
+ENDLESS_ROUNDS = 1000
+"""The loops that `loops=0` stands for. Source: TwiML <Play>, attribute loop."""
 PORT_CHECK_S = 0.5
 """How often free rows are checked for: no event says that a row has rested."""
 
@@ -57,8 +63,9 @@ class MediaServer:
         self._io: PacketIO = make_io(self._mix_engine.streams.packets)
         self.rtcp_sockets = RtcpSockets(f"holdfast@{ports.ip}")
         self._latching = Latching(rows, self._io, facts)
-        self._sender = RtpSender(rows, io=self._io, streams=self._mix_engine.streams)
-        self._dtmf_relay = DtmfRelay(rows, sender=self._sender, tone_generator=self._mix_engine.tone_generator)
+        self._seating = Seating(self._mix_engine.seats, rows.by_leg)
+        self._sender = RtpSender(rows, io=self._io, streams=self._mix_engine.streams, seats=self._mix_engine.seats)
+        self._dtmf_relay = DtmfRelay(rows, sender=self._sender, mix_engine=self._mix_engine)
         self._receiver = RtpReceiver(
             rows,
             io=self._io,
@@ -76,7 +83,9 @@ class MediaServer:
             facts=facts,
             silence_s=silence_s,
         )
-        self._recorders = recording_files.Recorders(facts.post)
+        self._recorders = recording_files.Recorders(facts.post, self._seating)
+        self._commands: list[m.Command] = []
+        """The commands since the last `Apply`."""
         self._not_started: set[int] = set()
         self._rows_available = True
         """Whether control was last informed that a row is free."""
@@ -89,14 +98,20 @@ class MediaServer:
 
     # --- requests of control ------------------------------------------------------------------------------------
 
-    def handle(self, request: m.Request, audio: bytes, now: float) -> m.Reply:
-        """Handle one request of control and return its reply; an impossible request gets `NotDone`."""
+    def handle(self, request: m.Command | m.Request, audio: bytes, now: float) -> m.Reply | None:
+        """Handle one message of control and return its reply; an impossible request gets `NotDone`.
+
+        Commands have no reply: they wait for the `Apply` behind them.
+        """
+        if not isinstance(request, m.Request):
+            self._commands.append(request)
+            return None
         number = request.number
         try:
             match request:
-                case m.RequestBatch():
-                    for command in request.commands:
-                        self._apply(command, now)
+                case m.Apply():
+                    commands, self._commands = self._commands, []
+                    self._apply_all(commands, now)
                     return m.Done(number=number)
                 case m.OpenRow():
                     return self._open(number, request.leg, now)
@@ -128,11 +143,13 @@ class MediaServer:
         """
         self._mix_engine.clips.discard_partial()
         self._recorders.end_all()
+        self._commands = []
         self._rows_available, self._next_port_check = True, 0.0
         return m.ControlAttached(pid=os.getpid(), capacity=self._ports.rows, rows=self.states())
 
     def states(self) -> tuple[m.RowState, ...]:
         """Return the state of every row in use."""
+        rooms = self._seating.rooms()
         return tuple(
             m.RowState(
                 leg=leg_row.leg,
@@ -146,7 +163,7 @@ class MediaServer:
                 send=leg_row.send,
                 receive=bool(self._rows.receiving[number]),
                 srtp=self._rows.srtp[number].keys.profile if number in self._rows.srtp else None,
-                hears=leg_row.hears,
+                room=rooms.get(int(self._mix_engine.seats.room[number])),
                 playing=leg_row.token,
                 clip_id=leg_row.clip_id,
                 packets_received=int(self._rows.received[number]),
@@ -169,59 +186,72 @@ class MediaServer:
             self.rtcp_sockets.open(row, pair.rtcp, ssrc=ssrc)
             self._receiver.receiver_stats.open(row)
             self._rows.open(row, LegRow(leg=leg, port=pair.port, latch=Latch()), now=now)
-            self._reroute(self._rows.listeners_of(leg))
+            self._seating.opened(leg)
+            self._mix_engine.reroute()
         return m.RowOpened(number=number, row=row, ip=self._ports.ip, port=self._rows.used[row].port)
+
+    def _apply_all(self, commands: Iterable[m.Command], now: float) -> None:
+        """Apply commands together; a digit that waits for a leg is dropped when the leg hears another one now."""
+        for command in commands:
+            self._apply(command, now)
+        if self._mix_engine.is_rerouted:
+            self._dtmf_relay.clear_rerouted(self._rows.high)
+            if self._recorders.in_use:
+                self._recorders.rows_changed()
 
     def _apply(self, command: m.Command, now: float) -> None:
         """Apply one command.
 
         Closing, stopping and routing are never impossible: the leg they name may just have ended.
         """
+        seating = self._seating
         match command:
-            case m.DescribeRow():
-                try:
+            case m.DescribeRow(leg=leg):
+                with self._refusing(command, leg):
                     self._describe(command, now)
-                except CommandImpossible as error:
-                    self._facts.post(
-                        m.RequestRefused(leg=command.leg, command="describe-row", token=None, message=str(error))
-                    )
             case m.PlayClip(token=token):
-                try:
+                with self._refusing(command, call_of(token), token):
                     self._play(command)
-                except CommandImpossible as error:
-                    self._facts.post(m.RequestRefused(leg=command.leg, command="play", token=token, message=str(error)))
             case m.CloseRow():
                 self._close(command.leg, now)
-            case m.StopClip():
-                row = self._rows.by_leg.get(command.leg)
-                if row is not None and self._rows.used[row].token == command.token:
-                    self._stop_player(row)
-            case m.RouteRows():
-                known = [
-                    (row, hears) for leg, hears in command.hears if (row := self._rows.by_leg.get(leg)) is not None
-                ]
-                for row, hears in known:
-                    self._rows.used[row].hears = hears
-                    self._dtmf_relay.clear(row)
-                self._reroute(row for row, _ in known)
-            case m.Drop(legs=legs):
-                for row in (row for leg in legs if (row := self._rows.by_leg.get(leg)) is not None):
+            case StopSound(token=token):
+                for row in seating.rows_of((call_of(token),)):
+                    if self._rows.used[row].token == token:
+                        self._stop_player(row)
+            case RouteAudio():
+                seating.route(command)
+                self._mix_engine.reroute()
+            case m.LeaveRooms():
+                seating.leave_all()
+                self._mix_engine.reroute()
+            case m.HearLeg(leg=leg, source=source):
+                for row in seating.rows_of((leg,)):
+                    seating.hear_leg(row, source)
+                self._mix_engine.reroute()
+            case DropUnheard(calls=calls):
+                for row in seating.rows_of(calls):
                     self._mix_engine.drop(row)
-            case m.BeepRows(legs=legs, tone=tone):
-                self._mix_engine.beeps.start(
-                    (row for leg in legs if (row := self._rows.by_leg.get(leg)) is not None), tone=tone
-                )
+            case Beep(tone=tone):
+                self._mix_engine.beeps.start(seating.rows_to_beep(command), tone=tone)
             case m.RelayDigit(leg=leg, digit=digit):
-                row = self._rows.by_leg.get(leg)
-                if row is not None:
-                    self._dtmf_relay.relay(self._rows.used[row], digit)
-            case m.WatchSpeech(legs=legs, enabled=enabled):
-                for row in (row for leg in legs if (row := self._rows.by_leg.get(leg)) is not None):
+                for row in seating.rows_of((leg,)):
+                    self._dtmf_relay.relay(row, digit)
+            case DetectSpeech(calls=calls, enabled=enabled):
+                for row in seating.rows_of(calls):
                     self._mix_engine.voice_activity.set_enabled(row, enabled=enabled)
-            case rm.OpenTap() | rm.ChangeTap() | rm.CloseTap():
-                self._recorders.handle(command, self._rows.by_leg)
+            case rm.OpenTap() | ChangeCapture() | rm.CloseTap():
+                self._recorders.handle(command)
             case _:
                 assert_never(command)
+
+    @contextmanager
+    def _refusing(self, command: m.Command, leg: str, token: str | None = None) -> Iterator[None]:
+        """Report a command that is impossible as refused."""
+        try:
+            yield
+        except CommandImpossible as error:
+            name = type(command).__name__
+            self._facts.post(m.RequestRefused(leg=leg, command=name, token=token, message=str(error)))
 
     def _describe(self, command: m.DescribeRow, now: float) -> None:
         row = self._rows.row_of(command.leg)
@@ -259,20 +289,21 @@ class MediaServer:
         self._not_started.discard(row)
         self._sender.stop_digits(row)
         self._mix_engine.close(row)
-        self._reroute(self._rows.listeners_of(leg))
+        self._seating.closed(row)
 
     def _play(self, command: m.PlayClip) -> None:
-        row = self._rows.row_of(command.leg)
+        row = self._rows.row_of(call_of(command.token))
         clip = self._mix_engine.clips.get(command.clip_id)
         if clip is None:
             raise CommandImpossible(f"there is no clip {command.clip_id}")
-        self._mix_engine.players.start(row, clip, loops=command.loops)
+        loops = command.loops or ENDLESS_ROUNDS
+        self._mix_engine.players.start(row, clip, loops=loops)
         leg_row = self._rows.used[row]
         leg_row.token, leg_row.clip_id = command.token, command.clip_id
         self._not_started.add(row)
         self._sender.stop_digits(row)
         if command.digits:
-            self._sender.send_digits(row, command.digits, loops=command.loops)
+            self._sender.send_digits(row, command.digits, loops=loops)
 
     def _stop_player(self, row: int) -> None:
         self._mix_engine.players.stop(row)
@@ -284,17 +315,6 @@ class MediaServer:
         leg_row = self._rows.used[row]
         leg_row.token = leg_row.clip_id = None
         self._not_started.discard(row)
-
-    def _reroute(self, listeners: Iterable[int]) -> None:
-        """Translate the legs that these rows hear into rows; legs that are not open are silent."""
-        hears: dict[int, Hears] = {}
-        for row in listeners:
-            sources = self._rows.used[row].hears
-            known = None if sources is None else (self._rows.by_leg.get(leg) for leg in sources)
-            hears[row] = None if known is None else tuple(other for other in known if other is not None)
-        self._mix_engine.route(hears)
-        if self._recorders.in_use:
-            self._recorders.rows_changed(self._rows.by_leg)
 
     # --- the tick ---------------------------------------------------------------------------------------------
 
@@ -309,23 +329,23 @@ class MediaServer:
         if self._recorders.in_use:
             self._recorders.tick(mix_engine.frames, mix_engine.tx, mix_engine.companding, skipped=skipped)
         for row, digit in mix_engine.digits:
-            self._facts.post(m.RowDigitPressed(leg=rows.used[row].leg, digit=digit))
+            self._facts.post(DigitPressed(call=CallSid(rows.used[row].leg), digit=digit))
         for row, speaking in mix_engine.speech_changes:
-            self._facts.post(m.SpeechChanged(leg=rows.used[row].leg, speaking=speaking))
+            self._facts.post(LegSpeaks(call=CallSid(rows.used[row].leg), speaks=speaking))
         sent = self._sender.send(skipped=skipped)
         if self._not_started:
             self._post_started(sent, time.monotonic())
         for row in ended.tolist():
             leg_row = rows.used[row]
             if leg_row.token is not None:
-                self._facts.post(m.RowAudioEnded(leg=leg_row.leg, token=leg_row.token))
+                self._facts.post(SoundEnded(token=leg_row.token))
             self._clear_clip(row)
 
     def _post_started(self, sent: Numbers, handed_over: float) -> None:
         sent_rows = set(sent.tolist())
         for row in sorted(self._not_started):
             leg_row = self._rows.used[row]
-            if row in sent_rows and leg_row.hears is None and leg_row.token is not None:
+            if row in sent_rows and self._mix_engine.seats.plays_own(row) and leg_row.token is not None:
                 self._not_started.discard(row)
                 self._facts.post(m.RowAudioStarted(leg=leg_row.leg, token=leg_row.token, monotonic_s=handed_over))
 
@@ -345,11 +365,11 @@ class MediaServer:
             self._close(leg, now)
 
 
-def _srtp(keys: m.SrtpParameters | None, *, previous: SrtpSession | None) -> SrtpSession | None:
+def _srtp(keys: SrtpKeys | None, *, previous: SrtpSession | None) -> SrtpSession | None:
     """Return the SRTP session of a row from now on; None for plain RTP. Raises: CommandImpossible."""
     if keys is None:
         return None
     try:
-        return SrtpSession(SrtpKeys(send=keys.send, receive=keys.receive, profile=keys.profile), previous)
+        return SrtpSession(keys, previous)
     except SrtpKeyInvalid as error:
         raise CommandImpossible(error.message) from error

@@ -12,19 +12,36 @@ from holdfast.voice.model.commands import (
     Target,
     WebRequest,
 )
-from holdfast.voice.model.ids import CallSid, RecordingSid, Token
-
-Hears = tuple[CallSid, ...] | None
-"""The audio that a leg receives: these legs, or (None) its own player, which is silent while it plays nothing."""
+from holdfast.voice.model.ids import CallSid, RecordingSid, RoomSid, Token
 
 # --- audio: carried out at once -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RouteAudio:
-    """Set who hears whom from the next tick on. Shape: only the listeners that change."""
+class Seat:
+    """A seat is a participant's place in the audio of its room. Who hears whom follows from the seats alone.
 
-    hears: tuple[tuple[CallSid, Hears], ...]
+    `held`: it is not heard, hears no party and no beep. `muted`: it is not heard. `listens`: it hears the room, and not
+    its own player, which is silent while it plays nothing. `coach`: of all listeners this call alone hears it.
+    """
+
+    call: CallSid
+    held: bool = False
+    muted: bool = False
+    listens: bool = True
+    coach: CallSid | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteAudio:
+    """Change the seats of a room from the next tick on. A call that `left` hears its own player.
+
+    Shape: only the seats that change.
+    """
+
+    room: RoomSid
+    seats: tuple[Seat, ...] = ()
+    left: tuple[CallSid, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,10 +77,15 @@ class StopSound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beep:
-    """Mix a short tone into the audio of these legs: a participant entered, or left."""
+    """Mix a short tone into the audio of a room's participants, because these `moved`: they entered, or left.
 
-    listeners: tuple[CallSid, ...]
+    Those on hold do not hear it, nor those in `without`.
+    """
+
+    room: RoomSid
     tone: Literal["entry", "exit"]
+    moved: tuple[CallSid, ...]
+    without: tuple[CallSid, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,8 +228,11 @@ class AnswerReferral:
 
 # --- recordings -------------------------------------------------------------------------------------------
 
-CaptureSource = tuple[CallSid, Literal["says", "hears"]]
-"""The audio of a recording comes from a call's party (`says`), or is what that party hears (`hears`)."""
+CaptureSource = tuple[CallSid | RoomSid, Literal["says", "hears"]]
+"""The audio of a recording comes from a call's party (`says`), or is what that party hears (`hears`).
+
+What a room says is what all who listen there may hear: no party that is on hold or muted, and no coach.
+"""
 CaptureChannels = tuple[tuple[CaptureSource, ...], ...]
 """The sources of each channel."""
 
@@ -226,14 +251,10 @@ class StartCapture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeCapture:
-    """Capture other sources from now on; or continue (`on`), write silence (`silent`), or write nothing (`off`).
-
-    It is carried out at once, because a recording of the conference must not contain a party that is on hold.
-    """
+    """Continue a recording (`on`), write silence in its place (`silent`), or write nothing (`off`)."""
 
     recording: RecordingSid
-    channels: CaptureChannels | None = None
-    mode: Literal["on", "silent", "off"] | None = None
+    mode: Literal["on", "silent", "off"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,8 +295,17 @@ class LogRefusal:
     """The name of the message's class."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HearsChanged:
+    """Write to the journal what a call's party hears: its own player (None), silence, one other call, or its room."""
+
+    call: CallSid
+    hears: tuple[CallSid | RoomSid, ...] | None
+
+
 MediaEffect = RouteAudio | DropUnheard | PlaySound | StopSound | Beep | DetectSpeech | ChangeCapture
 LegEffect = PlaceLeg | RingLeg | AnswerLeg | RefuseLeg | HangUpLeg | ReferLeg | AnswerReferral
 WebEffect = FetchDocument | StopFetch | PostCallback | LogNotification
 CaptureEffect = StartCapture | ChangeCapture | StopCapture | EraseCapture
-Effect = MediaEffect | LegEffect | WebEffect | CaptureEffect | StartTimer | StopTimer | VerbBegan | LogRefusal
+TraceEffect = VerbBegan | LogRefusal | HearsChanged
+Effect = MediaEffect | LegEffect | WebEffect | CaptureEffect | StartTimer | StopTimer | TraceEffect

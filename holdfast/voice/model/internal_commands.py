@@ -209,14 +209,6 @@ class EndRecording:
     recording: RecordingSid
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoteCaptureSources:
-    """Note the sources that are heard in the conference now, for its recording."""
-
-    room: RoomSid
-    sources: tuple[tuple[CallSid, Literal["says", "hears"]], ...]
-
-
 NounCommand = (
     CallChild
     | ReleaseChild
@@ -239,5 +231,4 @@ NounCommand = (
     | NoteAnnounced
     | BeginRecording
     | EndRecording
-    | NoteCaptureSources
 )

@@ -1,18 +1,14 @@
-"""Send audio effects to the media process at once.
-
-A leg whose media row is closed receives no audio, and no other leg receives its audio.
-"""
+"""Send audio effects to the media process at once: as they are, but for sounds, which the sound cache plays."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Set
 from contextlib import AbstractContextManager
 from typing import Protocol, assert_never
 
-from holdfast.voice.control.conference.audio import hears, speech_reported
+from holdfast.voice.control.conference.audio import seats, speech_reported
 from holdfast.voice.control.entities import Room
-from holdfast.voice.media.mix.beeps import Tone
-from holdfast.voice.media_process.control_link.protocol import Hears
+from holdfast.voice.media_process.control_link.protocol import Command, HearLeg, LeaveRooms
 from holdfast.voice.model.effects import (
     Beep,
     ChangeCapture,
@@ -32,17 +28,8 @@ LEG = "leg:"
 class MediaPort(Protocol):
     """The part of the media process that audio effects use."""
 
-    def route(self, hears: Mapping[str, Hears]) -> None:
-        """Set the sources that each listed leg hears. Shape: only the legs whose sources change."""
-
-    def drop(self, legs: Iterable[str]) -> None:
-        """Discard the audio of these legs' parties that is buffered and not yet mixed."""
-
-    def beep(self, legs: Iterable[str], *, tone: Tone) -> None:
-        """Mix a short tone into the audio that these legs are sent."""
-
-    def detect_speech(self, legs: Iterable[str], *, enabled: bool) -> None:
-        """Start or stop reporting when the parties of these legs speak."""
+    def send(self, command: Command) -> None:
+        """Send a command, which takes effect at the next tick."""
 
     def batch(self) -> AbstractContextManager[None]:
         """Return a context in which all commands take effect at the same tick."""
@@ -62,7 +49,7 @@ class CapturePort(Protocol):
     """The recorder."""
 
     def carry_out(self, effect: ChangeCapture) -> None:
-        """Change which voices a recording captures."""
+        """Pause a recording, or continue it."""
 
 
 class AudioEffectExecutor:
@@ -83,26 +70,15 @@ class AudioEffectExecutor:
 
     def carry_out(self, effect: MediaEffect) -> None:
         """Send an effect to the media process, which applies it at its next tick."""
-        rows = self._rows()
         match effect:
-            case RouteAudio(hears=sources):
-                routed: dict[str, Hears] = {
-                    leg: None if heard is None else tuple(other for other in heard if other in rows)
-                    for leg, heard in sources
-                    if leg in rows
-                }
-                for leg in routed:
-                    self._leg_in_place.pop(CallSid(leg), None)
-                if routed:
-                    self._media.route(routed)
-            case DropUnheard(calls=calls):
-                self._media.drop(call for call in calls if call in rows)
+            case RouteAudio(seats=seats, left=left):
+                for call in (*(seat.call for seat in seats), *left):
+                    self._leg_in_place.pop(call, None)
+                self._media.send(effect)
+            case DropUnheard() | Beep() | DetectSpeech():
+                self._media.send(effect)
             case PlaySound() | StopSound():
-                self._play(effect, rows)
-            case Beep(listeners=legs, tone=tone):
-                self._media.beep((leg for leg in legs if leg in rows), tone=tone)
-            case DetectSpeech(calls=calls, enabled=enabled):
-                self._media.detect_speech((call for call in calls if call in rows), enabled=enabled)
+                self._play(effect, self._rows())
             case ChangeCapture():
                 self._captures.carry_out(effect)
             case _:
@@ -114,15 +90,16 @@ class AudioEffectExecutor:
         A party that was put on hold meanwhile must not be heard any longer.
         """
         rooms, rows = tuple(rooms), self._rows()
-        in_rooms = {call: heard for room in rooms for call, heard in hears(room).items()}
         watched = {call for room in rooms for call in speech_reported(room)}
-        outside_rooms = {call: self._leg_in_place.get(call) for call in rows if call not in in_rooms}
         with self._media.batch():
-            self._media.drop(rows)
-            self._media.route({call: None if heard is None else (heard[1],) for call, heard in outside_rooms.items()})
-            self.carry_out(RouteAudio(hears=tuple(in_rooms.items())))
-            self._media.detect_speech(rows - watched, enabled=False)
-            self._media.detect_speech(rows & watched, enabled=True)
+            self._media.send(DropUnheard(calls=tuple(rows)))
+            self._media.send(LeaveRooms())
+            for leg, (_, source) in self._leg_in_place.items():
+                self._media.send(HearLeg(leg=leg, source=source))
+            for room in rooms:
+                self._media.send(RouteAudio(room=room.sid, seats=seats(room)))
+            self._media.send(DetectSpeech(calls=tuple(rows - watched), enabled=False))
+            self._media.send(DetectSpeech(calls=tuple(rows & watched), enabled=True))
 
     def _play(self, effect: PlaySound | StopSound, rows: Set[CallSid]) -> None:
         """Play or stop a sound from the sound cache, or another leg's audio in its place."""
@@ -132,10 +109,10 @@ class AudioEffectExecutor:
             self._sounds.forget(leg)
             if leg in rows and other in rows:
                 self._leg_in_place[leg] = (effect.token, other)
-                self._media.route({leg: (other,)})
+                self._media.send(HearLeg(leg=leg, source=other))
             return
         heard = self._leg_in_place.get(leg)
         ends = isinstance(effect, PlaySound) or (heard is not None and heard[0] == effect.token)
         if ends and self._leg_in_place.pop(leg, None) is not None and leg in rows:
-            self._media.route({leg: None})
+            self._media.send(HearLeg(leg=leg, source=None))
         self._sounds.carry_out(effect)

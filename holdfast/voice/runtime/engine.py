@@ -33,6 +33,7 @@ from holdfast.voice.model.effects import (
     EraseCapture,
     FetchDocument,
     HangUpLeg,
+    HearsChanged,
     LogNotification,
     LogRefusal,
     MediaEffect,
@@ -53,7 +54,7 @@ from holdfast.voice.model.effects import (
 )
 from holdfast.voice.model.errors import VoiceError
 from holdfast.voice.model.facts import DigitPressed, LegSpeaks, SoundEnded
-from holdfast.voice.model.ids import AccountSid, CallSid, Token
+from holdfast.voice.model.ids import AccountSid, CallSid
 from holdfast.voice.model.ports import Journal, KeyValues
 from holdfast.voice.runtime.audio_effects import AudioEffectExecutor
 from holdfast.voice.runtime.call_endings import end_calls_of_earlier_run, hang_up_all, prune_journal
@@ -141,7 +142,7 @@ class EffectExecutor:
             case LogRefusal(noun=noun, status=status, message=message):
                 log.warning("noun=%s status=%s message=%s refused: no table lists it", noun, status, message)
                 self.counters.count_refusal(effect)
-            case VerbBegan():
+            case VerbBegan() | HearsChanged():
                 pass
             case _:
                 assert_never(effect)
@@ -209,14 +210,14 @@ class Engine:
         """Handle the facts of the media process until cancelled."""
         async for fact in self.media.facts():
             match fact:
-                case media_protocol.RowAudioEnded(token=token):
-                    self.sounds.playback_ended(Token(token))
-                    self.switch.post(SoundEnded(token=Token(token)))
-                case media_protocol.RowDigitPressed(leg=leg, digit=digit):
-                    if self.legs.handle_digit(CallSid(leg), digit):
-                        self.switch.post(DigitPressed(call=CallSid(leg), digit=digit))
-                case media_protocol.SpeechChanged(leg=leg, speaking=speaking):
-                    self.switch.post(LegSpeaks(call=CallSid(leg), speaks=speaking))
+                case SoundEnded(token=token):
+                    self.sounds.playback_ended(token)
+                    self.switch.post(fact)
+                case DigitPressed(call=call, digit=digit):
+                    if self.legs.handle_digit(call, digit):
+                        self.switch.post(fact)
+                case LegSpeaks():
+                    self.switch.post(fact)
                 case media_protocol.RtpSilent(leg=leg, silent_s=silent_s):
                     self.legs.handle_silence(CallSid(leg), silent_s)
                 case media_protocol.RequestRefused(leg=leg):
@@ -241,7 +242,7 @@ class Engine:
                 case media_protocol.ControlAttached(rows=rows):
                     # The media process survived. Close the rows of calls that ended while control was detached.
                     for leg in {row.leg for row in rows} - self.legs.rows:
-                        self.media.close_row(leg)
+                        self.media.send(media_protocol.CloseRow(leg=leg))
                     with self.media.batch():
                         self.legs.repeat_descriptions()
                         self.audio.resend(self.switch.state.rooms.values())
@@ -301,7 +302,7 @@ async def open_engine(
         )
         await recorder.open()
         for row in await media.rows():
-            media.close_row(row.leg)
+            media.send(media_protocol.CloseRow(leg=row.leg))
         sockets = bind_sockets(settings.sip)
         opening.callback(sockets.close)
         legs = SipLegs(

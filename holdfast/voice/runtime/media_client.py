@@ -1,7 +1,7 @@
 """Control's client of the media process: open rows, route audio, play clips, receive facts.
 
-Commands (`describe_row`, `close_row`, `play`, `stop`, `route`) return at once, arrive in the order of the calls, and
-are in force at the next tick; one that cannot be applied is reported by the fact `RequestRefused`. Requests
+Commands (`send`, and its short forms) return at once, arrive in the order of the calls, and are in force at the next
+tick; one that cannot be applied is reported by the fact `RequestRefused`. Requests
 (`open_row`, `put_clip`, `has_clip`, `rows`, `applied`) are awaited, and keep their place among the commands.
 
     media = MediaClient(path)
@@ -9,8 +9,8 @@ are in force at the next tick; one that cannot be applied is reported by the fac
     await media.attached()
     address = await media.open_row(call)
     with media.batch():  # both, or neither, at one tick
-        media.play(call, token, "builtin:music", loops=0)
-        media.route({call: None, other: ()})
+        media.play(token, "builtin:music", loops=0)
+        media.send(RouteAudio(room=room, seats=(Seat(call=call, held=True),)))
     async for fact in media.facts(): ...
 """
 
@@ -18,31 +18,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from holdfast.voice.media.mix.beeps import Tone
-from holdfast.voice.media.rtp.latch import RtpSource
-from holdfast.voice.media.rtp.srtp import SrtpKeys
 from holdfast.voice.media_process.control_link import protocol as m
 from holdfast.voice.media_process.control_link.fact_queue import FactQueue
-from holdfast.voice.media_process.control_link.recording_messages import (
-    TapCommand,
-)
+from holdfast.voice.media_process.control_link.packing import CLIP_PART, Unpacker, pack, parse_server_message
 from holdfast.voice.media_process.errors import (
     MediaMessageUnreadable,
     MediaRefused,
     MediaUnavailable,
     RowsFull,
 )
+from holdfast.voice.model.ids import Token, call_of
 
 log = logging.getLogger(__name__)
-
-ENDLESS_ROUNDS = 1000
-"""The loops that `loops=0` stands for. Source: TwiML <Play>, attribute loop."""
 
 RECONNECT_S = 0.1
 REPLY_TIMEOUT_S = 5.0
@@ -122,8 +115,8 @@ class MediaClient:
         Raises: MediaRefused (larger than the bank), MediaUnavailable.
         """
         async with self._put_lock:
-            for offset in range(0, max(1, len(audio)), m.CLIP_PART):
-                part = audio[offset : offset + m.CLIP_PART]
+            for offset in range(0, max(1, len(audio)), CLIP_PART):
+                part = audio[offset : offset + CLIP_PART]
                 request = m.PutClip(number=self._next_number(), clip_id=clip_id, total=len(audio), offset=offset)
                 await self._request(request, m.Done, audio=part)
 
@@ -137,88 +130,16 @@ class MediaClient:
 
     async def applied(self) -> None:
         """Return once all commands before are in force for the next tick. Raises: MediaUnavailable."""
-        await self._request(m.RequestBatch(number=self._next_number(), commands=()), m.Done)
+        await self._request(m.Apply(number=self._next_number()), m.Done)
 
     # --- commands ---------------------------------------------------------------------------------------------
 
-    def describe_row(
-        self,
-        leg: m.Leg,
-        *,
-        remote: m.Address | None,
-        codec: m.Codec = "PCMU",
-        also: tuple[m.Codec, ...] = (),
-        dtmf_payload_type: int | None = None,
-        send: bool = True,
-        receive: bool = True,
-        srtp: SrtpKeys | None = None,
-        signalled_from: str | None = None,
-        rtp_source: RtpSource = "signalling",
-    ) -> None:
-        """Describe what offer and answer agreed: where to send, in which codec, and which directions.
-
-        A party that begins to send a codec of `also` is sent that codec from then on. With `srtp` packets are encrypted
-        both ways, and plain ones refused; the same keys again change nothing. Packets are accepted from `remote`, and
-        by `rtp_source` from the host `signalled_from`, or from any source. A new `remote`, or a party that may send
-        again, unlocks the latch.
-        """
-        self._send_command(
-            m.DescribeRow(
-                leg=leg,
-                remote=remote,
-                codec=codec,
-                also=also,
-                dtmf_payload_type=dtmf_payload_type,
-                send=send,
-                receive=receive,
-                srtp=None
-                if srtp is None
-                else m.SrtpParameters(send=srtp.send, receive=srtp.receive, profile=srtp.profile),
-                signalled_from=signalled_from,
-                rtp_source=rtp_source,
-            )
-        )
-
-    def close_row(self, leg: m.Leg) -> None:
-        """Close the row of a leg. Its ports rest for 30 s."""
-        self._send_command(m.CloseRow(leg=leg))
-
-    def play(self, leg: m.Leg, token: str, clip_id: str, *, loops: int = 1, digits: str = "") -> None:
-        """Play a clip from its beginning in the leg's player. Units: `loops`; 0 means 1000.
-
-        `digits` are the DTMF digits of the clip; a leg that agreed to telephone events is sent those. The clip is heard
-        while the leg is routed to its own player (`None`), and runs on unheard while it is not.
-        """
-        rounds = loops if loops > 0 else ENDLESS_ROUNDS
-        self._send_command(m.PlayClip(leg=leg, token=token, clip_id=clip_id, loops=rounds, digits=digits))
-
-    def stop(self, leg: m.Leg, token: str) -> None:
-        """Stop that clip if the leg still plays it; no `RowAudioEnded` follows."""
-        self._send_command(m.StopClip(leg=leg, token=token))
-
-    def route(self, hears: Mapping[m.Leg, m.Hears]) -> None:
-        """Change which legs these listeners hear from the next tick on; other listeners stay as they are."""
-        self._send_command(m.RouteRows(hears=tuple(hears.items())))
-
-    def drop(self, legs: Iterable[m.Leg]) -> None:
-        """Drop the audio of these parties that waits to be played."""
-        self._send_command(m.Drop(legs=tuple(legs)))
-
-    def beep(self, legs: Iterable[m.Leg], *, tone: Tone) -> None:
-        """Add a short tone to the audio that these legs are sent, from the next tick on."""
-        self._send_command(m.BeepRows(legs=tuple(legs), tone=tone))
-
-    def relay_digit(self, leg: m.Leg, digit: str) -> None:
-        """Relay a digit that the party signalled to the leg's peer; without one peer, do nothing."""
-        self._send_command(m.RelayDigit(leg=leg, digit=digit))
-
-    def detect_speech(self, legs: Iterable[m.Leg], *, enabled: bool) -> None:
-        """Report (`SpeechChanged`) when these parties begin to speak and stop, or stop reporting."""
-        self._send_command(m.WatchSpeech(legs=tuple(legs), enabled=enabled))
-
-    def capture(self, command: TapCommand) -> None:
-        """Open, change or close a recording tap. `TapClosed` reports the end."""
-        self._send_command(command)
+    def send(self, command: m.Command) -> None:
+        """Send a command."""
+        if self._batched is not None:
+            self._batched.append(command)
+        else:
+            self._send_batch((command,))
 
     @contextmanager
     def batch(self) -> Iterator[None]:
@@ -249,13 +170,13 @@ class MediaClient:
 
     async def _serve_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Read one connection until it ends."""
-        unpacker = m.Unpacker()
+        unpacker = Unpacker()
         self._writer = writer
         reason = "control stops"
         try:
             while data := await reader.read(1 << 16):
                 for text, _ in unpacker.feed(data):
-                    self._handle(m.parse_server_message(text))
+                    self._handle(parse_server_message(text))
             reason = "the media process closed the connection"
         except (OSError, MediaMessageUnreadable) as error:
             reason = str(error)
@@ -306,7 +227,7 @@ class MediaClient:
         waiting: asyncio.Future[m.Reply] = asyncio.get_running_loop().create_future()
         self._waiting[request.number] = waiting
         try:
-            self._writer.write(m.pack(request, audio))
+            self._writer.write(pack(request, audio))
             async with asyncio.timeout(REPLY_TIMEOUT_S):
                 reply = await waiting
         except TimeoutError as error:
@@ -323,29 +244,27 @@ class MediaClient:
             case _:
                 raise MediaRefused(f"{type(request).__name__} was answered by {type(reply).__name__}")
 
-    def _send_command(self, command: m.Command) -> None:
-        if self._batched is not None:
-            self._batched.append(command)
-        else:
-            self._send_batch((command,))
-
     def _send_batch(self, commands: tuple[m.Command, ...]) -> None:
         if self._writer is None:
             self._refuse(commands, "the media process is not attached")
             return
-        batch = m.RequestBatch(number=self._next_number(), commands=commands)
-        self._sent[batch.number] = commands
-        self._writer.write(m.pack(batch))
+        number = self._next_number()
+        self._sent[number] = commands
+        self._writer.writelines(pack(each) for each in (*commands, m.Apply(number=number)))
 
     def _refuse(self, commands: tuple[m.Command, ...], reason: str) -> None:
         """Post `RequestRefused` for commands that never reached the media process."""
         for command in commands:
-            if isinstance(command, TapCommand | m.Drop | m.BeepRows | m.RelayDigit | m.WatchSpeech):
-                continue  # the recorder learns of it by `ControlDetached`; a beep that was not heard is not reported
-            legs = [listener for listener, _ in command.hears] if isinstance(command, m.RouteRows) else [command.leg]
-            token = command.token if isinstance(command, m.PlayClip | m.StopClip) else None
-            for leg in legs:
-                self._post_fact(m.RequestRefused(leg=leg, command=command.kind, token=token, message=reason))
+            match command:
+                case m.DescribeRow(leg=leg) | m.CloseRow(leg=leg):
+                    self._post_refused(command, leg, None, reason)
+                case m.PlayClip(token=token):
+                    self._post_refused(command, call_of(token), token, reason)
+                case _:
+                    pass  # the seats are sent again, and the recorder learns of it by `ControlDetached`
+
+    def _post_refused(self, command: m.Command, leg: m.Leg, token: Token | None, reason: str) -> None:
+        self._post_fact(m.RequestRefused(leg=leg, command=type(command).__name__, token=token, message=reason))
 
     def _post_fact(self, fact: m.Fact) -> None:
         self._facts.post(fact)

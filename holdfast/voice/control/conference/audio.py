@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from holdfast.voice.control.entities import Participant, Room, RoomStatus
 from holdfast.voice.model import twilio_assumptions
-from holdfast.voice.model.effects import Beep, DetectSpeech, DropUnheard, Hears, RouteAudio
-from holdfast.voice.model.ids import CallSid
+from holdfast.voice.model.effects import Beep, DetectSpeech, DropUnheard, HearsChanged, RouteAudio, Seat
+from holdfast.voice.model.ids import CallSid, RoomSid
+
+Hears = tuple[CallSid, ...] | None
+"""The audio that a leg receives: these legs, or (None) its own player, which is silent while it plays nothing."""
+
+Change = tuple[Participant | None, Participant | None]
+"""One call's participant before a step and after it; None while it is not connected."""
 
 
 def hears(room: Room) -> dict[CallSid, Hears]:
@@ -15,73 +23,154 @@ def hears(room: Room) -> dict[CallSid, Hears]:
 
     Invariant: no party hears a held one, and a held one hears no party.
     """
-    begun = room.kind == "bridge" or room.status is RoomStatus.IN_PROGRESS
     inside = list(_inside(room).values())
-    return {participant.call: _hears(participant, inside) if begun else None for participant in inside}
+    return {participant.call: _hears(participant, inside, has_begun=_has_begun(room)) for participant in inside}
 
 
-def _hears(participant: Participant, inside: list[Participant]) -> Hears:
-    if participant.held or participant.hears_announcement or participant.hears_comfort or participant.hears_wait:
+def _hears(participant: Participant, inside: Sequence[Participant], *, has_begun: bool) -> Hears:
+    if not _listens(participant, has_begun=has_begun):
         return None
     return tuple(other.call for other in inside if other.call != participant.call and _audible(other, participant))
 
 
+def _listens(participant: Participant, *, has_begun: bool) -> bool:
+    """Return whether a participant hears the room, and not its own player."""
+    alone = participant.held or participant.hears_announcement or participant.hears_comfort or participant.hears_wait
+    return has_begun and not alone
+
+
 def _audible(other: Participant, listener: Participant) -> bool:
     """Return whether `listener` may hear `other`. Only the coached party hears a coach."""
-    if other.held or other.muted or other.phone_held:
+    if _silenced(other):
         return False
     return not other.coaching or other.coach == listener.call
 
 
-def capture_sources(room: Room) -> tuple[tuple[CallSid, Literal["says", "hears"]], ...]:
-    """Return the sources of a conference's recording: every participant that all may hear."""
-    return tuple(
-        (participant.call, "says")
-        for participant in room.participants
-        if participant.status == "connected" and not participant.coaching and not _silenced(participant)
+def seats(room: Room) -> tuple[Seat, ...]:
+    """Return the seats of all connected participants: `hears`, in the form that the media process derives it from."""
+    return tuple(_seat(participant, has_begun=_has_begun(room)) for participant in _inside(room).values())
+
+
+def _seat(participant: Participant, *, has_begun: bool) -> Seat:
+    return Seat(
+        call=participant.call,
+        held=participant.held,
+        muted=participant.muted or participant.phone_held or (participant.coaching and participant.coach is None),
+        listens=_listens(participant, has_begun=has_begun),
+        coach=participant.coach if participant.coaching else None,
     )
 
 
-def needs_comfort(room: Room, participant: Participant) -> bool:
-    """Return whether a participant hears no party now, and would hear one if that party's own phone did not hold.
+class Comfort:
+    """Comfort says which participants of a room need music, because their peers hold by their own phones.
 
-    Its music is a deviation: Twilio plays nothing then; a phone that expects music at a hold would hear silence.
+    The music is a deviation: Twilio plays nothing then; a phone that expects music at a hold would hear silence.
     """
-    if participant.held or participant.phone_held or participant.hears_announcement:
-        return False
-    others = [other for other in room.participants if other.call != participant.call and other.status == "connected"]
-    awaited = any(other.phone_held and (not other.coaching or other.coach == participant.call) for other in others)
-    return awaited and not any(_audible(other, participant) for other in others)
+
+    def __init__(self, room: Room) -> None:
+        self._has_begun = _has_begun(room)
+        inside = _inside(room).values() if self._has_begun else ()
+        self._awaited = _by_listener(each for each in inside if each.phone_held)
+        self._audible = _by_listener(each for each in inside if not _silenced(each)) if self._awaited else Counter()
+
+    def is_needed(self, participant: Participant) -> bool:
+        """Return whether a participant hears no party now, and would hear one if that party's phone did not hold."""
+        if not self._awaited or participant.held or participant.phone_held or participant.hears_announcement:
+            return False
+        own = not _silenced(participant) and not participant.coaching
+        return _heard(self._awaited, participant) > 0 and _heard(self._audible, participant) == own
 
 
-def route_changes(before: Room | None, after: Room) -> tuple[RouteAudio, ...]:
-    """Return the routing from one state of a room to the next: only the listeners that change."""
-    old = hears(before) if before is not None else {}
-    new = hears(after)
-    listeners = [(call, heard) for call, heard in new.items() if call not in old or old[call] != heard]
-    listeners += [(call, None) for call in old if call not in new and old[call] is not None]
-    return (RouteAudio(hears=tuple(listeners)),) if listeners else ()
+def _by_listener(speakers: Iterable[Participant]) -> Counter[CallSid | None]:
+    """Count speakers by the call that alone hears them; None: every other participant."""
+    return Counter(each.coach if each.coaching else None for each in speakers if not each.coaching or each.coach)
 
 
-def newly_audible(before: Room, after: Room) -> tuple[DropUnheard, ...]:
+def _heard(speakers: Counter[CallSid | None], listener: Participant) -> int:
+    """Return how many of these speakers a participant hears, itself included where it is one of them."""
+    return speakers[None] + speakers[listener.call]
+
+
+def changes(before: Room, after: Room) -> tuple[Change, ...]:
+    """Return the participants that a step changed, in the order of the room; those that left last.
+
+    When the room begins, all are changed: until then each hears its own player.
+    """
+    began = _has_begun(before) != _has_begun(after)
+    return tuple(change for change in _pairs(before, after) if began or change[0] is not change[1])
+
+
+def _pairs(before: Room, after: Room) -> Iterable[Change]:
+    was, now = _inside(before), _inside(after)
+    yield from ((was.get(call), each) for call, each in now.items())
+    yield from ((each, None) for call, each in was.items() if call not in now)
+
+
+def route_changes(changed: Sequence[Change], before: Room, after: Room) -> tuple[RouteAudio, ...]:
+    """Return the routing from one state of a room to the next: only the seats that change."""
+    had_begun, has_begun = _has_begun(before), _has_begun(after)
+    moved = [_seat(new, has_begun=has_begun) for _, new in changed if new is not None]
+    were = {old.call: _seat(old, has_begun=had_begun) for old, _ in changed if old is not None}
+    seats = tuple(seat for seat in moved if were.get(seat.call) != seat)
+    left = tuple(old.call for old, new in changed if old is not None and new is None)
+    return (RouteAudio(room=after.sid, seats=seats, left=left),) if seats or left else ()
+
+
+def newly_audible(changed: Sequence[Change], before: Room, after: Room) -> tuple[DropUnheard, ...]:
     """Return the participants that become audible: until now they were held, muted, or not in the room.
 
     Invariant: no party hears what was said on hold, also not from a buffer just after the hold.
     """
-    calls = tuple(sorted(_may_be_heard(after) - _may_be_heard(before)))
-    return (DropUnheard(calls=calls),) if calls else ()
+    had_begun, has_begun = _has_begun(before), _has_begun(after)
+    calls = sorted(
+        new.call
+        for old, new in changed
+        if new is not None and has_begun and not _silenced(new) and (old is None or not had_begun or _silenced(old))
+    )
+    return (DropUnheard(calls=tuple(calls)),) if calls else ()
 
 
-def _may_be_heard(room: Room) -> set[CallSid]:
-    begun = room.kind == "bridge" or room.status is RoomStatus.IN_PROGRESS
-    return {call for call, participant in _inside(room).items() if begun and not _silenced(participant)}
+def hears_changes(changed: Sequence[Change], before: Room, after: Room) -> tuple[HearsChanged, ...]:
+    """Return for the journal whose audio is of another kind now: the player, silence, one call, or the room.
+
+    So a hold in a large conference is one line in the ladder of the held party, and in no other.
+    """
+    was, now = _Speakers(before), _Speakers(after)
+    pairs = changed if was.are_many and now.are_many else _pairs(before, after)
+    effects = [(new or old, was.heard_by(old), now.heard_by(new)) for old, new in pairs]
+    return tuple(
+        HearsChanged(call=each.call, hears=heard)
+        for each, heard_before, heard in effects
+        if each is not None and heard_before != heard
+    )
+
+
+class _Speakers:
+    """The participants of a room that others hear; those that only one participant hears are coaches."""
+
+    def __init__(self, room: Room) -> None:
+        self._room, self._has_begun = room.sid, _has_begun(room)
+        self._audible = [each for each in _inside(room).values() if not _silenced(each)]
+        self.are_many = sum(not each.coaching for each in self._audible) > 2
+        """Whether each listener hears several of them."""
+
+    def heard_by(self, listener: Participant | None) -> tuple[CallSid | RoomSid, ...] | None:
+        """Return what a participant hears: as `hears`, with the room in place of several calls."""
+        if listener is None or not _listens(listener, has_begun=self._has_begun):
+            return None
+        heard = None if self.are_many else _hears(listener, self._audible, has_begun=True)
+        return (self._room,) if heard is None or len(heard) > 1 else heard
+
+
+def _has_begun(room: Room) -> bool:
+    return room.kind == "bridge" or room.status is RoomStatus.IN_PROGRESS
 
 
 def _silenced(participant: Participant) -> bool:
     return participant.held or participant.muted or participant.phone_held
 
 
-def beeps(before: Room, after: Room) -> tuple[Beep, ...]:
+def beeps(changed: Sequence[Change], after: Room) -> tuple[Beep, ...]:
     """Return the tones that report a participant's entry or exit to a conference, as that participant's `beep` says.
 
     Invariant: a held participant hears none; a muted one and a coach do, and have tones of their own.
@@ -92,13 +181,13 @@ def beeps(before: Room, after: Room) -> tuple[Beep, ...]:
     )
     if after.kind != "conference" or not sounding:
         return ()
-    was, now = _inside(before), _inside(after)
-    entrant_hears = twilio_assumptions.ENTRANT_HEARS_OWN_BEEP
-    entered = [each for call, each in now.items() if call not in was and each.beep in ("true", "onEnter")]
-    left = [each for call, each in was.items() if call not in now and each.beep in ("true", "onExit")]
-    listeners = tuple(each.call for each in now.values() if not each.held and (entrant_hears or each not in entered))
-    tones: tuple[tuple[Literal["entry", "exit"], list[Participant]], ...] = (("entry", entered), ("exit", left))
-    return tuple(Beep(listeners=listeners, tone=tone) for tone, moved in tones if moved and listeners)
+    entered = tuple(
+        new.call for old, new in changed if old is None and new is not None and new.beep in ("true", "onEnter")
+    )
+    left = tuple(old.call for old, new in changed if old is not None and new is None and old.beep in ("true", "onExit"))
+    without = () if twilio_assumptions.ENTRANT_HEARS_OWN_BEEP else entered
+    tones: tuple[tuple[Literal["entry", "exit"], tuple[CallSid, ...]], ...] = (("entry", entered), ("exit", left))
+    return tuple(Beep(room=after.sid, tone=tone, moved=moved, without=without) for tone, moved in tones if moved)
 
 
 def speech_reported(room: Room) -> frozenset[CallSid]:

@@ -19,9 +19,10 @@ from holdfast.voice.control.conference.announcements import (
     remove_listener,
 )
 from holdfast.voice.control.conference.audio import (
+    Comfort,
     beeps,
-    capture_sources,
-    needs_comfort,
+    changes,
+    hears_changes,
     newly_audible,
     route_changes,
     speech_detection_changes,
@@ -60,7 +61,6 @@ from holdfast.voice.model.internal_commands import (
     LeaveRoom,
     NoteAnnounced,
     NoteAnnouncing,
-    NoteCaptureSources,
     NoteParticipant,
     NotePhoneHold,
     RefuseEntry,
@@ -152,15 +152,16 @@ def handle(room: Room, message: RoomMessage, now: float, view: ReadOnlyState) ->
             assert_never(message)
     _settle(step)
     assert step.room.status in followers, f"{room.status} -> {step.room.status} by {type(message).__name__}"
-    for participant in step.room.participants:
-        if participant.speaking and participant.call not in speech_reported(step.room):
+    speaking = [participant for participant in step.room.participants if participant.speaking]
+    reported = speech_reported(step.room) if speaking else ()
+    for participant in speaking:
+        if participant.call not in reported:
             _set_speaking(step, participant, False)
     after = step.room
-    audio: list[Emitted] = [*newly_audible(room, after), *route_changes(room, after), *beeps(room, after)]
-    audio += speech_detection_changes(room, after)
-    if view.recordings_of(room.sid) and (sources := capture_sources(after)) != capture_sources(room):
-        # Before a command that ends the recording: until its end it must contain no inaudible party.
-        audio.append(NoteCaptureSources(room=room.sid, sources=sources))
+    moved = changes(room, after)
+    audio: list[Emitted] = [*newly_audible(moved, room, after), *route_changes(moved, room, after)]
+    audio += [*beeps(moved, after), *speech_detection_changes(room, after)]
+    audio += hears_changes(moved, room, after) if moved else ()
     return Transition(after, (*audio, *step.emitted))
 
 
@@ -337,18 +338,18 @@ def _settle(step: RoomStep) -> None:
         if (terms := room.record) is not None:
             recording = RecordingSid(derive("RE", room.sid))
             step.emit(BeginRecording(recording=recording, account=room.account, options=terms, room=room.sid))
+    waiting, comfort = _wait_audible(step.room, len(inside)), Comfort(step.room)
     for participant in inside:
-        waits = _wait_audible(step.room, len(inside)) and not participant.held and not participant.hears_announcement
+        waits = waiting and not participant.held and not participant.hears_announcement
         if waits != participant.hears_wait:
             participant = replace(participant, hears_wait=waits)
             wait = StartScript(call=participant.call, role="wait", request=participant.wait)
             step.emit(wait if waits else StopScript(call=participant.call, role="wait"))
             step.put(participant)
-        begun = room.kind == "bridge" or step.room.status is RoomStatus.IN_PROGRESS
-        needed = begun and needs_comfort(step.room, participant)
+        needed = comfort.is_needed(participant)
         if needed != participant.hears_comfort:
-            comfort = StartScript(call=participant.call, role="comfort", request=None)
-            step.emit(comfort if needed else StopScript(call=participant.call, role="comfort"))
+            music = StartScript(call=participant.call, role="comfort", request=None)
+            step.emit(music if needed else StopScript(call=participant.call, role="comfort"))
             step.put(replace(participant, hears_comfort=needed))
 
 

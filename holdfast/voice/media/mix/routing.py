@@ -1,23 +1,20 @@
-"""Derive the source row of each leg from the map of which legs hear which.
+"""Derive the source row of each leg from the seats of all legs.
 
-The routing is derived again from the whole map after each change, so there is nothing to undo. A leg that hears one
-other leg gets the row of that leg; only a leg that hears several gets a mix.
+The routing is derived again from all seats after each change, so there is nothing to undo. A leg that hears one other
+leg gets the row of that leg; only a leg that hears several gets a mix. All of it is arrays, so that a conference of 250
+costs what one of 10 costs.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import groupby
 
 import numpy as np
 
 from holdfast.voice.media.codec.g711 import ALAW, ULAW
-from holdfast.voice.media.frames import Layout, Numbers
-
-Hears = tuple[int, ...] | None
-"""The rows that a leg hears, or (None) its own player."""
+from holdfast.voice.media.frames import Layout, Mask, Numbers
+from holdfast.voice.media.mix.seats import EVERY_LISTENER, NO_ROOM, OWN_AUDIO, Seats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,84 +60,130 @@ class Routing:
     mix: MixPlan
 
 
-def derive(
-    hears: Mapping[int, Hears], *, compandings: Sequence[int], layout: Layout, rows: int, deaf: Collection[int] = ()
-) -> Routing:
-    """Derive the routing of the first `rows` rows.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Talkers:
+    """The legs that are heard: by every listener of their room (`everywhere`), or as a coach by one row.
 
-    A row that is not in `hears` is silent, and so is one that hears only such rows. Rows in `deaf` are sent silence.
-    Shape: `compandings[row]`.
+    Shape: `rooms[row]`, `talks[row]` (the first kind); `number[room]` counts those. The coach at row `coaches[k]` is
+    heard by row `pupils[k]`.
     """
-    source = np.array([layout.silence(compandings[row]) for row in range(rows)], dtype=np.intp)
-    player_rows: list[int] = []
-    transcoded: tuple[list[int], list[int]] = ([], [])
-    mixed: dict[int, tuple[int, ...]] = {}
-    for listener, sources in hears.items():
-        if listener in deaf:
-            continue
-        if sources is None:
-            player_rows.append(listener)
-            continue
-        sources = sources if len(sources) < 2 else tuple(dict.fromkeys(sources))
-        sources = tuple(row for row in sources if row in hears)
-        if len(sources) == 1:
-            source[listener] = sources[0]
-            if compandings[sources[0]] != compandings[listener]:
-                transcoded[compandings[listener]].append(listener)
-        elif sources:
-            mixed[listener] = sources
-    listeners = sorted(mixed, key=lambda listener: (compandings[listener], listener))
-    source[listeners] = layout.mixes + np.arange(len(listeners))
+
+    rooms: Numbers
+    talks: Mask
+    everywhere: Numbers
+    number: Numbers
+    coaches: Numbers
+    pupils: Numbers
+
+
+def derive(seats: Seats, *, companding: Numbers, layout: Layout, rows: int) -> Routing:
+    """Derive the routing of the first `rows` rows. Shape: `companding[row]`.
+
+    A row that is not in use is silent, and so is one that hears only such rows. Rows that are sent nothing are silent.
+    """
+    companding, in_use = companding[:rows], seats.in_use[:rows]
+    receives, instead = in_use & seats.sending[:rows], seats.instead[:rows]
+    listens = receives & seats.listens[:rows] & (seats.room[:rows] != NO_ROOM) & (instead == OWN_AUDIO)
+    source: Numbers = layout.silence(ULAW) + companding
+    overhearing = np.flatnonzero(receives & (instead >= 0))
+    overhearing = overhearing[in_use[instead[overhearing]]]
+    source[overhearing] = instead[overhearing]
+    talkers, listeners = _talkers(seats, in_use), np.flatnonzero(listens)
+    heard, single = _number_heard(talkers, listeners)
+    source[listeners[heard == 1]] = single[heard == 1]
+    mixed = listeners[heard > 1]
+    mixed = mixed[np.argsort(companding[mixed], kind="stable")]
+    source[mixed] = layout.mixes + np.arange(len(mixed))
+    unmixed = np.flatnonzero(source < layout.mixes)
+    transcoded = unmixed[companding[source[unmixed]] != companding[unmixed]]
     return Routing(
         source=source,
-        player_rows=np.array(player_rows, dtype=np.intp),
-        transcoded=(np.array(transcoded[ULAW], dtype=np.intp), np.array(transcoded[ALAW], dtype=np.intp)),
-        mix=_plan(listeners, mixed, compandings),
+        player_rows=np.flatnonzero(receives & ~listens & (instead == OWN_AUDIO)),
+        transcoded=(transcoded[companding[transcoded] == ULAW], transcoded[companding[transcoded] == ALAW]),
+        mix=_plan(mixed, talkers, companding),
     )
 
 
-def _plan(listeners: Sequence[int], mixed: Mapping[int, tuple[int, ...]], compandings: Sequence[int]) -> MixPlan:
-    """Plan as few groups as possible: listeners that hear each other share one sum, each less its own audio."""
-    group_by_listener = {listener: group for listener, group in zip(listeners, _groups(listeners, mixed), strict=True)}
-    groups = sorted(set(group_by_listener.values()), key=lambda group: (len(group), group))
-    members: list[int] = []
-    buckets: list[MixBucket] = []
-    first_member: dict[tuple[int, ...], int] = {}
-    group_number: dict[tuple[int, ...], int] = {}
-    for size, same_size in groupby(groups, key=len):
-        first, before = len(members), len(group_number)
-        for group in same_size:
-            first_member[group], group_number[group] = len(members), len(group_number)
-            members += group
-        buckets.append(MixBucket(first=first, groups=len(group_number) - before, size=size))
-    self_of_listener = [
-        first_member[group_by_listener[listener]] + group_by_listener[listener].index(listener)
-        if listener in group_by_listener[listener] and listener not in mixed[listener]
-        else len(members)
-        for listener in listeners
-    ]
+def _talkers(seats: Seats, in_use: Mask) -> _Talkers:
+    rows = len(in_use)
+    rooms, coached = seats.room[:rows], seats.coached[:rows]
+    heard = in_use & seats.heard[:rows] & (rooms != NO_ROOM)
+    talks = heard & (coached == EVERY_LISTENER)
+    everywhere = np.flatnonzero(talks)
+    coaches = np.flatnonzero(heard & (coached >= 0) & (coached != np.arange(rows)))
+    coaches = coaches[rooms[coached[coaches]] == rooms[coaches]]
+    return _Talkers(
+        rooms=rooms,
+        talks=talks,
+        everywhere=everywhere,
+        number=np.bincount(rooms[everywhere], minlength=int(rooms.max(initial=0)) + 1),
+        coaches=coaches,
+        pupils=coached[coaches],
+    )
+
+
+def _number_heard(talkers: _Talkers, listeners: Numbers) -> tuple[Numbers, Numbers]:
+    """Return how many legs each listener hears, and the row of the leg where it is one."""
+    rooms, rows, talks = talkers.rooms[listeners], len(talkers.rooms), talkers.talks[listeners]
+    sums = _sums(talkers.rooms[talkers.everywhere], talkers.everywhere, len(talkers.number))
+    number, single = talkers.number[rooms] - talks, sums[rooms] - listeners * talks
+    if talkers.coaches.size:
+        number += np.bincount(talkers.pupils, minlength=rows)[listeners]
+        single += _sums(talkers.pupils, talkers.coaches, rows)[listeners]
+    return number, single
+
+
+def _sums(places: Numbers, values: Numbers, size: int) -> Numbers:
+    """Return the sum of the values at each place: where there is one value, that value."""
+    return np.bincount(places, weights=values, minlength=size).astype(np.intp)
+
+
+def _plan(listeners: Numbers, talkers: _Talkers, companding: Numbers) -> MixPlan:
+    """Plan one group for each room that is mixed, and one more for each of its listeners that has a coach.
+
+    Listeners of a room share its sum, each less its own audio.
+    """
+    rooms, number = talkers.rooms, talkers.number
+    has_coach = np.zeros(len(rooms), dtype=np.bool_)
+    has_coach[talkers.pupils] = True
+    plain = ~has_coach[listeners]
+    is_mixed = np.zeros(len(number), dtype=np.bool_)
+    is_mixed[rooms[listeners[plain]]] = True
+    mixed_rooms = np.flatnonzero(is_mixed)
+    mixed_rooms = mixed_rooms[np.argsort(number[mixed_rooms], kind="stable")]
+    members = talkers.everywhere[is_mixed[rooms[talkers.everywhere]]]
+    members = members[np.lexsort((rooms[members], number[rooms[members]]))]
+    group_of_room, place = np.zeros(len(number), dtype=np.intp), np.full(len(rooms), -1, dtype=np.intp)
+    group_of_room[mixed_rooms], place[members] = np.arange(len(mixed_rooms)), np.arange(len(members))
+    group_of_listener = np.where(plain, group_of_room[rooms[listeners]], 0)
+    self_of_listener = np.where(plain, place[listeners], -1)
+    buckets = list(_buckets(number[mixed_rooms]))
+    for extra, listener in enumerate(listeners[~plain].tolist()):
+        group = _coached_group(listener, talkers)
+        buckets.append(MixBucket(first=len(members), groups=1, size=len(group)))
+        members = np.concatenate((members, group))
+        group_of_listener[listeners == listener] = len(mixed_rooms) + extra
+    self_of_listener[self_of_listener < 0] = len(members)
     return MixPlan(
-        members=np.array(members, dtype=np.intp),
-        alaw_members=np.array([k for k, row in enumerate(members) if compandings[row] == ALAW], dtype=np.intp),
+        members=members,
+        alaw_members=np.flatnonzero(companding[members] == ALAW),
         buckets=tuple(buckets),
-        group_of_listener=np.array(
-            [group_number[group_by_listener[listener]] for listener in listeners], dtype=np.intp
-        ),
-        self_of_listener=np.array(self_of_listener, dtype=np.intp),
-        ulaw_listeners=sum(compandings[listener] == ULAW for listener in listeners),
+        group_of_listener=group_of_listener,
+        self_of_listener=self_of_listener,
+        ulaw_listeners=int(np.count_nonzero(companding[listeners] == ULAW)),
     )
 
 
-def _groups(listeners: Sequence[int], mixed: Mapping[int, tuple[int, ...]]) -> list[tuple[int, ...]]:
-    """Return the group of each listener: the rows it hears, or those and itself, whichever more listeners share."""
-    own_group = [tuple(sorted(mixed[listener])) for listener in listeners]
-    including_self = [
-        group if listener in group else tuple(sorted((*group, listener)))
-        for listener, group in zip(listeners, own_group, strict=True)
-    ]
-    shared = Counter(own_group)
-    shared.update(with_self for group, with_self in zip(own_group, including_self, strict=True) if with_self != group)
-    return [
-        with_self if shared[with_self] > shared[group] else group
-        for group, with_self in zip(own_group, including_self, strict=True)
-    ]
+def _buckets(sizes: Numbers) -> Iterable[MixBucket]:
+    """Yield the buckets of groups that lie in the order of their sizes."""
+    first = 0
+    for size, groups in zip(*(each.tolist() for each in np.unique(sizes, return_counts=True)), strict=True):
+        yield MixBucket(first=first, groups=groups, size=size)
+        first += groups * size
+
+
+def _coached_group(listener: int, talkers: _Talkers) -> Numbers:
+    """Return the rows that a listener with a coach hears."""
+    everywhere = talkers.everywhere
+    general = everywhere[(talkers.rooms[everywhere] == talkers.rooms[listener]) & (everywhere != listener)]
+    return np.concatenate((general, talkers.coaches[talkers.pupils == listener]))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from holdfast.voice.media_process.control_link import protocol as m
 from holdfast.voice.media_process.control_link.fact_queue import FactQueue
+from holdfast.voice.media_process.control_link.packing import Unpacker, pack, parse_request
 from holdfast.voice.media_process.errors import MediaMessageUnreadable
 from holdfast.voice.model.errors import VoiceError
 
@@ -39,7 +40,7 @@ class ControlSocket:
         self._facts = facts
         self._listener = _listen(path)
         self._control: socket.socket | None = None
-        self._unpacker = m.Unpacker()
+        self._unpacker = Unpacker()
         self._unsent: deque[tuple[memoryview, m.Fact | None]] = deque()
         """What is left to send of each message, and its fact if it is not a reply."""
         self._unsent_bytes = 0
@@ -76,20 +77,20 @@ class ControlSocket:
             if fact is not None:
                 self._facts.put_back(fact)
         self._unsent_bytes = 0
-        self._unpacker = m.Unpacker()
+        self._unpacker = Unpacker()
 
-    def read_requests(self) -> list[tuple[m.Request, bytes]]:
+    def read_requests(self) -> list[tuple[m.Command | m.Request, bytes]]:
         """Read the requests of control, each with its audio.
 
         A control that ends the connection, or sends an invalid message, is disconnected.
         """
-        requests: list[tuple[m.Request, bytes]] = []
+        requests: list[tuple[m.Command | m.Request, bytes]] = []
         for _ in range(_READS):
             if self._control is None:
                 break
             try:
                 data = self._control.recv(_READ_BYTES)
-                requests += [(m.parse_request(text), audio) for text, audio in self._unpacker.feed(data)]
+                requests += [(parse_request(text), audio) for text, audio in self._unpacker.feed(data)]
             except BlockingIOError:
                 break
             except (OSError, MediaMessageUnreadable):
@@ -124,7 +125,7 @@ class ControlSocket:
             self._remove_sent(sent)
 
     def _add(self, message: m.ServerMessage, fact: m.Fact | None) -> None:
-        data = memoryview(m.pack(message))
+        data = memoryview(pack(message))
         self._unsent.append((data, fact))
         self._unsent_bytes += len(data)
 

@@ -1,59 +1,44 @@
-"""The messages between control and the media process, and their form on the local socket.
+"""The messages between control and the media process.
 
 Point of view: *send* is from us to the party, *receive* from the party to us. A leg is named by its call's SID.
 
-Shape: a message is two lengths of four bytes, big-endian, then that many bytes of JSON and that many bytes of audio.
-
-Length: all messages of the protocol stand here, so that both ends read the same page.
+`packing` gives them their form on the local socket.
 """
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, Field, PlainSerializer
 
-from holdfast.voice.media.mix.beeps import Tone
 from holdfast.voice.media.rtp.latch import RtpSource
-from holdfast.voice.media.rtp.srtp import Profile
+from holdfast.voice.media.rtp.srtp import Profile, SrtpKeys
 from holdfast.voice.media_process.control_link.recording_messages import (
-    ChangeTap,
     CloseTap,
     OpenTap,
     TapClosed,
     TapQuiet,
 )
-from holdfast.voice.media_process.errors import MediaMessageUnreadable
+from holdfast.voice.model.effects import Beep, ChangeCapture, DetectSpeech, DropUnheard, RouteAudio, StopSound
+from holdfast.voice.model.facts import DigitPressed, LegSpeaks, SoundEnded
+from holdfast.voice.model.ids import Token
 
 Leg = str
 Address = tuple[str, int]
 Codec = Literal["PCMU", "PCMA", "G722"]
-Hears = tuple[Leg, ...] | None
-"""What one listener hears: these legs (one: its frames, more: their sum, none: silence), or its own player."""
-
-SrtpKey = Annotated[
-    bytes,
-    PlainSerializer(bytes.hex, when_used="json"),
-    BeforeValidator(lambda key: bytes.fromhex(key) if isinstance(key, str) else key),
-    Field(min_length=28, max_length=30),
+Srtp = Annotated[
+    SrtpKeys,
+    PlainSerializer(lambda keys: (keys.send.hex(), keys.receive.hex(), keys.profile), when_used="json"),
+    BeforeValidator(lambda keys: _srtp_keys(*keys) if isinstance(keys, list) else keys),
 ]
 
+
+def _srtp_keys(send: str, receive: str, profile: Profile) -> SrtpKeys:
+    return SrtpKeys(send=bytes.fromhex(send), receive=bytes.fromhex(receive), profile=profile)
+
+
 # --- commands: not answered one by one, all of a batch are in force from the same tick ------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SrtpParameters:
-    """The SRTP keys of a leg. Shape: master key and master salt, each way."""
-
-    send: SrtpKey
-    receive: SrtpKey
-    profile: Profile
-
-    def __repr__(self) -> str:
-        return f"Srtp(profile={self.profile!r})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,21 +46,21 @@ class DescribeRow:
     """Describe what offer and answer agreed for a leg. `remote` None: nothing is sent until the party's first packet.
 
     `rtp_source` says from which sources its packets are accepted; `signalled_from` is the host of its signalling.
-    `srtp` None: packets are plain both ways; otherwise only encrypted packets are sent and accepted. A codec of `also`
-    becomes `codec` when the party begins to send it.
+    `srtp` None: packets are plain both ways; otherwise only encrypted packets are sent and accepted, and the same keys
+    again change nothing. A codec of `also` becomes `codec` when the party begins to send it. A new `remote`, or a party
+    that may send again, unlocks the latch.
     """
 
     leg: Leg
     remote: Address | None
-    codec: Codec
-    dtmf_payload_type: Annotated[int, Field(ge=96, le=127)] | None
-    send: bool
-    receive: bool
-    srtp: SrtpParameters | None = None
+    codec: Codec = "PCMU"
+    dtmf_payload_type: Annotated[int, Field(ge=96, le=127)] | None = None
+    send: bool = True
+    receive: bool = True
+    srtp: Srtp | None = None
     also: tuple[Codec, ...] = ()
     signalled_from: str | None = None
     rtp_source: RtpSource = "signalling"
-    kind: Literal["describe-row"] = "describe-row"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,56 +68,33 @@ class CloseRow:
     """Close a leg: its sockets are closed and no leg hears it any more. Unknown legs are no error."""
 
     leg: Leg
-    kind: Literal["close-row"] = "close-row"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlayClip:
-    """Play a clip from its beginning in the leg's player, in place of what plays there. Units: `loops` ≥ 1.
+    """Play a clip from its beginning in the player of the token's leg, in place of what plays there.
 
-    `digits` are the DTMF digits of the clip: a leg with telephone events is sent them as events in place of the tones.
+    Units: `loops` 0 means 1000. `digits` are the DTMF digits of the clip: a leg with telephone events is sent them as
+    events in place of the tones. The clip runs on unheard while the leg hears other legs.
     """
 
-    leg: Leg
-    token: str
+    token: Token
     clip_id: str
-    loops: Annotated[int, Field(ge=1)]
+    loops: Annotated[int, Field(ge=0)] = 1
     digits: Annotated[str, Field(max_length=200)] = ""
-    kind: Literal["play"] = "play"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StopClip:
-    """Stop that clip if the leg's player still plays it."""
+class HearLeg:
+    """Let a leg hear another one in place of its room and its player, until its seat changes; None: no longer."""
 
     leg: Leg
-    token: str
-    kind: Literal["stop"] = "stop"
+    source: Leg | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RouteRows:
-    """Change which legs these listeners hear. Other listeners stay as they are; a leg that is not open is silent."""
-
-    hears: tuple[tuple[Leg, Hears], ...]
-    kind: Literal["route"] = "route"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drop:
-    """Drop the audio that waits to be played of these legs; legs that are not open are no error."""
-
-    legs: tuple[Leg, ...]
-    kind: Literal["drop"] = "drop"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BeepRows:
-    """Add a short tone to the audio that these legs are sent; legs that are not open are no error."""
-
-    legs: tuple[Leg, ...]
-    tone: Tone
-    kind: Literal["beep"] = "beep"
+class LeaveRooms:
+    """Take all legs out of their rooms, before their seats are sent again: each hears its own player."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,48 +103,27 @@ class RelayDigit:
 
     leg: Leg
     digit: Annotated[str, Field(pattern=r"^[0-9*#A-D]$")]
-    kind: Literal["pass-on"] = "pass-on"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WatchSpeech:
-    """Report or stop reporting when these parties speak; legs that are not open are no error."""
+RowCommand = DescribeRow | CloseRow | PlayClip | HearLeg | LeaveRooms | RelayDigit
+Command = RowCommand | StopSound | RouteAudio | DropUnheard | Beep | DetectSpeech | ChangeCapture | OpenTap | CloseTap
+"""A command of control: an effect of the engine where both ends mean the same by it.
 
-    legs: tuple[Leg, ...]
-    enabled: bool
-    kind: Literal["listen"] = "listen"
-
-
-Command = Annotated[
-    DescribeRow
-    | CloseRow
-    | PlayClip
-    | StopClip
-    | RouteRows
-    | Drop
-    | BeepRows
-    | RelayDigit
-    | WatchSpeech
-    | OpenTap
-    | ChangeTap
-    | CloseTap,
-    Field(discriminator="kind"),
-]
+Unknown legs are no error: the leg that a command names may just have ended.
+"""
 
 # --- requests: each is answered by one reply with its number ----------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RequestBatch:
-    """Apply commands together. `Done` answers once they are in force for the next tick.
+class Apply:
+    """Apply all commands since the last `Apply` together. `Done` answers once they are in force for the next tick.
 
     An impossible command is reported by the fact `RequestRefused` and does not stop the others: a missing clip must not
     keep a held party in the conversation.
     """
 
     number: int
-    commands: tuple[Command, ...]
-    kind: Literal["batch"] = "batch"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +132,6 @@ class OpenRow:
 
     number: int
     leg: Leg
-    kind: Literal["open-row"] = "open-row"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +145,6 @@ class PutClip:
     clip_id: str
     total: Annotated[int, Field(ge=0)]
     offset: Annotated[int, Field(ge=0)]
-    kind: Literal["put-clip"] = "put-clip"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,7 +153,6 @@ class HasClip:
 
     number: int
     clip_id: str
-    kind: Literal["ask-clip"] = "ask-clip"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,10 +160,9 @@ class ListRows:
     """List every row in use. `RowList` answers."""
 
     number: int
-    kind: Literal["list-rows"] = "list-rows"
 
 
-Request = RequestBatch | OpenRow | PutClip | HasClip | ListRows
+Request = Apply | OpenRow | PutClip | HasClip | ListRows
 
 # --- replies ----------------------------------------------------------------------------------------------------
 
@@ -235,7 +172,6 @@ class Done:
     """The request was carried out."""
 
     number: int
-    kind: Literal["done"] = "done"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,7 +181,6 @@ class NotDone:
     number: int
     reason: Literal["full", "wrong"]
     message: str
-    kind: Literal["not-done"] = "not-done"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,7 +191,6 @@ class RowOpened:
     row: int
     ip: str
     port: int
-    kind: Literal["row-opened"] = "row-opened"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,15 +199,14 @@ class ClipKnown:
 
     number: int
     known: bool
-    kind: Literal["clip-known"] = "clip-known"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowState:
     """The state of a row, for a control that takes it over.
 
-    `remote` is where we send now; `latched` says whether packets came from there; `playing` is the token of the clip in
-    its player.
+    `remote` is where we send now; `latched` says whether packets came from there; `room` is the one it sits in;
+    `playing` is the token of the clip in its player.
     """
 
     leg: Leg
@@ -287,7 +220,7 @@ class RowState:
     send: bool
     receive: bool
     srtp: Profile | None
-    hears: Hears
+    room: str | None
     playing: str | None
     clip_id: str | None
     packets_received: int
@@ -300,7 +233,6 @@ class RowList:
 
     number: int
     rows: tuple[RowState, ...]
-    kind: Literal["row-list"] = "row-list"
 
 
 Reply = Done | NotDone | RowOpened | ClipKnown | RowList
@@ -315,14 +247,11 @@ class ControlAttached:
     pid: int
     capacity: int
     rows: tuple[RowState, ...]
-    kind: Literal["attached"] = "attached"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlDetached:
     """The connection to the media process ended. The client posts this itself; the process may live on."""
-
-    kind: Literal["detached"] = "detached"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -331,7 +260,6 @@ class FirstPacket:
 
     leg: Leg
     source: Address
-    kind: Literal["first-packet"] = "first-packet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -341,37 +269,6 @@ class RowAudioStarted:
     leg: Leg
     token: str
     monotonic_s: float
-    kind: Literal["sound-started"] = "sound-started"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowAudioEnded:
-    """A clip was played to its end with all loops, heard or not. A stopped or replaced clip is not reported."""
-
-    leg: Leg
-    token: str
-    kind: Literal["sound-ended"] = "sound-ended"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowDigitPressed:
-    """The party pressed a digit, once however long it was held. Shape: one of 0-9 * # A-D.
-
-    It came by telephone event (RFC 4733), or by tones in the audio where no events were agreed.
-    """
-
-    leg: Leg
-    digit: str
-    kind: Literal["digit-pressed"] = "digit-pressed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpeechChanged:
-    """A party whose speech is detected began to speak, or stopped."""
-
-    leg: Leg
-    speaking: bool
-    kind: Literal["speech-turned"] = "speech-turned"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -384,7 +281,6 @@ class RtpSilent:
 
     leg: Leg
     silent_s: float
-    kind: Literal["rtp-silent"] = "rtp-silent"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -416,7 +312,6 @@ class Statistics:
     stranger: Address | None = None
     rtp_source: RtpSource = "signalling"
     final: bool = False
-    kind: Literal["statistics"] = "statistics"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -424,7 +319,6 @@ class TicksSkipped:
     """The process could not run and left out whole ticks; timestamps moved on, nothing was made up for."""
 
     count: int
-    kind: Literal["ticks-skipped"] = "ticks-skipped"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -444,7 +338,6 @@ class Load:
     p99_worked_ms: float
     longest_tick_ms: float
     latest_start_ms: float
-    kind: Literal["load"] = "load"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -452,18 +345,16 @@ class RowsAvailable:
     """Whether another leg can have a row: after each change, and after `ControlAttached` if none can."""
 
     available: bool
-    kind: Literal["rows-left"] = "rows-left"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRefused:
-    """A command failed; the others of its batch were. `command` is its `kind`, `token` that of its clip."""
+    """A command failed; the others of its batch did not. `command` is its name, `token` that of its clip."""
 
     leg: Leg
     command: str
     token: str | None
     message: str
-    kind: Literal["refused"] = "refused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -471,7 +362,6 @@ class FactsLost:
     """Control was away for so long that this many facts were dropped, oldest statistics first."""
 
     count: int
-    kind: Literal["facts-lost"] = "facts-lost"
 
 
 Fact = (
@@ -479,9 +369,9 @@ Fact = (
     | ControlDetached
     | FirstPacket
     | RowAudioStarted
-    | RowAudioEnded
-    | RowDigitPressed
-    | SpeechChanged
+    | SoundEnded
+    | DigitPressed
+    | LegSpeaks
     | RtpSilent
     | Statistics
     | TicksSkipped
@@ -493,60 +383,4 @@ Fact = (
     | TapClosed
 )
 ServerMessage = Reply | Fact
-Message = Request | ServerMessage
-
-# --- bytes ------------------------------------------------------------------------------------------------------
-
-LENGTHS = struct.Struct("!II")
-JSON_LIMIT = 4_000_000
-AUDIO_LIMIT = 64_000
-CLIP_PART = 64_000
-"""Bytes of audio in one message: eight seconds. Storing it takes the media process well under a millisecond."""
-
-_REQUESTS: TypeAdapter[Request] = TypeAdapter(Annotated[Request, Field(discriminator="kind")])
-_SERVER_MESSAGES: TypeAdapter[ServerMessage] = TypeAdapter(Annotated[ServerMessage, Field(discriminator="kind")])
-_MESSAGES: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
-
-
-def pack(message: Message, audio: bytes | memoryview = b"") -> bytes:
-    """Return the bytes of a message for the local socket."""
-    text = _MESSAGES.dump_json(message)
-    return b"".join((LENGTHS.pack(len(text), len(audio)), text, audio))
-
-
-def parse_request(text: bytes) -> Request:
-    """Parse a request of control. Raises: MediaMessageUnreadable."""
-    try:
-        return _REQUESTS.validate_json(text)
-    except ValidationError as error:
-        raise MediaMessageUnreadable(f"invalid request: {error.errors(include_url=False)[:1]}") from error
-
-
-def parse_server_message(text: bytes) -> ServerMessage:
-    """Parse a message of the media process. Raises: MediaMessageUnreadable."""
-    try:
-        return _SERVER_MESSAGES.validate_json(text)
-    except ValidationError as error:
-        raise MediaMessageUnreadable(f"invalid message: {error.errors(include_url=False)[:1]}") from error
-
-
-class Unpacker:
-    """An unpacker cuts a stream of bytes into messages, whatever pieces it arrives in."""
-
-    def __init__(self) -> None:
-        self._bytes = bytearray()
-
-    def feed(self, data: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Yield the JSON and the audio of each message that is complete now. Raises: MediaMessageUnreadable."""
-        self._bytes += data
-        while len(self._bytes) >= LENGTHS.size:
-            text_length, audio_length = LENGTHS.unpack_from(self._bytes)
-            if text_length > JSON_LIMIT or audio_length > AUDIO_LIMIT:
-                raise MediaMessageUnreadable(f"the message is too long: {text_length} + {audio_length} bytes")
-            end_of_text = LENGTHS.size + text_length
-            end = end_of_text + audio_length
-            if len(self._bytes) < end:
-                return
-            text, audio = bytes(self._bytes[LENGTHS.size : end_of_text]), bytes(self._bytes[end_of_text:end])
-            del self._bytes[:end]
-            yield text, audio
+Message = Command | Request | ServerMessage

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
 from typing import BinaryIO, assert_never
@@ -21,15 +21,15 @@ from holdfast.voice.media.mix.recording_taps import (
     TapSource,
 )
 from holdfast.voice.media_process.control_link.recording_messages import (
-    ChangeTap,
     CloseTap,
     OpenTap,
     TapClosed,
     TapCommand,
     TapFact,
     TapQuiet,
-    Voices,
 )
+from holdfast.voice.media_process.legs.seating import Seating
+from holdfast.voice.model.effects import CaptureChannels, ChangeCapture
 
 MAX_UNWRITTEN = 4000
 """Blocks that may wait for a slow disk, half a second of one recording each, before recordings fail."""
@@ -38,10 +38,11 @@ MAX_UNWRITTEN = 4000
 class Recorders:
     """Recorders hold all recordings of the process. They call `post` from the tick's own thread only."""
 
-    def __init__(self, post: Callable[[TapFact], None]) -> None:
+    def __init__(self, post: Callable[[TapFact], None], seating: Seating) -> None:
         self._post = post
+        self._seating = seating
         self._taps: RecordingTaps[str] = RecordingTaps()
-        self._voices: dict[str, Voices] = {}
+        self._voices: dict[str, CaptureChannels] = {}
         self._lengths: dict[str, Length] = {}
         self._writer: Writer | None = None
 
@@ -50,7 +51,7 @@ class Recorders:
         """Whether a tick has anything to record."""
         return bool(self._voices or self._lengths)
 
-    def handle(self, command: TapCommand, rows: Mapping[str, int]) -> None:
+    def handle(self, command: TapCommand) -> None:
         """Handle a command of control. The recording it names may just have ended."""
         name = command.recording
         match command:
@@ -59,15 +60,10 @@ class Recorders:
                     return
                 self._writer = self._writer or Writer()
                 self._voices[name] = voices
-                self._taps.open(name, _rows_of(voices, rows), quiet_frames=round(command.quiet_s * 50))
+                self._taps.open(name, self._channels(voices), quiet_frames=round(command.quiet_s * 50))
                 self._writer.open(name, Path(command.path), channels=len(voices))
-            case ChangeTap(voices=voices, mode=mode):
-                if name not in self._voices:
-                    return
-                if voices is not None and len(voices) == len(self._voices[name]):
-                    self._voices[name] = voices
-                    self._taps.set_channels(name, _rows_of(voices, rows))
-                if mode is not None:
+            case ChangeCapture(mode=mode):
+                if name in self._voices:
                     self._taps.set_mode(name, mode)
             case CloseTap():
                 if name in self._voices:
@@ -77,10 +73,10 @@ class Recorders:
             case _:
                 assert_never(command)
 
-    def rows_changed(self, rows: Mapping[str, int]) -> None:
-        """Update the sources of all recordings after legs were opened or closed."""
+    def rows_changed(self) -> None:
+        """Update the sources of all recordings after legs were opened or closed, or seats changed."""
         for name, voices in self._voices.items():
-            self._taps.set_channels(name, _rows_of(voices, rows))
+            self._taps.set_channels(name, self._channels(voices))
 
     def tick(self, frames: Bytes, tx: Bytes, companding: Numbers, *, skipped: int) -> None:
         """Capture one frame of every recording, and pass on the blocks that are ready.
@@ -116,6 +112,17 @@ class Recorders:
         assert self._writer is not None
         self._writer.close(name)
 
+    def _channels(self, voices: CaptureChannels) -> Channels:
+        """Return the rows of each channel. A leg that is not open is silent."""
+        return tuple(
+            tuple(
+                TapSource(row=row, is_tx=side == "hears")
+                for name, side in channel
+                for row in self._seating.rows_saying(name)
+            )
+            for channel in voices
+        )
+
     def _write(self) -> None:
         assert self._writer is not None
         for name, block in self._taps.take_blocks():
@@ -129,13 +136,6 @@ def _closed(name: str, length: Length, error: str) -> TapClosed:
         first_loud=length.first_loud,
         last_loud=length.last_loud,
         error=error,
-    )
-
-
-def _rows_of(voices: Voices, rows: Mapping[str, int]) -> Channels:
-    return tuple(
-        tuple(TapSource(row=rows[leg], is_tx=side == "hears") for leg, side in channel if leg in rows)
-        for channel in voices
     )
 
 

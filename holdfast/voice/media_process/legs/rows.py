@@ -18,6 +18,7 @@ from holdfast.voice.media.rtp.latch import Latch
 from holdfast.voice.media.rtp.srtp import SrtpSession
 from holdfast.voice.media_process.control_link import protocol as m
 from holdfast.voice.media_process.legs.addresses import CommandImpossible
+from holdfast.voice.model.ids import Token
 
 COMPANDING: Mapping[m.Codec, int] = {"PCMU": 0, "PCMA": 1, "G722": 0}
 PAYLOAD_TYPES: Mapping[m.Codec, int] = {"PCMU": 0, "PCMA": 8, "G722": 9}
@@ -37,8 +38,7 @@ class LegRow:
     codec: m.Codec = "PCMU"
     dtmf_payload_type: int | None = None
     send: bool = False
-    hears: m.Hears = None
-    token: str | None = None
+    token: Token | None = None
     clip_id: str | None = None
     digit_press: event_receiver.DigitPress | None = None
     silences_reported: int = 0
@@ -79,17 +79,6 @@ class LegRows:
         if row is None:
             raise CommandImpossible(f"leg {leg} has no row")
         return row
-
-    def peer_of(self, leg_row: LegRow) -> int | None:
-        """Return the row of the other of two legs that hear only each other; None when there is none."""
-        if leg_row.hears is None or len(leg_row.hears) != 1:
-            return None
-        row = self.by_leg.get(leg_row.hears[0])
-        return row if row is not None and self.used[row].hears == (leg_row.leg,) else None
-
-    def listeners_of(self, leg: m.Leg) -> list[int]:
-        """Return the rows that hear this leg, whether it is open or not."""
-        return [row for row, leg_row in self.used.items() if leg_row.hears and leg in leg_row.hears]
 
     def open(self, row: int, leg_row: LegRow, *, now: float) -> None:
         """Open a row: nothing is agreed yet, and no packet has arrived."""

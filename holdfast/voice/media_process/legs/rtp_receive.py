@@ -11,12 +11,13 @@ from holdfast.voice.media.rtp.latch import PacketIdentity
 from holdfast.voice.media.rtp.receiver_stats import ReceiverStats
 from holdfast.voice.media.rtp.srtp import SrtpBatch, SrtpLegs
 from holdfast.voice.media.tick import MixEngine
-from holdfast.voice.media_process.control_link import protocol as m
 from holdfast.voice.media_process.control_link.fact_queue import FactQueue
 from holdfast.voice.media_process.legs.dtmf_relay import DtmfRelay
 from holdfast.voice.media_process.legs.latching import Latching
 from holdfast.voice.media_process.legs.rows import COMPANDING, LegRows
 from holdfast.voice.media_process.sockets.plain import PacketIO, ReceivedDatagrams
+from holdfast.voice.model.facts import DigitPressed
+from holdfast.voice.model.ids import CallSid
 
 MAX_ROUNDS = 8
 """Packets read from one socket in one tick. Others that wait are read in the next one."""
@@ -148,5 +149,5 @@ class RtpReceiver:
             leg_row.digit_press, payload, timestamp=timestamp, marker=marker, ssrc=ssrc
         )
         if digit is not None:
-            self._facts.post(m.RowDigitPressed(leg=leg_row.leg, digit=digit))
-            self._dtmf_relay.relay(leg_row, digit)
+            self._facts.post(DigitPressed(call=CallSid(leg_row.leg), digit=digit))
+            self._dtmf_relay.relay(row, digit)

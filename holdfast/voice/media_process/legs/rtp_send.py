@@ -9,6 +9,7 @@ import numpy as np
 
 from holdfast.voice.media.dtmf.event_sender import OutgoingEvent, packet, plan
 from holdfast.voice.media.frames import Numbers
+from holdfast.voice.media.mix.seats import Seats
 from holdfast.voice.media.rtp.rtp import PACKET, OutgoingStreams
 from holdfast.voice.media.rtp.srtp import SrtpLegs
 from holdfast.voice.media_process.legs.rows import LegRows
@@ -35,8 +36,9 @@ class DigitSending:
 class RtpSender:
     """The RTP sender moves packets from their array to the sockets."""
 
-    def __init__(self, rows: LegRows, *, io: PacketIO, streams: OutgoingStreams) -> None:
+    def __init__(self, rows: LegRows, *, io: PacketIO, streams: OutgoingStreams, seats: Seats) -> None:
         self._rows = rows
+        self._seats = seats
         self._io = io
         self._streams = streams
         self._packets = [packet.data for packet in streams.packets]
@@ -123,7 +125,11 @@ class RtpSender:
             payload_type = leg_row.dtmf_payload_type
             if event is not None and event.first:
                 self._event_timestamps[row] = int(streams.timestamp[row])
-            if event is not None and payload_type is not None and (leg_row.hears is not None) is sending_digits.relayed:
+            if (
+                event is not None
+                and payload_type is not None
+                and self._seats.plays_own(row) is not sending_digits.relayed
+            ):
                 numbers = {"sequence": int(streams.sequence[row]), "event_timestamp": self._event_timestamps[row]}
                 self._replace_packet(row, packet(event, payload_type=payload_type, ssrc=streams.ssrc(row), **numbers))
                 event_rows.append(row)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, assert_never
 
@@ -39,8 +38,8 @@ _MOVE_BYTES = 1 << 20
 class CaptureMedia(Protocol):
     """The part of the media process that the recorder uses."""
 
-    def capture(self, command: tap_messages.TapCommand) -> None:
-        """Open, change or close a recording tap."""
+    def send(self, command: tap_messages.TapCommand) -> None:
+        """Open, pause, continue or close a recording tap."""
 
 
 class Recorder:
@@ -83,29 +82,24 @@ class Recorder:
                 self._in_progress[recording] = False
                 self._idle.clear()
                 path = str(self._part(recording))
-                early = self._early.pop(recording, None)
-                voices = effect.channels if early is None or early.channels is None else early.channels
-                self._media.capture(
-                    tap_messages.OpenTap(recording=recording, path=path, voices=voices, quiet_s=effect.silence_s)
+                self._media.send(
+                    tap_messages.OpenTap(
+                        recording=recording, path=path, voices=effect.channels, quiet_s=effect.silence_s
+                    )
                 )
-                if early is not None and early.mode is not None:
-                    self._media.capture(tap_messages.ChangeTap(recording=recording, mode=early.mode))
+                if (early := self._early.pop(recording, None)) is not None:
+                    self._media.send(early)
                 self._events.post(CaptureBegan(recording=recording, url=f"{self._url}/{recording}"))
-            case ChangeCapture(recording=recording) if not (
-                recording in self._in_progress or recording in self._finishing
-            ):
-                before = self._early.get(recording, effect)
-                newest = before.channels if effect.channels is None else effect.channels
-                self._early[recording] = replace(effect, channels=newest, mode=effect.mode or before.mode)
             case ChangeCapture(recording=recording):
-                self._media.capture(
-                    tap_messages.ChangeTap(recording=recording, voices=effect.channels, mode=effect.mode)
-                )
+                if recording in self._in_progress or recording in self._finishing:
+                    self._media.send(effect)
+                else:
+                    self._early[recording] = effect
             case StopCapture(recording=recording, trim=trim):
                 self._early.pop(recording, None)
                 if recording in self._in_progress:
                     self._in_progress[recording] = trim
-                    self._media.capture(tap_messages.CloseTap(recording=recording))
+                    self._media.send(tap_messages.CloseTap(recording=recording))
                 elif recording not in self._finishing:
                     self.report_earlier(recording)
             case EraseCapture(recording=recording):

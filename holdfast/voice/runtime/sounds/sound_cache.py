@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Iterable
 from typing import Protocol, assert_never
 
+from holdfast.voice.media_process.control_link.protocol import PlayClip
 from holdfast.voice.model.commands import WebRequest
 from holdfast.voice.model.effects import LogNotification, PlaySound, StopSound
 from holdfast.voice.model.errors import ContentTypeInvalid, VoiceError
@@ -57,11 +58,8 @@ class ClipPlayer(Protocol):
     async def has_clip(self, clip_id: str) -> bool:
         """Return whether the media process has the clip. Raises: VoiceError."""
 
-    def play(self, leg: str, token: str, clip_id: str, *, loops: int = 1, digits: str = "") -> None:
-        """Play a clip to a leg from its beginning; `digits` are the DTMF digits whose tones it contains."""
-
-    def stop(self, leg: str, token: str) -> None:
-        """Stop this sound if the leg still plays it."""
+    def send(self, command: PlayClip | StopSound) -> None:
+        """Play a clip, or stop it."""
 
 
 class SoundCache:
@@ -135,7 +133,7 @@ class SoundCache:
                 if leg in self._waiting and self._waiting[leg].token == effect.token:
                     del self._waiting[leg]
                 self._forget_playing(effect.token)
-                self._media.stop(leg, effect.token)
+                self._media.send(effect)
             case _:
                 assert_never(effect)
 
@@ -366,7 +364,7 @@ class SoundCache:
             del self._waiting[leg]
         self._playing[leg] = (effect, clip)
         digits = effect.source.removeprefix("digits:") if effect.source.startswith("digits:") else ""
-        self._media.play(leg, effect.token, clip, loops=effect.rounds, digits=digits)
+        self._media.send(PlayClip(token=effect.token, clip_id=clip, loops=effect.rounds, digits=digits))
 
     def _forget_playing(self, token: Token) -> None:
         leg = call_of(token)

@@ -11,7 +11,6 @@ from holdfast.testing.world import ACCOUNT, START
 from holdfast.voice.control import recording as machine
 from holdfast.voice.control.entities import Recording, RecordingStatus
 from holdfast.voice.control.read_only_state import Transition
-from holdfast.voice.control.state import EngineState
 from holdfast.voice.control.statuses import RECORDING_STARTS, RECORDING_TRANSITIONS, RecordingMessage
 from holdfast.voice.model.commands import Callback, ChangeRecording, DeleteRecording, RecordingOptions
 from holdfast.voice.model.effects import (
@@ -26,7 +25,7 @@ from holdfast.voice.model.effects import (
 from holdfast.voice.model.errors import RecordingNotActive, RecordNotFinished
 from holdfast.voice.model.facts import CaptureBegan, CaptureEnded, CaptureQuiet, RecordingFinished, RecordingQuiet
 from holdfast.voice.model.ids import CallSid, RecordingSid
-from holdfast.voice.model.internal_commands import BeginRecording, EndRecording, NoteCaptureSources
+from holdfast.voice.model.internal_commands import BeginRecording, EndRecording
 
 SID, CALL = RecordingSid("RE" + "1" * 32), CallSid("CA" + "1" * 32)
 EVENTS = ("in-progress", "completed", "absent", "failed")
@@ -36,7 +35,6 @@ SAMPLES: tuple[RecordingMessage, ...] = (
     CaptureBegan(recording=SID, url="https://engine.example/1"),
     CaptureQuiet(recording=SID),
     CaptureEnded(recording=SID, duration_s=3.2),
-    NoteCaptureSources(room=CALL, sources=((CALL, "says"),)),  # type: ignore[arg-type]  # any owner will do
     EndRecording(recording=SID),
     ChangeRecording(recording=SID, status="stopped"),
     DeleteRecording(recording=SID),
@@ -151,7 +149,7 @@ def test_a_message_that_is_not_listed_is_refused_untouched(
 def test_a_recording_starts_in_progress() -> None:
     options = RecordingOptions(source="RecordVerb")
     begin = BeginRecording(recording=SID, account=ACCOUNT, options=options, call=CALL)
-    begun = machine.begin(begin, START, EngineState())
+    begun = machine.begin(begin, START)
     assert [begun.noun.status] == [*RECORDING_STARTS[BeginRecording]]
     assert begun.emitted == (StartCapture(recording=SID, channels=(((CALL, "says"), (CALL, "hears")),)),)
 

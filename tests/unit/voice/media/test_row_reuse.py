@@ -17,6 +17,7 @@ from holdfast.voice.media.mix.beeps import FRAMES, TONES
 from holdfast.voice.media.rtp import rtp
 from holdfast.voice.media.rtp.receiver_stats import ReceiverStats
 from holdfast.voice.media.tick import MixEngine
+from tests.unit.voice.media.test_tick import route
 
 LISTENER, REUSED = 0, 1
 CLIP = bytes(range(0x10, 0xB0)) + bytes(range(0x20, 0xC0))
@@ -41,7 +42,7 @@ def play(engine: MixEngine, *, loops: int = 1000) -> None:
     clip = engine.clips.get("clip")
     assert clip is not None
     engine.players.start(REUSED, clip, loops=loops)
-    engine.route({REUSED: None})
+    route(engine, {REUSED: None})
 
 
 def tick(engine: MixEngine) -> list[int]:
@@ -79,7 +80,7 @@ EARLIER: dict[str, Callable[[MixEngine], object]] = {
     "hears a digit": lambda engine: engine.tone_generator.add(REUSED, "1"),
     "hears a clip": play,
     "hears a clip that ends": lambda engine: play(engine, loops=1),
-    "hears the other": lambda engine: engine.route({REUSED: (LISTENER,)}),
+    "hears the other": lambda engine: route(engine, {REUSED: (LISTENER,)}),
     "is A-law": lambda engine: engine.describe(REUSED, companding=ALAW, receive=True),
     "is G.722": lambda engine: engine.describe(REUSED, companding=ULAW, receive=True, g722=True),
     "is sent nothing": lambda engine: engine.set_sending(REUSED, sending=False),
@@ -113,7 +114,7 @@ def later_life(engine: MixEngine, *, codec: str, watched: bool, plays: bool, los
     if watched:
         engine.tone_detector.set_enabled(REUSED, enabled=True)
         engine.voice_activity.set_enabled(REUSED, enabled=True)
-    engine.route({LISTENER: (REUSED,)} if not plays else {LISTENER: (REUSED,), REUSED: (LISTENER,)})
+    route(engine, {LISTENER: (REUSED,)} if not plays else {LISTENER: (REUSED,), REUSED: (LISTENER,)})
     if plays:
         play(engine, loops=2)
     wideband = G722(8000, 64_000)
@@ -160,7 +161,7 @@ def test_nothing_that_began_before_a_leg_closes_reaches_the_next_leg_of_its_row(
     engine.close(REUSED)
     open_row(engine)
     engine.describe(REUSED, companding=ULAW, receive=True)
-    engine.route({LISTENER: (REUSED,)})
+    route(engine, {LISTENER: (REUSED,)})
     silent = bytes([SILENCE[ULAW]]) * 160
     for _ in range(2 * FRAMES + 30):
         assert tick(engine) == []

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from holdfast.voice.media_process import loop, server, start, ticker
-from holdfast.voice.media_process.control_link import control_socket, protocol
+from holdfast.voice.media_process.control_link import control_socket, packing
 from holdfast.voice.media_process.legs import (
     periodic_reports,
     recording_files,
@@ -67,8 +67,8 @@ PROMISED: dict[str, tuple[object, object]] = {
     "blocks of recordings that may wait for the disk": (recording_files.MAX_UNWRITTEN, 4000),
     "seconds between two looks for a free row": (server.PORT_CHECK_S, 0.5),
     "seconds between two reports of the load": (loop.LOAD_TICKS / TICKS_PER_S, 5),
-    "bytes of a message, without and with audio": ((protocol.JSON_LIMIT, protocol.AUDIO_LIMIT), (4_000_000, 64_000)),
-    "a part of a clip fits a message": (protocol.CLIP_PART, protocol.AUDIO_LIMIT),
+    "bytes of a message, without and with audio": ((packing.JSON_LIMIT, packing.AUDIO_LIMIT), (4_000_000, 64_000)),
+    "a part of a clip fits a message": (packing.CLIP_PART, packing.AUDIO_LIMIT),
     "bytes that control may leave unread": (control_socket._UNSENT_LIMIT, 8_000_000),
     "bytes read from control in a turn: a quarter of a megabyte": (
         control_socket._READS * control_socket._READ_BYTES,

@@ -9,11 +9,12 @@ from typing import Protocol
 
 from holdfast.voice.media.rtp.latch import RtpSource
 from holdfast.voice.media.rtp.srtp import SrtpKeys
+from holdfast.voice.media_process.control_link.protocol import CloseRow, DescribeRow, RelayDigit
 from holdfast.voice.media_process.errors import MediaUnavailable
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.runtime.media_client import RowAddress
 from holdfast.voice.runtime.sip.legs.leg import SipLeg
-from holdfast.voice.sip.sdp.offer import Agreed, Codec, RtpAddress
+from holdfast.voice.sip.sdp.offer import Agreed, RtpAddress
 
 DISCARD_PORT = 9
 """A port at which nothing listens. Source: RFC 863."""
@@ -26,29 +27,8 @@ class RowsPort(Protocol):
         """Bind ports for a leg."""
         ...
 
-    def describe_row(
-        self,
-        leg: str,
-        *,
-        remote: RtpAddress | None,
-        codec: Codec,
-        also: tuple[Codec, ...],
-        dtmf_payload_type: int | None,
-        send: bool,
-        receive: bool,
-        srtp: SrtpKeys | None,
-        signalled_from: str | None,
-        rtp_source: RtpSource,
-    ) -> None:
-        """Describe what was agreed for a leg."""
-        ...
-
-    def relay_digit(self, leg: str, digit: str) -> None:
-        """Send a digit that the party reported by signalling to its peer."""
-        ...
-
-    def close_row(self, leg: str) -> None:
-        """Close the row of a leg."""
+    def send(self, command: DescribeRow | RelayDigit | CloseRow) -> None:
+        """Send a command about a leg's row."""
         ...
 
 
@@ -78,10 +58,10 @@ class RowRegistry:
             row = await self._media.open_row(leg.call)
         except (MediaUnavailable, asyncio.CancelledError):
             # The row may still be opened, if the media process was only slow.
-            self._media.close_row(leg.call)
+            self._media.send(CloseRow(leg=leg.call))
             raise
         if leg.is_discarded:
-            self._media.close_row(leg.call)
+            self._media.send(CloseRow(leg=leg.call))
             return None
         shown = replace(row, ip=self._advertised_ip or row.ip)
         self._open[leg.call] = shown
@@ -91,30 +71,32 @@ class RowRegistry:
     def describe(self, leg: SipLeg, agreed: Agreed, *, signalled_from: str | None, rtp_source: RtpSource) -> None:
         """Describe what was agreed for a leg, and which hosts its RTP is accepted from."""
         keys = agreed.srtp
-        self._media.describe_row(
-            leg.call,
-            remote=self._remote_address(agreed.remote),
-            codec=agreed.codec,
-            also=agreed.other_codecs,
-            dtmf_payload_type=agreed.dtmf_payload_type,
-            send=agreed.send,
-            receive=agreed.receive,
-            srtp=None if keys is None else SrtpKeys(send=keys.send, receive=keys.receive, profile=keys.suite),
-            signalled_from=signalled_from,
-            rtp_source=rtp_source,
+        self._media.send(
+            DescribeRow(
+                leg=leg.call,
+                remote=self._remote_address(agreed.remote),
+                codec=agreed.codec,
+                also=agreed.other_codecs,
+                dtmf_payload_type=agreed.dtmf_payload_type,
+                send=agreed.send,
+                receive=agreed.receive,
+                srtp=None if keys is None else SrtpKeys(send=keys.send, receive=keys.receive, profile=keys.suite),
+                signalled_from=signalled_from,
+                rtp_source=rtp_source,
+            )
         )
 
     def relay_digit(self, leg: SipLeg, digit: str) -> None:
         """Send a digit of this party to its peer. Source: RFC 6086."""
         if leg.call in self._open:
-            self._media.relay_digit(leg.call, digit)
+            self._media.send(RelayDigit(leg=leg.call, digit=digit))
 
     def close(self, leg: SipLeg) -> None:
         """Close the row of a leg, if it has one."""
         row = self._open.pop(leg.call, None)
         if row is not None:
             self._local_ips.pop(row.port, None)
-            self._media.close_row(leg.call)
+            self._media.send(CloseRow(leg=leg.call))
 
     def _remote_address(self, remote: RtpAddress | None) -> RtpAddress | None:
         """Return where a peer receives RTP.

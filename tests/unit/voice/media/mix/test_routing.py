@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from hypothesis import given
@@ -18,7 +19,8 @@ from holdfast.voice.media.codec.g711 import (
 )
 from holdfast.voice.media.frames import Layout
 from holdfast.voice.media.mix.mixer import Mixer
-from holdfast.voice.media.mix.routing import Hears, derive
+from holdfast.voice.media.mix.routing import derive
+from holdfast.voice.media.mix.seats import NO_ROW, Seats
 
 ROWS = 8
 LAYOUT = Layout(rows=ROWS, clip_frames=ROWS)
@@ -26,10 +28,59 @@ PLAYED = LAYOUT.clips(ULAW)
 """What each row's player plays."""
 
 
-def audio_of(hears: Mapping[int, Hears], compandings: list[int], frames: np.ndarray) -> list[bytes]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leg:
+    """One leg of a scene: its room and its place there. `coached`: the row that alone hears it."""
+
+    room: int | None = 0
+    held: bool = False
+    muted: bool = False
+    listens: bool = True
+    coached: int | None = None
+    instead: int | None = None
+    sending: bool = True
+
+
+Scene = Mapping[int, Leg]
+
+
+def seated(scene: Scene) -> Seats:
+    """Return the seats of a scene. Rows that it does not name are closed."""
+    seats = Seats(ROWS)
+    for row, leg in scene.items():
+        seats.open(row)
+        seats.sending[row] = leg.sending
+        if leg.room is not None:
+            seats.room[row], seats.held[row] = leg.room, leg.held
+            seats.heard[row], seats.listens[row] = not (leg.held or leg.muted), leg.listens and not leg.held
+            if leg.coached is not None:
+                seats.coached[row] = leg.coached if leg.coached in scene else NO_ROW
+        if leg.instead is not None:
+            seats.instead[row] = leg.instead if leg.instead in scene else NO_ROW
+    return seats
+
+
+def heard_by(scene: Scene, listener: int) -> list[int] | None:
+    """Return the rows that a leg hears, pair by pair; None for its own player."""
+    leg = scene[listener]
+    if leg.instead is not None:
+        return [leg.instead] if leg.instead in scene else []
+    if leg.room is None or leg.held or not leg.listens:
+        return None
+    return [row for row, other in scene.items() if row != listener and audible(row, other, listener, leg)]
+
+
+def audible(row: int, speaker: Leg, listener: int, leg: Leg) -> bool:
+    """Return whether one leg hears another."""
+    if speaker.room != leg.room or speaker.held or speaker.muted:
+        return False
+    return speaker.coached is None or speaker.coached == listener
+
+
+def audio_of(scene: Scene, compandings: list[int], frames: np.ndarray) -> list[bytes]:
     """Return the audio of each row by way of the routing."""
     frames = frames.copy()
-    routing = derive(hears, compandings=compandings, layout=LAYOUT, rows=ROWS)
+    routing = derive(seated(scene), companding=np.array(compandings), layout=LAYOUT, rows=ROWS)
     listeners = len(routing.mix.group_of_listener)
     if listeners:
         Mixer().mix(frames, routing.mix, frames[LAYOUT.mixes : LAYOUT.mixes + listeners])
@@ -41,17 +92,16 @@ def audio_of(hears: Mapping[int, Hears], compandings: list[int], frames: np.ndar
     return [row.tobytes() for row in heard]
 
 
-def naive(hears: Mapping[int, Hears], compandings: list[int], frames: np.ndarray) -> list[bytes]:
+def naive(scene: Scene, compandings: list[int], frames: np.ndarray) -> list[bytes]:
     """Return the audio of each row, listener by listener, sample by sample in plain integers."""
     sent = []
     for listener in range(ROWS):
         companding = compandings[listener]
-        heard = hears.get(listener, ())
-        if heard is None:
+        receives = listener in scene and scene[listener].sending
+        speakers = heard_by(scene, listener) if receives else []
+        if speakers is None:
             sent.append(frames[PLAYED + listener].tobytes())
-            continue
-        speakers = [row for row in dict.fromkeys(heard) if row in hears]
-        if not speakers:
+        elif not speakers:
             sent.append(bytes([SILENCE[companding]]) * 160)
         elif len(speakers) == 1:
             frame = frames[speakers[0]]
@@ -64,51 +114,87 @@ def naive(hears: Mapping[int, Hears], compandings: list[int], frames: np.ndarray
     return sent
 
 
-hearing = st.none() | st.lists(st.integers(0, ROWS - 1), max_size=6).map(tuple)
-maps = st.dictionaries(st.integers(0, ROWS - 1), hearing, max_size=ROWS)
-rooms = st.sets(st.integers(0, ROWS - 1), min_size=2).flatmap(
-    lambda room: st.sets(st.sampled_from(sorted(room))).map(
-        lambda silent: {
-            listener: tuple(other for other in sorted(room - silent) if other != listener) for listener in room
-        }
-    )
+row_numbers = st.integers(0, ROWS - 1)
+one_in_four = st.sampled_from([False, False, False, True])
+legs = st.builds(
+    Leg,
+    room=st.none() | st.integers(0, 2),
+    held=one_in_four,
+    muted=one_in_four,
+    listens=one_in_four.map(lambda alone: not alone),
+    coached=st.none() | st.none() | row_numbers,
+    instead=st.none() | st.none() | st.none() | row_numbers,
+    sending=one_in_four.map(lambda refused: not refused),
 )
+scenes = st.dictionaries(row_numbers, legs, max_size=ROWS)
+conferences = st.dictionaries(row_numbers, st.builds(Leg, muted=st.booleans()), min_size=2, max_size=ROWS)
 companding_lists = st.lists(st.sampled_from([ULAW, ALAW]), min_size=ROWS, max_size=ROWS)
 
 
-def noise(seed: int, compandings: list[int]) -> np.ndarray:
+def noise(seed: int) -> np.ndarray:
     frames = LAYOUT.matrix()
     noisy = np.random.default_rng(seed).integers(0, 256, (2, ROWS, 160))
     frames[:ROWS], frames[PLAYED : PLAYED + ROWS] = noisy
     return frames
 
 
-@given(maps | rooms, companding_lists, st.integers(0, 2**32))
-def test_every_listener_gets_the_exact_sum_of_its_sources(
-    hears: Mapping[int, Hears], compandings: list[int], seed: int
-) -> None:
-    frames = noise(seed, compandings)
-    assert audio_of(hears, compandings, frames) == naive(hears, compandings, frames)
+@given(scenes | conferences, companding_lists, st.integers(0, 2**32))
+def test_every_listener_gets_the_exact_sum_of_its_sources(scene: Scene, compandings: list[int], seed: int) -> None:
+    frames = noise(seed)
+    assert audio_of(scene, compandings, frames) == naive(scene, compandings, frames)
 
 
-@given(rooms)
-def test_a_conference_is_added_up_once(hears: Mapping[int, Hears]) -> None:
+@given(conferences)
+def test_a_conference_is_added_up_once(scene: Scene) -> None:
     """Speakers and silent listeners share one sum, unless two speak and so hear each other unmixed."""
-    plan = derive(hears, compandings=[ULAW] * ROWS, layout=LAYOUT, rows=ROWS).mix
+    plan = derive(seated(scene), companding=np.zeros(ROWS, dtype=np.intp), layout=LAYOUT, rows=ROWS).mix
     assert len(plan.buckets) <= 1
     assert sum(bucket.groups for bucket in plan.buckets) <= 1
 
 
+@given(st.lists(st.tuples(row_numbers, legs | st.none()), max_size=30))
+def test_a_walk_of_changes_leads_to_the_routing_of_its_last_state(changes: list[tuple[int, Leg | None]]) -> None:
+    """A row that closed and opened again is heard where it sits now, and by no leg that heard its former leg."""
+    scene: dict[int, Leg] = {}
+    seats = seated(scene)
+    for row, leg in changes:
+        if row in scene:
+            seats.close(row)
+            scene = {
+                each: replace(
+                    other,
+                    coached=-5 if other.coached == row else other.coached,
+                    instead=-5 if other.instead == row else other.instead,
+                )
+                for each, other in scene.items()
+                if each != row
+            }
+        if leg is not None:
+            coached = None if leg.coached is None or leg.room is None else leg.coached if leg.coached in scene else -5
+            instead = None if leg.instead is None else leg.instead if leg.instead in scene else -5
+            scene[row] = replace(leg, coached=coached, instead=instead)
+            seats.open(row)
+            fresh = seated(scene)
+            for name in ("sending", "room", "held", "heard", "listens", "coached", "instead"):
+                getattr(seats, name)[row] = getattr(fresh, name)[row]
+    frames, compandings = noise(len(changes)), [ULAW, ALAW] * (ROWS // 2)
+    derived = derive(seats, companding=np.array(compandings), layout=LAYOUT, rows=ROWS)
+    again = derive(seated(scene), companding=np.array(compandings), layout=LAYOUT, rows=ROWS)
+    assert derived.source.tolist() == again.source.tolist()
+    assert derived.player_rows.tolist() == again.player_rows.tolist()
+    assert audio_of(scene, compandings, frames) == naive(scene, compandings, frames)
+
+
 def test_two_legs_hear_each_other_unmixed() -> None:
-    routing = derive({0: (1,), 1: (0,)}, compandings=[ULAW] * ROWS, layout=LAYOUT, rows=ROWS)
+    routing = derive(seated({0: Leg(), 1: Leg()}), companding=np.zeros(ROWS, dtype=np.intp), layout=LAYOUT, rows=ROWS)
     assert routing.source[:2].tolist() == [1, 0]
     assert not len(routing.mix.members)
     assert [rows.tolist() for rows in routing.transcoded] == [[], []]
 
 
 def test_conferences_of_one_size_lie_side_by_side() -> None:
-    hears: dict[int, Hears] = {0: (1, 2), 1: (0, 2), 2: (0, 1), 3: (4, 5), 4: (3, 5), 5: (3, 4)}
-    plan = derive(hears, compandings=[ULAW] * ROWS, layout=LAYOUT, rows=ROWS).mix
+    scene = {row: Leg(room=row // 3) for row in range(6)}
+    plan = derive(seated(scene), companding=np.zeros(ROWS, dtype=np.intp), layout=LAYOUT, rows=ROWS).mix
     assert [(bucket.first, bucket.groups, bucket.size) for bucket in plan.buckets] == [(0, 2, 3)]
     assert plan.members.tolist() == [0, 1, 2, 3, 4, 5]
 
@@ -118,24 +204,21 @@ def test_a_coach_is_heard_by_the_coached_leg_alone() -> None:
     for row in range(3):
         frames[row] = 0x40 + row
     agent, customer, coach = 0, 1, 2
-    hears: dict[int, Hears] = {agent: (customer, coach), customer: (agent,), coach: (agent, customer)}
-    heard = audio_of(hears, [ULAW] * ROWS, frames)
+    scene = {agent: Leg(), customer: Leg(), coach: Leg(coached=agent)}
+    heard = audio_of(scene, [ULAW] * ROWS, frames)
     assert heard[customer] == frames[agent].tobytes()
-    assert heard == naive(hears, [ULAW] * ROWS, frames)
+    assert heard == naive(scene, [ULAW] * ROWS, frames)
 
 
 def test_a_sum_of_many_loud_legs_is_clipped() -> None:
     frames = LAYOUT.matrix()
     frames[:ROWS] = 0x80
-    all_legs: dict[int, Hears] = {
-        listener: tuple(row for row in range(ROWS) if row != listener) for listener in range(ROWS)
-    }
-    assert set(audio_of(all_legs, [ULAW] * ROWS, frames)) == {b"\x80" * 160}
+    assert set(audio_of({row: Leg() for row in range(ROWS)}, [ULAW] * ROWS, frames)) == {b"\x80" * 160}
 
 
 def test_a_leg_may_hear_itself() -> None:
-    frames = noise(1, [ULAW] * ROWS)
-    hears: dict[int, Hears] = {0: (0,), 1: (0, 1), 2: ()}
-    heard = audio_of(hears, [ULAW] * ROWS, frames)
+    frames = noise(1)
+    scene = {0: Leg(instead=0), 1: Leg(muted=True)}
+    heard = audio_of(scene, [ULAW] * ROWS, frames)
     assert heard[0] == frames[0].tobytes()
-    assert heard == naive(hears, [ULAW] * ROWS, frames)
+    assert heard == naive(scene, [ULAW] * ROWS, frames)

@@ -2,10 +2,12 @@
 
 from holdfast.voice.media_process.control_link import protocol as m
 from holdfast.voice.media_process.control_link.fact_queue import FactQueue
+from holdfast.voice.model.facts import DigitPressed
+from holdfast.voice.model.ids import CallSid
 
 
 def digit(k: int) -> m.Fact:
-    return m.RowDigitPressed(leg=f"CA{k}", digit="1")
+    return DigitPressed(call=CallSid(f"CA{k}"), digit="1")
 
 
 def load(k: int) -> m.Fact:

@@ -6,32 +6,51 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from holdfast.voice.media.rtp.srtp import SrtpKeys
 from holdfast.voice.media_process.control_link import protocol as m
+from holdfast.voice.media_process.control_link.packing import (
+    AUDIO_LIMIT,
+    JSON_LIMIT,
+    LENGTHS,
+    Unpacker,
+    pack,
+    parse_request,
+    parse_server_message,
+)
+from holdfast.voice.media_process.control_link.recording_messages import OpenTap
 from holdfast.voice.media_process.errors import MediaMessageUnreadable
+from holdfast.voice.model.effects import (
+    Beep,
+    ChangeCapture,
+    DetectSpeech,
+    DropUnheard,
+    RouteAudio,
+    Seat,
+    StopSound,
+)
+from holdfast.voice.model.facts import DigitPressed, LegSpeaks, SoundEnded
+from holdfast.voice.model.ids import CallSid, RecordingSid, RoomSid, Token
 
-REQUESTS: list[m.Request] = [
-    m.RequestBatch(
-        number=1,
-        commands=(
-            m.DescribeRow(
-                leg="CA1", remote=("127.0.0.1", 4000), codec="PCMA", dtmf_payload_type=101, send=True, receive=False
-            ),
-            m.DescribeRow(leg="CA2", remote=None, codec="PCMU", dtmf_payload_type=None, send=False, receive=True),
-            m.DescribeRow(
-                leg="CA3",
-                remote=None,
-                codec="PCMU",
-                dtmf_payload_type=None,
-                send=True,
-                receive=True,
-                srtp=m.SrtpParameters(send=bytes(range(30)), receive=b"\xff" * 30, profile="AES_CM_128_HMAC_SHA1_80"),
-            ),
-            m.RouteRows(hears=(("CA1", None), ("CA2", ()), ("CA3", ("CA1", "CA2")))),
-            m.PlayClip(leg="CA1", token="CA1/1", clip_id="ü", loops=1000),
-            m.StopClip(leg="CA1", token="CA1/1"),
-            m.CloseRow(leg="CA1"),
-        ),
+REQUESTS: list[m.Command | m.Request] = [
+    m.DescribeRow(leg="CA1", remote=("127.0.0.1", 4000), codec="PCMA", dtmf_payload_type=101, send=True, receive=False),
+    m.DescribeRow(leg="CA2", remote=None, codec="PCMU", dtmf_payload_type=None, send=False, receive=True),
+    m.DescribeRow(leg="CA3", remote=None, srtp=SrtpKeys(send=bytes(range(30)), receive=b"\xff" * 30)),
+    RouteAudio(
+        room=RoomSid("CF1"),
+        seats=(Seat(call=CallSid("CA1"), held=True), Seat(call=CallSid("CA2"), coach=CallSid("CA1"), listens=False)),
+        left=(CallSid("CA3"),),
     ),
+    Beep(room=RoomSid("CF1"), tone="exit", moved=(CallSid("CA3"),)),
+    DropUnheard(calls=(CallSid("CA1"),)),
+    DetectSpeech(calls=(CallSid("CA1"),), enabled=True),
+    OpenTap(recording="RE1", path="/ü", voices=(((RoomSid("CF1"), "says"),), ((CallSid("CA1"), "hears"),))),
+    ChangeCapture(recording=RecordingSid("RE1"), mode="silent"),
+    m.LeaveRooms(),
+    m.HearLeg(leg="CA1", source=None),
+    m.PlayClip(token=Token("CA1/1"), clip_id="ü", loops=1000),
+    StopSound(token=Token("CA1/1")),
+    m.CloseRow(leg="CA1"),
+    m.Apply(number=1),
     m.OpenRow(number=2, leg="CA1"),
     m.PutClip(number=3, clip_id="c", total=10, offset=0),
     m.HasClip(number=4, clip_id="c"),
@@ -49,7 +68,7 @@ ROW = m.RowState(
     send=True,
     receive=True,
     srtp="AES_CM_128_HMAC_SHA1_80",
-    hears=("CA2",),
+    room="CF1",
     playing=None,
     clip_id=None,
     packets_received=1,
@@ -64,8 +83,9 @@ ANSWERS: list[m.ServerMessage] = [
     m.ControlAttached(pid=1, capacity=2, rows=(ROW,)),
     m.FirstPacket(leg="CA1", source=("127.0.0.1", 4000)),
     m.RowAudioStarted(leg="CA1", token="t", monotonic_s=1.5),
-    m.RowAudioEnded(leg="CA1", token="t"),
-    m.RowDigitPressed(leg="CA1", digit="#"),
+    SoundEnded(token=Token("CA1/1")),
+    DigitPressed(call=CallSid("CA1"), digit="#"),
+    LegSpeaks(call=CallSid("CA1"), speaks=True),
     m.RtpSilent(leg="CA1", silent_s=10.0),
     m.TicksSkipped(count=3),
     m.RowsAvailable(available=False),
@@ -86,7 +106,7 @@ ANSWERS: list[m.ServerMessage] = [
 
 
 def unpacked(data: bytes, cuts: list[int]) -> list[tuple[bytes, bytes]]:
-    unpacker, found, at = m.Unpacker(), [], 0
+    unpacker, found, at = Unpacker(), [], 0
     for cut in [*sorted(cut % (len(data) + 1) for cut in cuts), len(data)]:
         found += list(unpacker.feed(data[at:cut]))
         at = cut
@@ -95,15 +115,15 @@ def unpacked(data: bytes, cuts: list[int]) -> list[tuple[bytes, bytes]]:
 
 @given(st.lists(st.integers(0, 10**6), max_size=20), st.binary(max_size=50))
 def test_requests_are_parsed_as_they_were_packed(cuts: list[int], audio: bytes) -> None:
-    data = b"".join(m.pack(request, audio) for request in REQUESTS)
-    assert [(m.parse_request(text), heard) for text, heard in unpacked(data, cuts)] == [
+    data = b"".join(pack(request, audio) for request in REQUESTS)
+    assert [(parse_request(text), heard) for text, heard in unpacked(data, cuts)] == [
         (request, audio) for request in REQUESTS
     ]
 
 
 def test_server_messages_are_parsed_as_they_were_packed() -> None:
-    data = b"".join(m.pack(answer) for answer in ANSWERS)
-    assert [m.parse_server_message(text) for text, _ in unpacked(data, [])] == ANSWERS
+    data = b"".join(pack(answer) for answer in ANSWERS)
+    assert [parse_server_message(text) for text, _ in unpacked(data, [])] == ANSWERS
 
 
 @pytest.mark.parametrize(
@@ -114,24 +134,31 @@ def test_server_messages_are_parsed_as_they_were_packed() -> None:
         b"[]",
         b"null",
         b"\xff",
-        b'{"kind":"batch"}',
-        b'{"kind":"done","number":1}',
-        b'{"kind":"batch","number":1,"commands":[{"kind":"play"}]}',
-        b'{"kind":"batch","number":1,"commands":[{"kind":"play","leg":"a","token":"t","clip_id":"c","loops":0}]}',
+        b'["Apply"]',
+        b'["Apply",{}]',
+        b'["Apply",{"number":1},1]',
+        b'["Done",{"number":1}]',
+        b'["Nothing",{}]',
+        b'[["Apply"],{"number":1}]',
+        b'["PlayClip",{"clip_id":"c"}]',
+        b'["PlayClip",{"token":"a/1","clip_id":"c","loops":-1}]',
+        b'["RelayDigit",{"leg":"a","digit":"12"}]',
+        b'["DescribeRow",{"leg":"a","remote":null,"srtp":["x","y","z"]}]',
+        b'["RouteAudio",{"room":"CF1","seats":[{"held":true}]}]',
         b"[" * 5000,
     ],
 )
 def test_an_invalid_request_is_refused(text: bytes) -> None:
     with pytest.raises(MediaMessageUnreadable):
-        m.parse_request(text)
+        parse_request(text)
 
 
 def test_an_invalid_server_message_is_refused() -> None:
     with pytest.raises(MediaMessageUnreadable):
-        m.parse_server_message(b'{"kind":"list-rows","number":1}')
+        parse_server_message(b'["ListRows",{"number":1}]')
 
 
-@pytest.mark.parametrize("lengths", [(m.JSON_LIMIT + 1, 0), (2, m.AUDIO_LIMIT + 1)])
+@pytest.mark.parametrize("lengths", [(JSON_LIMIT + 1, 0), (2, AUDIO_LIMIT + 1)])
 def test_a_message_that_claims_to_be_huge_is_refused(lengths: tuple[int, int]) -> None:
     with pytest.raises(MediaMessageUnreadable):
-        list(m.Unpacker().feed(m.LENGTHS.pack(*lengths)))
+        list(Unpacker().feed(LENGTHS.pack(*lengths)))

@@ -13,24 +13,26 @@ import pytest
 from holdfast.voice.media.codec.g711 import ENCODE
 from holdfast.voice.media.codec.wav import HEADER_BYTES, read_channels
 from holdfast.voice.media.frames import SAMPLES
+from holdfast.voice.media.mix.seats import Seats
 from holdfast.voice.media_process.control_link.recording_messages import (
-    ChangeTap,
     CloseTap,
     OpenTap,
     TapClosed,
     TapFact,
     TapQuiet,
-    Voices,
 )
 from holdfast.voice.media_process.legs.recording_files import (
     Recorders,
     Writer,
 )
+from holdfast.voice.media_process.legs.seating import Seating
+from holdfast.voice.model.effects import CaptureChannels, ChangeCapture, RouteAudio, Seat
+from holdfast.voice.model.ids import CallSid, RecordingSid, RoomSid
 
 LAW = np.zeros(2, dtype=np.intp)
 LOUD = np.full((2, SAMPLES), ENCODE[0][5000 + 32768], dtype=np.uint8)
 SILENT = np.full((2, SAMPLES), 0xFF, dtype=np.uint8)
-SAYS: Voices = ((("CA1", "says"),),)
+SAYS: CaptureChannels = (((CallSid("CA1"), "says"),),)
 NAME = "RE" + "0" * 32
 
 
@@ -39,11 +41,13 @@ class Bench:
 
     def __init__(self) -> None:
         self.told: list[TapFact] = []
-        self.recorders = Recorders(self.told.append)
-        self.rows = {"CA1": 0}
+        self.rows: dict[str, int] = {"CA1": 0}
+        self.seats = Seats(2)
+        self.seating = Seating(self.seats, self.rows)
+        self.recorders = Recorders(self.told.append, self.seating)
 
-    def open(self, path: Path, *, voices: Voices = SAYS, quiet_s: float = 0.0) -> None:
-        self.recorders.handle(OpenTap(recording=NAME, path=str(path), voices=voices, quiet_s=quiet_s), self.rows)
+    def open(self, path: Path, *, voices: CaptureChannels = SAYS, quiet_s: float = 0.0) -> None:
+        self.recorders.handle(OpenTap(recording=NAME, path=str(path), voices=voices, quiet_s=quiet_s))
 
     def tick(self, count: int = 1, frames: np.ndarray[tuple[int, ...], np.dtype[np.uint8]] = LOUD) -> None:
         for _ in range(count):
@@ -51,7 +55,7 @@ class Bench:
 
     def close(self) -> TapClosed:
         """Close, and tick until the end is reported."""
-        self.recorders.handle(CloseTap(recording=NAME), self.rows)
+        self.recorders.handle(CloseTap(recording=NAME))
         return self.closed()
 
     def closed(self) -> TapClosed:
@@ -90,32 +94,57 @@ def test_a_recording_is_readable_by_its_owner_alone(bench: Bench, tmp_path: Path
 
 
 def test_a_leg_that_opens_later_is_recorded_from_then_on(bench: Bench, tmp_path: Path) -> None:
-    bench.rows = {}
+    bench.rows.clear()
     bench.open(tmp_path / "a.part")
     bench.tick(2)
-    bench.rows = {"CA1": 1}
-    bench.recorders.rows_changed(bench.rows)
+    bench.rows["CA1"] = 1
+    bench.recorders.rows_changed()
     bench.tick(2)
     assert bench.close().first_loud == 2
 
 
-def test_sources_and_mode_change_during_a_recording(bench: Bench, tmp_path: Path) -> None:
+def test_a_recording_that_is_off_does_not_grow(bench: Bench, tmp_path: Path) -> None:
+    bench.rows.clear()
     bench.open(tmp_path / "a.part", quiet_s=0.04)
-    both: Voices = ((("CA1", "says"),), ())
-    bench.recorders.handle(ChangeTap(recording=NAME, voices=both), bench.rows)
-    bench.recorders.handle(ChangeTap(recording=NAME, voices=((),)), bench.rows)
     bench.tick(3)
     assert bench.told == [TapQuiet(recording=NAME)]
-    bench.recorders.handle(ChangeTap(recording=NAME, mode="off"), bench.rows)
+    bench.recorders.handle(ChangeCapture(recording=RecordingSid(NAME), mode="off"))
     bench.tick(10)
     closed = bench.close()
     assert (closed.frames, closed.first_loud) == (3, None)
 
 
+@pytest.mark.parametrize(
+    ("seat", "is_recorded"),
+    [
+        (Seat(call=CallSid("CA1")), True),
+        (Seat(call=CallSid("CA1"), listens=False), True),
+        (Seat(call=CallSid("CA1"), held=True), False),
+        (Seat(call=CallSid("CA1"), muted=True), False),
+        (Seat(call=CallSid("CA1"), coach=CallSid("CA2")), False),
+    ],
+)
+def test_a_room_is_recorded_as_its_listeners_may_hear_it(
+    bench: Bench, tmp_path: Path, seat: Seat, is_recorded: bool
+) -> None:
+    room = RoomSid("CF1")
+    bench.open(tmp_path / "a.part", voices=(((room, "says"),),))
+    bench.tick(2)
+    bench.seats.open(0)
+    bench.seating.route(RouteAudio(room=room, seats=(seat,)))
+    bench.recorders.rows_changed()
+    bench.tick(2)
+    bench.seating.route(RouteAudio(room=room, left=(seat.call,)))
+    bench.recorders.rows_changed()
+    bench.tick(2)
+    closed = bench.close()
+    assert (closed.first_loud, closed.last_loud) == ((2, 3) if is_recorded else (None, None))
+
+
 def test_commands_for_unknown_recordings_are_harmless(bench: Bench) -> None:
-    bench.recorders.handle(ChangeTap(recording=NAME, mode="off"), bench.rows)
+    bench.recorders.handle(ChangeCapture(recording=RecordingSid(NAME), mode="off"))
     assert bench.told == []
-    bench.recorders.handle(CloseTap(recording=NAME), bench.rows)
+    bench.recorders.handle(CloseTap(recording=NAME))
     assert bench.told == [
         TapClosed(recording=NAME, frames=0, first_loud=None, last_loud=None, error="no such recording")
     ]
@@ -125,8 +154,8 @@ def test_a_recording_opened_twice_is_made_once(bench: Bench, tmp_path: Path) -> 
     bench.open(tmp_path / "a.part")
     bench.tick(2)
     bench.open(tmp_path / "b.part")
-    bench.recorders.handle(CloseTap(recording=NAME), bench.rows)
-    bench.recorders.handle(CloseTap(recording=NAME), bench.rows)
+    bench.recorders.handle(CloseTap(recording=NAME))
+    bench.recorders.handle(CloseTap(recording=NAME))
     bench.open(tmp_path / "b.part")
     assert bench.closed().frames == 2
     assert not (tmp_path / "b.part").exists()

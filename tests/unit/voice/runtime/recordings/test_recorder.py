@@ -91,7 +91,7 @@ class Media:
     def __init__(self) -> None:
         self.asked: list[words.TapCommand] = []
 
-    def capture(self, command: words.TapCommand) -> None:
+    def send(self, command: words.TapCommand) -> None:
         self.asked.append(command)
         if isinstance(command, words.OpenTap):
             Path(command.path).write_bytes(part_of(FRAMES))
@@ -214,15 +214,13 @@ async def test_only_recordings_have_a_path(tmp_path: Path, name: str) -> None:
 
 async def test_a_change_before_the_start_applies_from_the_first_sample(tmp_path: Path) -> None:
     """A change is carried out at once, a start after it is in the journal."""
-    nobody: CaptureChannels = ((),)
     async with asyncio.TaskGroup() as tasks:
         bench = Bench(tmp_path, tasks)
-        bench.recorder.carry_out(ChangeCapture(recording=TAPE, channels=nobody))
+        bench.recorder.carry_out(ChangeCapture(recording=TAPE, mode="off"))
         bench.recorder.carry_out(ChangeCapture(recording=TAPE, mode="silent"))
         assert bench.media.asked == []
         bench.recorder.carry_out(StartCapture(recording=TAPE, channels=VOICES))
         opened, changed = bench.media.asked
         assert isinstance(opened, words.OpenTap)
-        assert opened.voices == nobody
-        assert changed == words.ChangeTap(recording=TAPE, mode="silent")
+        assert changed == ChangeCapture(recording=TAPE, mode="silent")
         bench.closed()
