@@ -315,7 +315,8 @@ async def open_engine(
             tasks=tasks,
             registrations=registrations,
         )
-        audio = AudioEffectExecutor(media=media, rows=lambda: legs.rows, sounds=sounds, captures=recorder)
+        rows = legs.rows  # a live view
+        audio = AudioEffectExecutor(media=media, rows=lambda: rows, sounds=sounds, captures=recorder)
         executor = EffectExecutor(
             timers=timers,
             webhooks=webhooks,
