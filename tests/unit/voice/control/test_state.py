@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.testing.world import ACCOUNT, START, World, twiml
-from holdfast.voice.control import state as board_module
+from holdfast.voice.control import state as state_module
 from holdfast.voice.control.read_only_state import (
     Emitted,
     Message,
@@ -34,7 +34,7 @@ from holdfast.voice.model.errors import AskedWrong, NotFound, RecordNotFinished
 from holdfast.voice.model.facts import LegEnded, TimerFired
 from holdfast.voice.model.ids import CallSid, QueueSid, RoomSid, Token
 
-NOBODY = CallSid("CA" + "9" * 32)
+UNKNOWN = CallSid("CA" + "9" * 32)
 DOCUMENTS = (
     "<Dial><Conference>one</Conference></Dial>",
     "<Dial><Conference>two</Conference></Dial>",
@@ -46,60 +46,60 @@ DOCUMENTS = (
 )
 
 
-class Stumble(AskedWrong):
+class StepFailed(AskedWrong):
     """The step fails in the middle."""
 
 
 @dataclass(slots=True)
-class Stumbling(EngineState):
-    """A board that fails at the n-th message of a step."""
+class FailingState(EngineState):
+    """A state that fails at the n-th message of a step."""
 
     left: int = 1_000_000
-    stumbled: int = 0
+    failures: int = 0
 
     def apply(self, message: Message, now: float) -> Step:
         before = state(self)
         try:
             return EngineState.apply(self, message, now)
-        except Stumble:
+        except StepFailed:
             assert state(self) == before
             assert self.runner.running == {}
-            self.stumbled += 1
+            self.failures += 1
             raise
 
     def _dispatch(self, message: Message, now: float) -> Iterable[Emitted]:
         self.left -= 1
         if self.left == 0:
-            raise Stumble("in the middle of a step")
+            raise StepFailed("in the middle of a step")
         return EngineState._dispatch(self, message, now)
 
 
-def state(board: EngineState) -> tuple[object, ...]:
-    """All that is on a board, with its indexes."""
-    indexes = (board._rooms_of, board._queues_of, board._active, board._named)
-    return tuple(dict(each) for each in (board.calls, board.rooms, board.queues, *indexes))
+def state(engine: EngineState) -> tuple[object, ...]:
+    """Return all nouns of a state, with its indexes."""
+    indexes = (engine._rooms_of, engine._queues_of, engine._active, engine._named)
+    return tuple(dict(each) for each in (engine.calls, engine.rooms, engine.queues, *indexes))
 
 
 @settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 2**32), stumble=st.integers(1, 12))
-def test_a_step_that_fails_in_its_middle_changes_nothing(seed: int, stumble: int) -> None:
-    walked_with_failures(seed, stumble)
+@given(seed=st.integers(0, 2**32), fails_at=st.integers(1, 12))
+def test_a_step_that_fails_in_its_middle_changes_nothing(seed: int, fails_at: int) -> None:
+    walked_with_failures(seed, fails_at)
 
 
 def test_steps_do_fail_in_their_middle() -> None:
     """Or the test above would prove nothing."""
-    assert all(walked_with_failures(seed, stumble=2).stumbled for seed in range(5))
+    assert all(walked_with_failures(seed, fails_at=2).failures for seed in range(5))
 
 
-def walked_with_failures(seed: int, stumble: int) -> Stumbling:
+def walked_with_failures(seed: int, fails_at: int) -> FailingState:
     """Walk at random, where half of the steps fail at their n-th message, and return the state."""
     dice = Random(seed)
-    board = Stumbling()
-    world = World(state=board)
+    engine = FailingState()
+    world = World(state=engine)
     for number in range(12):
-        calls = [call.sid for call in board.calls.values() if call.live]
+        calls = [call.sid for call in engine.calls.values() if call.live]
         inline = Instruction(twiml=twiml(dice.choice(DOCUMENTS)))
-        board.left = stumble if dice.random() < 0.5 else 1_000_000
+        engine.left = fails_at if dice.random() < 0.5 else 1_000_000
         try:
             if not calls or dice.random() < 0.4:
                 world.calls_in(f"caller{number}", twiml=twiml(dice.choice(DOCUMENTS)))
@@ -109,19 +109,19 @@ def walked_with_failures(seed: int, stumble: int) -> Stumbling:
                 world.post(EndCall(call=dice.choice(calls)))
         except AskedWrong:
             world._inbox.clear()
-        board.left = 1_000_000
-        for call in [call for call in board.calls.values() if world.legs.get(call.sid) == "called"]:
+        engine.left = 1_000_000
+        for call in [call for call in engine.calls.values() if world.legs.get(call.sid) == "called"]:
             world.answers(call.sid)
     rebuilt = EngineState()
-    rebuilt.restore([*board.calls.values(), *board.rooms.values(), *board.queues.values()])
-    assert state(rebuilt) == state(board)
-    return board
+    rebuilt.restore([*engine.calls.values(), *engine.rooms.values(), *engine.queues.values()])
+    assert state(rebuilt) == state(engine)
+    return engine
 
 
 def test_a_fact_for_an_unknown_call_changes_nothing() -> None:
-    board = EngineState()
-    for fact in (LegEnded(call=NOBODY), TimerFired(token=Token(f"{NOBODY}/main1/1.1"))):
-        step = board.apply(fact, START)
+    engine = EngineState()
+    for fact in (LegEnded(call=UNKNOWN), TimerFired(token=Token(f"{UNKNOWN}/main1/1.1"))):
+        step = engine.apply(fact, START)
         assert (step.effects, step.nouns) == ((), ())
 
 
@@ -139,10 +139,10 @@ def test_only_a_finished_call_is_forgotten() -> None:
 
 
 def test_a_deleted_queue_is_gone() -> None:
-    board, queue = EngineState(), QueueSid("QU" + "1" * 32)
-    board.apply(CreateQueue(queue=queue, account=ACCOUNT, name="q"), START)
-    board.apply(DeleteQueue(queue=queue), START)
-    assert board.removed() == (("queue", queue),)
+    engine, queue = EngineState(), QueueSid("QU" + "1" * 32)
+    engine.apply(CreateQueue(queue=queue, account=ACCOUNT, name="q"), START)
+    engine.apply(DeleteQueue(queue=queue), START)
+    assert engine.removed() == (("queue", queue),)
 
 
 def test_a_bridge_is_no_conference() -> None:
@@ -159,7 +159,7 @@ def test_a_bridge_is_no_conference() -> None:
 
 
 def test_old_finished_calls_and_rooms_are_discarded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(board_module, "MAX_FINISHED", 4)
+    monkeypatch.setattr(state_module, "MAX_FINISHED", 4)
     world = World()
     for number in range(10):
         world.hangs_up(world.calls_in(f"a{number}", twiml=twiml(f"<Dial><Conference>{number}</Conference></Dial>")))
@@ -167,7 +167,7 @@ def test_old_finished_calls_and_rooms_are_discarded(monkeypatch: pytest.MonkeyPa
 
 
 def test_late_messages_for_a_finished_call_do_not_hasten_its_discarding(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(board_module, "MAX_FINISHED", 2)
+    monkeypatch.setattr(state_module, "MAX_FINISHED", 2)
     world = World()
     calls = [world.calls_in(name, twiml=twiml("<Pause length='60'/>")) for name in ("a", "b", "c")]
     for call in calls:
@@ -178,7 +178,7 @@ def test_late_messages_for_a_finished_call_do_not_hasten_its_discarding(monkeypa
 
 
 def test_late_messages_for_a_finished_conference_do_not_hasten_its_discarding(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(board_module, "MAX_FINISHED", 4)
+    monkeypatch.setattr(state_module, "MAX_FINISHED", 4)
     world = World()
     for name in ("a", "b", "c"):
         call = world.calls_in(name, twiml=twiml(f"<Dial><Conference>{name}</Conference></Dial>"))
@@ -196,7 +196,7 @@ def test_discarded_nouns_are_removed_from_the_store_too(monkeypatch: pytest.Monk
     for call in calls:
         world.passes(1)
         world.hangs_up(call)
-    monkeypatch.setattr(board_module, "MAX_FINISHED", 2)
+    monkeypatch.setattr(state_module, "MAX_FINISHED", 2)
     rebuilt = EngineState()
     rebuilt.restore([*reversed(world.state.calls.values())])
     rebuilt.apply(CreateQueue(queue=QueueSid("QU" + "1" * 32), account=ACCOUNT, name="q"), START)
