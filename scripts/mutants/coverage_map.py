@@ -39,9 +39,14 @@ class _Place:
 class CoverageMap:
     """Which tests run which lines of the product."""
 
-    def __init__(self, records: Iterable[Record], *, root: Path) -> None:
+    def __init__(self, records: Sequence[Record], *, root: Path) -> None:
         self._root = root
         self.tests: list[KnownTest] = [test for record in records for test in _tests(record)]
+        self._imported: dict[str, int] = {}
+        """The lines that run when a file is imported."""
+        for record in records:
+            for file, mask in _masks(record["imported"]).items():
+                self._imported[file] = self._imported.get(file, 0) | mask
         self._trees: dict[str, ast.Module] = {}
 
     def tests_for(self, file: str, line: int) -> list[KnownTest]:
@@ -49,16 +54,17 @@ class CoverageMap:
 
         A line outside of functions runs when the file is imported. Its tests are those of test files that name what it
         defines, and then those that run a line of a function that names it; if there are none, those that run any
-        function of the file.
+        function of the file. A function that runs during the import has the tests of test files that name its module.
         """
         place = self.place(file, line)
         if place.in_function:
-            found = self._running({file: 1 << line}) or self._running({file: _mask(place.statement)})
-            return sorted(found, key=lambda test: test.seconds)
-        named_in = self._test_files_naming(place.names)
-        naming = [test for test in self.tests if test.name.split("::")[0] in named_in]
+            running = self._running({file: 1 << line}) or self._running({file: _mask(place.statement)})
+            if not self._imported.get(file, 0) & 1 << line:
+                return _quickest(running)
+            module = file.removesuffix(".py").replace("/", ".")
+            return _quickest(self._in_test_files_naming({module, Path(file).stem}), running)
         using = self._running(self._uses(place.names)) or self._running({file: self._functions(file)})
-        return list(dict.fromkeys(test for those in (naming, using) for test in sorted(those, key=lambda t: t.seconds)))
+        return _quickest(self._in_test_files_naming(place.names), using)
 
     def _running(self, masks: Mapping[str, int]) -> list[KnownTest]:
         return [
@@ -106,11 +112,12 @@ class CoverageMap:
             if (mask := _matching(text, pattern) & self._functions(file))
         }
 
-    def _test_files_naming(self, names: Iterable[str]) -> set[str]:
+    def _in_test_files_naming(self, names: Iterable[str]) -> list[KnownTest]:
         pattern = _pattern(names)
         if pattern is None:
-            return set()
-        return {file for file, text in self._test_texts.items() if pattern.search(text)}
+            return []
+        files = {file for file, text in self._test_texts.items() if pattern.search(text)}
+        return [test for test in self.tests if test.name.split("::")[0] in files]
 
     @cached_property
     def _test_texts(self) -> dict[str, str]:
@@ -210,6 +217,11 @@ def _tests(record: Record) -> Iterator[KnownTest]:
 
 def _masks(lines: Mapping[str, str]) -> dict[str, int]:
     return {file: int(mask, 16) for file, mask in lines.items()}
+
+
+def _quickest(*groups: Iterable[KnownTest]) -> list[KnownTest]:
+    """Return the tests of each group, quickest first, each test once."""
+    return list(dict.fromkeys(test for group in groups for test in sorted(group, key=lambda test: test.seconds)))
 
 
 def _pattern(names: Iterable[str]) -> re.Pattern[str] | None:

@@ -15,6 +15,7 @@ import pytest
 from coverage import Coverage, CoverageData
 
 SHARED = "shared:"
+IMPORTED = "imported"
 CONTEXT_FILE = ".mutants-context"
 CHILD_DATA = ".mutants-children"
 
@@ -87,7 +88,7 @@ class Recorder:
             self.failed.add(report.nodeid)
 
     def result(self) -> dict[str, Any]:
-        """Return what was recorded: seconds, fixtures and lines of each test, lines of each wider fixture."""
+        """Return the seconds, fixtures and lines of each test, and the lines of wider fixtures and of imports."""
         self._coverage.stop()
         lines: dict[str, dict[str, set[int]]] = {}
         self._gather(self._coverage.get_data(), lines)
@@ -110,6 +111,7 @@ class Recorder:
                 for test, seconds in self.seconds.items()
                 if test not in self.failed
             },
+            "imported": masks.get(IMPORTED, {}),
             "shared": {context: files for context, files in masks.items() if context.startswith(SHARED)},
             "failed": sorted(self.failed),
         }
@@ -119,5 +121,4 @@ class Recorder:
             file = str(Path(path).relative_to(self._copy))
             for number, contexts in data.contexts_by_lineno(path).items():
                 for context in contexts:
-                    if context:
-                        lines.setdefault(context, {}).setdefault(file, set()).add(number)
+                    lines.setdefault(context or IMPORTED, {}).setdefault(file, set()).add(number)

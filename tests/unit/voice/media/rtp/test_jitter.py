@@ -274,6 +274,15 @@ def test_a_new_source_is_heard_at_once() -> None:
     assert heard[START_DEPTH:] == [frame(k) for k in range(20, 28)]
 
 
+@pytest.mark.parametrize("ahead", [1, 5, -1])
+def test_a_new_source_is_heard_at_once_though_its_timestamps_would_fit_the_ring(ahead: int) -> None:
+    bench = Bench()
+    for k in range(10):
+        bench.tick(voice(k))
+    heard = [bench.tick(voice(k, origin=5000 + 160 * ahead, ssrc=2)) for k in range(10, 20)]
+    assert heard == [SILENT] * START_DEPTH + [frame(k) for k in range(10, 18)]
+
+
 def test_one_wild_timestamp_changes_nothing() -> None:
     bench = Bench()
     for k in range(10):
