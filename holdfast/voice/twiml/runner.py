@@ -40,7 +40,7 @@ from holdfast.voice.model.internal_commands import (
 )
 from holdfast.voice.model.masking import mask_passwords
 from holdfast.voice.twiml.document import Document, from_response, read
-from holdfast.voice.twiml.open_resources import key_closed, resource_opened
+from holdfast.voice.twiml.open_resources import OpenResource, key_closed, resource_opened
 from holdfast.voice.twiml.script import Cause, Script, ScriptEnded, ScriptFailed, ScriptSubject, ScriptTurn
 from holdfast.voice.twiml.verb import (
     Action,
@@ -63,6 +63,7 @@ MAX_WARNINGS = 50
 """The warnings of one document that are logged one by one, so that a faulty document does not fill the journal."""
 MAX_REDIRECTS = 100
 """The documents in a row that neither play audio nor wait, after which the script fails."""
+_PLAYS_OR_WAITS = (PlaySound, StartTimer, JoinQueue, EnterConference, CallChild)
 
 
 @dataclass(slots=True)
@@ -226,14 +227,8 @@ class Runner:
                     opened = [kept for kept in opened if kept.key != stopped]
                 step = next(run)
         except StopIteration as stop:
-            return self._finish_verb(
-                _note_progress(replace(script, open_resources=tuple(opened)), done),
-                stop.value,
-                tuple(done),
-                subject,
-                now,
-            )
-        return ScriptTurn(_note_progress(replace(script, open_resources=tuple(opened)), done), tuple(done))
+            return self._finish_verb(_note_progress(script, opened, done), stop.value, tuple(done), subject, now)
+        return ScriptTurn(_note_progress(script, opened, done), tuple(done))
 
     def _finish_verb(
         self, script: Script, outcome: Outcome, actions: tuple[Action, ...], subject: ScriptSubject, now: float
@@ -327,11 +322,12 @@ def _fetch(script: Script, request: WebRequest, subject: ScriptSubject, now: flo
     return ScriptTurn(replace(script, fetching=token), (action,))
 
 
-def _note_progress(script: Script, actions: Iterable[Action]) -> Script:
-    """Reset the count of redirects of a script that plays audio or waits, because it does not loop."""
-    for action in actions:
-        if isinstance(action, PlaySound):
-            script = replace(script, audio_started=True)
-        if isinstance(action, PlaySound | StartTimer | JoinQueue | EnterConference | CallChild):
-            script = replace(script, redirects=0)
-    return script
+def _note_progress(script: Script, opened: Iterable[OpenResource], actions: Iterable[Action]) -> Script:
+    """Note what is open. A script that plays audio or waits does not loop: its redirects are counted again from 0."""
+    begun = {type(action) for action in actions}
+    return replace(
+        script,
+        open_resources=tuple(opened),
+        audio_started=script.audio_started or PlaySound in begun,
+        redirects=script.redirects if begun.isdisjoint(_PLAYS_OR_WAITS) else 0,
+    )
