@@ -1,4 +1,4 @@
-"""The server that most tests share: starting one costs more than most of them."""
+"""Most tests share one server, because its start takes longer than most tests."""
 
 import time
 from collections.abc import Iterator
@@ -8,26 +8,26 @@ import pytest
 from holdfast.testing.server import Server
 from tests.loopback.shared_server import CUSTOMER, PASSWORD, client
 
-GONE_S = 20.0
+CALLS_GONE_S = 20.0
 
 
 @pytest.fixture(scope="session")
-def house() -> Iterator[Server]:
-    """One server for each process that runs tests."""
+def shared() -> Iterator[Server]:
+    """Yield one server for all tests of this process."""
     lines = dict.fromkeys(("alice", "bob", "carol", CUSTOMER), PASSWORD)
     with Server(lines=lines, numbers={CUSTOMER: None}) as server:
         yield server
 
 
 @pytest.fixture
-def server(house: Server) -> Iterator[Server]:
-    """The house, for a test that looks at nothing but its own calls: it finds none, leaves none, and breaks nothing."""
-    said = len(house.log())
-    yield house
-    until_s = time.monotonic() + GONE_S
-    while (calls := client(house).get("/calls")["calls"]) and time.monotonic() < until_s:
+def server(shared: Server) -> Iterator[Server]:
+    """Yield the shared server without a call. The test must end its calls and leave no traceback in the log."""
+    log_length = len(shared.log())
+    yield shared
+    until_s = time.monotonic() + CALLS_GONE_S
+    while (calls := client(shared).get("/calls")["calls"]) and time.monotonic() < until_s:
         time.sleep(0.02)
-    for call in calls:  # the next test is to fail of its own faults alone
-        house.sdk().calls(call["sid"]).update(status="completed")
+    for call in calls:  # The next test must not fail because of these.
+        shared.sdk().calls(call["sid"]).update(status="completed")
     assert calls == [], "calls are left behind"
-    assert "Traceback" not in house.log()[said:]
+    assert "Traceback" not in shared.log()[log_length:]

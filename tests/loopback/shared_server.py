@@ -1,4 +1,4 @@
-"""Requests to the server that tests share: see `conftest.house`."""
+"""Send requests to the server that tests share (`shared` in `conftest.py`)."""
 
 import asyncio
 
