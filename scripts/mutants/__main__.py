@@ -34,7 +34,7 @@ PACKAGES = (
 TEST_FOLDERS = ("tests/unit", "tests/stories", "tests/contract", "tests/conformance", "tests/loopback")
 REAL_SOCKETS = ("tests/contract", "tests/conformance", "tests/loopback")
 PROCESSES = 2
-LIMITS_S = (3.0, 12.0, 36.0)
+LIMITS_S = (3.0, 12.0, 45.0)
 """How many seconds of tests a mutant must survive, portion by portion."""
 BAR = 0.85
 

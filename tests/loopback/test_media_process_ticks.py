@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from holdfast.voice.media.codec.g711 import encode
+from holdfast.voice.media.codec.wav import HEADER_BYTES
 from holdfast.voice.media.dtmf.tone_generator import tone
 from holdfast.voice.media.mix.concealment import MAX_CONCEALED
 from holdfast.voice.media.rtp.rtcp import RECEIVER_REPORT, SENDER_REPORT
@@ -411,12 +412,26 @@ def test_a_leg_that_may_send_again_is_silent_from_then_on(bench: Bench) -> None:
     assert [fact.silent_s for fact in bench.posted(m.RtpSilent)] == [pytest.approx(10, abs=0.2)] * 2
 
 
-def test_free_rows_are_reported_when_none_is_left_and_when_one_is_free_again(bench: Bench) -> None:
-    for k in range(ROWS):
+def test_it_is_reported_at_once_that_no_row_is_left_and_that_one_is_free_again(bench: Bench) -> None:
+    for k in range(ROWS - 1):
         bench.opened(f"leg{k}")
-    bench.tick(2)
+    bench.tick(3)
+    assert bench.posted(m.RowsAvailable) == []
+    bench.opened("last")
+    bench.tick()
     assert [fact.available for fact in bench.posted(m.RowsAvailable)] == [False]
     assert isinstance(bench.server.handle(m.OpenRow(number=1, leg="more"), b"", bench.now), m.NotDone)
+    bench.tick(3)
     bench.ask(m.CloseRow(leg="leg2"))
-    bench.tick(60)
+    bench.tick()
     assert [fact.available for fact in bench.posted(m.RowsAvailable)] == [False, True]
+
+
+def test_a_recording_is_written_whole_when_the_server_closes(tmp_path: Path) -> None:
+    bench = Bench()
+    bench.leg("alice", bench.phone(0x21))
+    voices: CaptureChannels = (((CallSid("alice"), "says"),),)
+    bench.ask(OpenTap(recording="RE1", path=str(tmp_path / "r.part"), voices=voices))
+    bench.tick(7)
+    bench.close()
+    assert (tmp_path / "r.part").stat().st_size == HEADER_BYTES + 7 * 320
