@@ -67,6 +67,8 @@ def test_calls_are_placed_in_order_and_at_most_a_day_ahead() -> None:
     assert [rare.reserve() for _ in range(87)][-1] == 86_000.0 <= MAX_WAIT_S
     with pytest.raises(BacklogFull, match="87 calls wait"):
         rare.reserve()
+    daily = CallPacing(per_s=1 / MAX_WAIT_S, now=lambda: 0.0)
+    assert [daily.reserve() for _ in range(2)] == [0.0, MAX_WAIT_S]
 
 
 def test_without_a_rate_no_call_waits() -> None:

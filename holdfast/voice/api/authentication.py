@@ -43,14 +43,14 @@ class RestCredentials:
         if scheme.lower() != "basic":
             raise NotAuthenticated("Your request has no account SID and auth token in HTTP Basic authentication")
         try:
-            user, colon, password = base64.b64decode(encoded.strip(), validate=True).partition(b":")
+            user, _, password = base64.b64decode(encoded.strip(), validate=True).partition(b":")
         except (binascii.Error, ValueError) as error:
             raise NotAuthenticated("Your Authorization header cannot be read") from error
         right_user = hmac.compare_digest(user, self._user)
         right_password = hmac.compare_digest(password, self._password)
-        if colon and right_user and right_password:
+        if right_user and right_password:
             return "account"
-        if colon and user.startswith(b"SK") and self._key_matches(user.decode("latin-1"), password.decode("latin-1")):
+        if user.startswith(b"SK") and self._key_matches(user.decode("latin-1"), password.decode("latin-1")):
             return "key"
         raise NotAuthenticated("Your account SID or auth token was incorrect")
 
