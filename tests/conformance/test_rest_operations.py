@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 import pytest
 
 from holdfast.voice.control.entities import CallStatus
@@ -469,6 +472,53 @@ async def test_an_application_is_made_changed_and_deleted(api: RestApi) -> None:
     assert (await api.get("/Applications.json", "FriendlyName=other")).json["applications"] == []
     assert (await api.delete(path)).status == 204
     assert (await api.get(path)).status == 404
+
+
+VOICE: Final = {
+    "VoiceUrl": "http://h/voice",
+    "VoiceMethod": "GET",
+    "VoiceFallbackUrl": "http://h/sorry",
+    "VoiceFallbackMethod": "GET",
+    "StatusCallback": "http://h/over",
+    "StatusCallbackMethod": "GET",
+    "VoiceCallerIdLookup": "true",
+}
+DOMAIN_VOICE: Final = {
+    "VoiceUrl": "http://h/voice",
+    "VoiceMethod": "GET",
+    "VoiceFallbackUrl": "http://h/sorry",
+    "VoiceFallbackMethod": "GET",
+    "VoiceStatusCallbackUrl": "http://h/over",
+    "VoiceStatusCallbackMethod": "GET",
+    "SipRegistration": "true",
+    "Secure": "true",
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "form", "settings"),
+    [
+        ("/Applications", {}, VOICE),
+        ("/IncomingPhoneNumbers", {"PhoneNumber": "+15550100033"}, VOICE),
+        ("/SIP/Domains", {"DomainName": "office.example.com"}, DOMAIN_VOICE),
+    ],
+)
+async def test_each_setting_is_changed_alone(
+    api: RestApi, path: str, form: dict[str, str], settings: dict[str, str]
+) -> None:
+    made = (await api.post(f"{path}.json", form | settings)).json
+    one = f"{path}/{made['sid']}.json"
+    assert (await api.post(one)).json == made
+    for name, value in settings.items():
+        new = {"GET": "POST", "true": "false"}.get(value, value + "/new")
+        field = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+        changed = (await api.post(one, {name: new})).json
+        shown = False if new == "false" else new
+        assert (made[field], changed) == (True if value == "true" else value, made | {field: shown})
+        if "Url" in name or name == "StatusCallback":
+            assert (await api.post(one, {name: ""})).json[field] in (None, "")
+        assert (await api.post(one, {name: value})).json == made
+    assert (await api.get(one)).json == made
 
 
 # --- the road ------------------------------------------------------------------------------------------

@@ -231,6 +231,27 @@ async def test_an_unreadable_record_is_an_error(text: str) -> None:
             await opened(shelf)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"nonsense": 1},
+        {"short": 1},
+        {"short": "true"},
+        {"name": None},
+        {"may_call": ""},
+        {"may_call": [1]},
+        {"rtp_source": "all"},
+        {"ha1": {"md5": "m", "sha256": "s", "password": "p"}},
+        {"ha1": ["m", "s"]},
+    ],
+)
+def test_a_record_with_other_fields_or_types_is_unreadable(change: dict[str, object]) -> None:
+    stored = json.loads(write_record(LineRecord.with_password(name="alice", password="secret")))
+    read_record(LineRecord, json.dumps(stored))
+    with pytest.raises(StoreFailed, match="a stored line cannot be read: " + next(iter(change))):
+        read_record(LineRecord, json.dumps(stored | change))
+
+
 @given(name=st.text(), password=st.text(), may_call=st.lists(st.text()))
 def test_every_line_survives_storage(name: str, password: str, may_call: list[str]) -> None:
     line = LineRecord.with_password(name=name, password=password, may_call=tuple(may_call))
@@ -282,8 +303,9 @@ def test_a_text_that_is_no_number_is_unchanged(text: str) -> None:
 
 
 def test_numbers_are_formatted_as_in_their_country() -> None:
-    assert [format_number(each) for each in ("+14155550100", "+442071838750", "client:bob")] == [
+    assert [format_number(each) for each in ("+14155550100", "+141555501000", "+442071838750", "client:bob")] == [
         "(415) 555-0100",
+        "+141555501000",
         "+442071838750",
         "client:bob",
     ]
@@ -364,6 +386,15 @@ async def test_a_number_takes_the_route_of_the_longest_prefix_and_our_own_take_n
     assert again.route_for("+49301234567") is None
 
 
+async def test_a_number_of_seven_digits_has_a_route_and_a_shorter_one_has_none() -> None:
+    directory = await opened(Shelf())
+    await directory.routes.put(route("+"))
+    found = [directory.route_for(each) is not None for each in ("+123456", "+1234567", "+" + "1" * 15, "+" + "1" * 16)]
+    assert found == [False, True, True, False]
+    assert "too short for a trunk" in directory.unreachable_reason("+123456")
+    assert "no route fits" in directory.unreachable_reason("+1234567")
+
+
 async def test_a_call_from_us_to_our_own_number_is_answered_by_its_document() -> None:
     directory = await opened(Shelf(), numbers={OURS: VOICE, "+15550100003": VoiceSettings()})
     assert directory.answer_of_number(OURS) == directory.answer_for(OURS)
@@ -413,6 +444,9 @@ async def test_a_trunk_we_register_with_may_call_from_its_own_address() -> None:
     assert directory.is_registered_as("acme", "203.0.113.5")
     assert not directory.is_registered_as("acme", "203.0.113.6")
     assert not directory.is_registered_as("+15550100", "203.0.113.5")
+    await directory.routes.put(route("+1", user="acme", password="hush", sources=("203.0.113.9",)))
+    assert [directory.trusts(host) for host in ("203.0.113.5", "203.0.113.9")] == [False, True]
+    assert not directory.is_registered_as("acme", "203.0.113.9")
 
 
 def test_a_route_survives_storage_and_hides_its_password() -> None:
