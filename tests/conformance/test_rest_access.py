@@ -165,6 +165,7 @@ async def test_a_line_of_the_directory_overrides_a_user_of_that_name(api: RestAp
     line = api.directory.line("alice")
     assert line is not None
     assert line.ha1 == Ha1.of("alice", "secret")
+    assert api.directory.lines() == (line,)
 
 
 async def test_mappings_are_listed_read_and_removed(api: RestApi) -> None:

@@ -376,6 +376,31 @@ async def test_a_party_is_called_into_a_live_conference_by_name_or_sid(api: Rest
     assert f'coach="{coached.sid}"' in (last.instruction.twiml or "")
 
 
+@pytest.mark.parametrize(
+    ("coaching", "coaches"), [({}, True), ({"Coaching": "true"}, True), ({"Coaching": "no"}, False)]
+)
+async def test_a_called_party_coaches_unless_coaching_is_false(
+    api: RestApi, coaching: dict[str, str], *, coaches: bool
+) -> None:
+    coached = api.engine.call()
+    form = {"To": "client:bob", "From": OURS, "CallSidToCoach": coached.sid}
+    assert (await api.post("/Conferences/desk/Participants.json", form | coaching)).status == 201
+    last = api.engine.commands[-1]
+    assert isinstance(last, CreateCall)
+    assert last.reserve is not None
+    assert last.reserve.admission.coach == (coached.sid if coaches else None)
+
+
+async def test_a_coach_coaches_the_same_party_again(api: RestApi) -> None:
+    coach, coached = api.engine.call(), api.engine.call()
+    room = api.engine.room(coach, coached)
+    path = f"/Conferences/{room.sid}/Participants/{coach.sid}.json"
+    assert (await api.post(path, {"Coaching": "true"})).code == 20422
+    for form in ({"CallSidToCoach": coached.sid}, {"Coaching": "true"}):
+        reply = await api.post(path, form)
+        assert (reply.status, reply.json["coaching"]) == (200, True)
+
+
 async def test_a_conference_is_announced_to_and_ended(api: RestApi) -> None:
     room = api.engine.room(api.engine.call())
     await api.post(f"/Conferences/{room.sid}.json", {"AnnounceUrl": MUSIC, "AnnounceMethod": "GET"})
@@ -455,6 +480,7 @@ async def test_numbers_are_found_by_a_part_of_them_and_by_name(api: RestApi) -> 
     assert await found("") == [OURS, ALSO_OURS]
     assert await found("PhoneNumber=0002") == [ALSO_OURS]
     assert await found("PhoneNumber=%2B1555*10000*") == [OURS, ALSO_OURS]
+    assert await found("PhoneNumber=*1555") == [], "a plus is no digit"
     assert await found("PhoneNumber=(") == []
     assert await found("FriendlyName=%28555%29+010-0001") == [OURS]
     assert (await api.get("/IncomingPhoneNumbers/Mobile.json")).json["incoming_phone_numbers"] == []

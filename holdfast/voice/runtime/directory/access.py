@@ -111,12 +111,14 @@ class Access:
         return self._lines_by_name
 
     def _collect_lines(self) -> Iterator[tuple[str, LineRecord]]:
-        """Yield the name and line of each user; of several with one name, the valid one is last."""
+        """Yield the name and line of each user; of several with one name, the valid one is last.
+
+        Valid is the user of a list mapped for calls before others, of the newest such list.
+        """
         calls = {mapping.sid for domain in self.domains.all() for mapping in domain.calls}
-        others = {mapping.sid for domain in self.domains.all() for mapping in domain.registrations} - calls
-        newest_first = self.lists.all()
-        for mapped, lists, allowed in ((others, newest_first[::-1], ()), (calls, newest_first, ("",))):
-            for credentials in lists:
+        others = {mapping.sid for domain in self.domains.all() for mapping in domain.registrations}
+        for mapped, allowed in ((others, ()), (calls, ("",))):
+            for credentials in reversed(self.lists.all()):
                 if credentials.sid in mapped:
                     for user in credentials.users:
                         yield user.username, LineRecord(name=user.username, ha1=user.ha1, may_call=allowed)

@@ -360,6 +360,40 @@ async def test_an_unknown_line_takes_as_long_to_look_up_as_a_known_one() -> None
     assert doors.gone_through == 2
 
 
+async def test_of_users_with_one_name_that_of_the_newest_list_for_calls_is_valid() -> None:
+    directory = await opened(Shelf())
+    lists, domains = directory.access.lists, directory.access.domains
+
+    def mapped(*numbers: int) -> tuple[access.CredentialListMapping, ...]:
+        return tuple(access.CredentialListMapping(sid=f"CL{number}", created_at=1) for number in numbers)
+
+    for number in (3, 1, 2, 4):
+        ha1 = Ha1.of("carol", str(number))
+        user = access.SipUser(sid=f"CR{number}", username="carol", ha1=ha1, created_at=1, updated_at=1)
+        await lists.put(
+            access.CredentialList(
+                sid=f"CL{number}", friendly_name="", created_at=number, updated_at=number, users=(user,)
+            )
+        )
+    domain = access.SipDomain(
+        sid="SD1", domain_name="a.example", friendly_name="", created_at=1, updated_at=1, voice=VOICE
+    )
+    for calls, registrations, valid, allowed in (
+        ((), (1, 2), "2", ()),
+        ((), (2, 1), "2", ()),
+        ((1, 2), (), "2", ("",)),
+        ((2, 1), (3,), "2", ("",)),
+        ((1,), (1, 4), "1", ("",)),
+    ):
+        await domains.put(replace(domain, calls=mapped(*calls), registrations=mapped(*registrations)))
+        assert directory.line("carol") == LineRecord(name="carol", ha1=Ha1.of("carol", valid), may_call=allowed)
+    await directory.access.remove_list("CL1")
+    assert (directory.line("carol"), domains.all()[0].registrations) == (
+        LineRecord(name="carol", ha1=Ha1.of("carol", "4"), may_call=()),
+        mapped(4),
+    )
+
+
 def route(prefix: str, host: str = "203.0.113.5", **fields: Any) -> RouteRecord:
     return RouteRecord(prefix=prefix, host=host, port=5060, **fields)
 
