@@ -168,6 +168,25 @@ async def test_a_line_of_the_directory_overrides_a_user_of_that_name(api: RestAp
     assert api.directory.lines() == (line,)
 
 
+async def test_a_change_within_a_list_or_a_domain_is_its_own_change_too(api: RestApi) -> None:
+    made = (await api.post("/SIP/CredentialLists.json", {"FriendlyName": "office"})).json
+    domain = (await api.post("/SIP/Domains.json", {"DomainName": "d.example.com"})).json
+    parents = {
+        f"/SIP/CredentialLists/{made['sid']}/Credentials": {"Username": "carol", "Password": PASSWORD},
+        f"/SIP/Domains/{domain['sid']}/Auth/Registrations/CredentialListMappings": {"CredentialListSid": made["sid"]},
+    }
+    for children, form in parents.items():
+        parent = children.rpartition("/Auth")[0] or children.rpartition("/")[0]
+        dates = [(await api.get(f"{parent}.json")).json["date_updated"]]
+        api.engine.clock += 1
+        child = (await api.post(f"{children}.json", form)).json
+        dates.append((await api.get(f"{parent}.json")).json["date_updated"])
+        api.engine.clock += 1
+        assert (await api.delete(f"{children}/{child['sid']}.json")).status == 204
+        dates.append((await api.get(f"{parent}.json")).json["date_updated"])
+        assert len(set(dates)) == 3
+
+
 async def test_mappings_are_listed_read_and_removed(api: RestApi) -> None:
     domain = (await api.post("/SIP/Domains.json", {"DomainName": "b.example.com"})).json
     made = [(await api.post("/SIP/CredentialLists.json", {"FriendlyName": name})).json for name in "ab"]
