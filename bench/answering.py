@@ -94,6 +94,9 @@ class AnswerEvents:
     def trace(self, exchange: Trace) -> None:
         """Drop a trace."""
 
+    def count_refusal(self, message: str, status: str) -> None:
+        """Drop the count of a refusal."""
+
     async def answer(self, legs: SipLegs) -> None:
         """Answer every call until cancelled."""
         while True:

@@ -18,7 +18,7 @@ from holdfast.holds.web.metrics import HoldsCollector
 from holdfast.voice.api.ops.metrics_endpoint import CallbackCollector, Metrics, TrunkCollector
 from holdfast.voice.api.ops.quality_endpoint import QualityCollector
 from holdfast.voice.media_process.control_link.protocol import Load
-from holdfast.voice.model.effects import LogNotification, LogRefusal
+from holdfast.voice.model.effects import LogNotification
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.model.ports import SipMessageTrace, WebhookTrace
 from holdfast.voice.runtime.counters import Counters
@@ -99,7 +99,7 @@ def test_webhooks_and_notifications_are_counted() -> None:
 def test_refused_messages_are_counted_by_message_and_status() -> None:
     tally = Counters()
     for status in ("queued", "in-progress", "in-progress"):
-        tally.count_refusal(LogRefusal(noun="CA1", status=status, message="LegAnswered"))
+        tally.count_refusal("LegAnswered", status)
     found = scraped(tally)
     assert found["holdfast_messages_refused_total|LegAnswered|queued"] == 1
     assert found["holdfast_messages_refused_total|LegAnswered|in-progress"] == 2

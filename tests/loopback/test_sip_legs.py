@@ -59,6 +59,7 @@ from holdfast.voice.sip.effects import (
     EndCause,
     Ended,
     Event,
+    InputRefused,
     Invited,
     RefreshDue,
     Refused,
@@ -189,6 +190,7 @@ class LegsHarness:
         self.answer_details: list[tuple[tuple[str, str], ...]] = []
         """The details of the SIP answers; `facts` leaves them out."""
         self.traces: list[Trace] = []
+        self.refusals: list[tuple[str, str]] = []
         self._came = asyncio.Event()
         self.legs: SipLegs
 
@@ -200,6 +202,9 @@ class LegsHarness:
 
     def trace(self, exchange: Trace) -> None:
         self.traces.append(exchange)
+
+    def count_refusal(self, message: str, status: str) -> None:
+        self.refusals.append((message, status))
 
     def post(self, message: Message) -> None:
         if isinstance(message, LegAnswered):
@@ -842,8 +847,14 @@ async def test_an_input_that_a_session_refuses_is_counted_and_logged_once_in_ten
         await far.event(Accepted)
         far.sip.command(session, CancelInvite())
         far.sip.command(session, CancelInvite())
+        assert await far.event(InputRefused) == InputRefused(session=session, state="running", received="CancelInvite")
         far.sip.command(session, EndSession())
         assert (await far.event(Ended)).cause is EndCause.WE_HUNG_UP
         assert far.sip.ignored == {"InputRefused": 2}
     assert caplog.text.count("fact=InputRefused source=far count=1") == 1
     assert "a session that is running takes no CancelInvite" in caplog.text
+
+
+async def test_a_refused_input_of_a_session_is_counted_for_the_metrics(bench: LegsHarness) -> None:
+    bench.legs.handle_event(InputRefused(session=SessionId("s"), state="called", received="ACK"))
+    assert bench.refusals == [("ACK", "called")]

@@ -100,6 +100,9 @@ class Shell:
         assert isinstance(exchange, WebhookTrace)
         self.seen.append(exchange)
 
+    def count_refusal(self, message: str, status: str) -> None:
+        raise AssertionError(f"a webhook has no machine: {message} in {status}")
+
     async def preload(self, url: str) -> str:
         """Have a sound loaded by a call that has ended since, and return its clip."""
         count = len(self.bank.played)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 
-from holdfast.voice.model.effects import LogNotification, LogRefusal
+from holdfast.voice.model.effects import LogNotification
 from holdfast.voice.model.ports import Trace, WebhookTrace
 
 
@@ -35,6 +35,6 @@ class Counters:
         """Count a notification."""
         self.notifications["error" if notification.log == 0 else "warning"] += 1
 
-    def count_refusal(self, refusal: LogRefusal) -> None:
+    def count_refusal(self, message: str, status: str) -> None:
         """Count a message that a machine refused."""
-        self.refusals[refusal.message, refusal.status] += 1
+        self.refusals[message, status] += 1

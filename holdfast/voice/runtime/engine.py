@@ -141,7 +141,7 @@ class EffectExecutor:
                 pass
             case LogRefusal(noun=noun, status=status, message=message):
                 log.warning("noun=%s status=%s message=%s refused: no table lists it", noun, status, message)
-                self.counters.count_refusal(effect)
+                self.counters.count_refusal(message, status)
             case VerbBegan() | HearsChanged():
                 pass
             case _:

@@ -33,6 +33,9 @@ class EngineEvents(Protocol):
     def trace(self, exchange: Trace) -> None:
         """Record a SIP message or a webhook for the ladder."""
 
+    def count_refusal(self, message: str, status: str) -> None:
+        """Count a message that a machine of the part refused in this status."""
+
 
 class Mailbox:
     """A mailbox implements `EngineEvents`. Invariant: what waits is taken once, in the order in which it was posted."""
@@ -59,6 +62,10 @@ class Mailbox:
         """Count an exchange with a web server, and have the switch record it."""
         self._counters.count_trace(exchange)
         self._add(exchange)
+
+    def count_refusal(self, message: str, status: str) -> None:
+        """Count a message that a machine of the part refused in this status."""
+        self._counters.count_refusal(message, status)
 
     def take(self) -> Message | Trace | None:
         """Take the oldest that waits; None when the mailbox is empty."""

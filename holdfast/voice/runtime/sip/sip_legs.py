@@ -97,6 +97,7 @@ class SipLegs:
     ) -> None:
         self._directory = directory
         self._tasks = tasks
+        self._events = events
         self.now = events.now
         admission = InboundAdmission(
             directory,
@@ -305,8 +306,10 @@ class SipLegs:
             case s.ContactsChanged():
                 log.info("line=%s fact=ContactsChanged contacts=%d", event.user, len(event.contacts))
                 self.registrations.update(event.user, context.agent.contacts.restorable(event.user))
-            case s.PasswordWrong() | s.LockedOut() | s.MessageDropped() | s.InputRefused() | s.OptionsAnswered():
+            case s.PasswordWrong() | s.LockedOut() | s.MessageDropped() | s.OptionsAnswered():
                 pass
+            case s.InputRefused():
+                self._events.count_refusal(event.received, event.state)
             case s.Registered() | s.RegistrationFailed() | s.Unregistered():
                 self.trunks.handle_event(event, context.now())
             case s.MessageSeen():

@@ -182,6 +182,7 @@ class SipEndpoint:
                 case InputRefused():
                     why = f"a session that is {effect.state} takes no {effect.received}"
                     self._log_ignored("InputRefused", effect.session, why)
+                    self._owner.handle_event(effect)
                 case event:
                     self._owner.handle_event(event)
         if self.agent.is_idle():

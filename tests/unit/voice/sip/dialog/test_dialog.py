@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from holdfast.voice.sip.dialog.dialog import Dialog, disconnected, next_hop
+from holdfast.voice.sip.dialog.dialog import Dialog, as_callee, disconnected, in_order, next_hop
 from holdfast.voice.sip.effects import Address
+from holdfast.voice.sip.message.codec import decode
+from holdfast.voice.sip.message.message import Request
+from tests.unit.voice.sip.wire import encode, invite
 
 
 def dialog(target: str, *routes: str, seen_at: Address) -> Dialog:
@@ -111,3 +116,24 @@ def test_a_proxy_in_our_own_network_may_send_from_another_address_than_it_record
     seen_at = Address(source, 5060)
     to = next_hop(dialog(ELSEWHERE, f"<sip:{route};lr>", seen_at=seen_at))
     assert to == (Address(route, 5060) if is_followed else seen_at)
+
+
+@pytest.mark.parametrize(("last", "is_newer"), [(None, True), (1, True), (2, False), (3, False)])
+def test_a_request_is_in_order_when_its_number_is_above_the_last_one(last: int | None, is_newer: bool) -> None:
+    received = decode(encode(invite(method="INFO", cseq=2)))
+    assert isinstance(received, Request)
+    assert in_order(replace(dialog(ELSEWHERE, seen_at=CARRIER), remote_cseq=last), received) is is_newer
+
+
+@pytest.mark.parametrize(
+    ("contact", "target"),
+    [
+        ("<sip:p@10.0.0.3:5070>", "sip:p@10.0.0.3:5070"),
+        ("<sip:p@10.0.0.3:5070>, <sip:q@10.0.0.4>", "sip:+15550100@10.0.0.3"),
+        ("", "sip:+15550100@10.0.0.3"),
+    ],
+)
+def test_the_target_is_the_only_contact_and_the_from_uri_when_there_are_several(contact: str, target: str) -> None:
+    received = decode(encode(invite(contact=contact)))
+    assert isinstance(received, Request)
+    assert as_callee(received, "tag", CARRIER).target == target

@@ -500,6 +500,13 @@ def test_a_registrar_that_always_wants_longer_is_asked_once_more_and_then_after_
     assert header(peer.received()[0], "Expires") == "300"
 
 
+def test_a_registrar_that_refuses_the_time_it_asks_for_is_asked_again_after_a_wait_only() -> None:
+    _, alice, peer, text = failing_registration()
+    assert header(text, "Expires") == "100"
+    peer.send(reply(text, 423, "Min-Expires: 100"))
+    assert (peer.received(), waits(alice)) == ([], [22.5])
+
+
 def test_removing_a_registration_never_becomes_a_registration() -> None:
     wire, alice, peer, text = failing_registration()
     peer.send(reply(text, 200))
