@@ -192,3 +192,14 @@ async def test_a_call_beside_a_served_dial_is_not_its_child(stage: Stage) -> Non
         with pytest.raises(HoldRefused):
             await stage.holds.hold(call)
     assert await stage.store.pairs() == []
+
+
+async def test_the_overview_shows_a_pair_and_its_queue(stage: Stage) -> None:
+    parent, child = await stage.two_legs()
+    hold = await stage.holds.hold(child)
+    shown = {view.sid: view for view in await stage.holds.calls()}
+    assert [(shown[call].peer, shown[call].queue, shown[call].hears) for call in (parent, child)] == [
+        (child, None, "silence"),
+        (parent, f"hold-{child}", "music"),
+    ]
+    assert (shown[child].hold, shown[child].held, shown[parent].can_hold) == (hold.id, True, True)

@@ -130,7 +130,9 @@ async def test_a_leg_is_resumed_by_another_service_and_held_there_afterwards(
     parent, child = await two.stage.two_legs(after=AFTER)
     call, other = (parent, child) if held == "parent" else (child, parent)
     first = await two.ours.hold(call, music=music)
+    began = two.stage.clock.now()
     assert (await two.theirs.resume(call)).status is Status.RESUMED
+    assert two.stage.clock.now() - began < 1.0, "the parked party is not waited for: it is where it should be"
     await two.check()
     assert two.ears(call, other) == [other, call]
     assert (await two.ours.get(first.id)).status is Status.RESUMED
