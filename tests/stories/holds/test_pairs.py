@@ -203,3 +203,14 @@ async def test_the_overview_shows_a_pair_and_its_queue(stage: Stage) -> None:
         (parent, f"hold-{child}", "music"),
     ]
     assert (shown[child].hold, shown[child].held, shown[parent].can_hold) == (hold.id, True, True)
+
+
+async def test_adopting_again_during_a_hold_leaves_the_pair_as_it_is(stage: Stage) -> None:
+    parent, child = await stage.two_legs(after=AFTER)
+    hold = await stage.holds.hold(child)
+    known = stage.holds.pairs.of(parent)
+    assert known is not None
+    for named in (None, child):
+        assert await stage.holds.adopt(parent, named, after=f"{AFTER}/2") == known
+    assert stage.holds.pairs.of(parent) == known
+    assert (await stage.holds.resume(hold)).status.value == "resumed"
