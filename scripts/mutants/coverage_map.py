@@ -63,8 +63,24 @@ class CoverageMap:
                 return _quickest(running)
             module = file.removesuffix(".py").replace("/", ".")
             return _quickest(self._in_test_files_naming({module, Path(file).stem}), running)
-        using = self._running(self._uses(place.names)) or self._running({file: self._functions(file)})
-        return _quickest(self._in_test_files_naming(place.names), using)
+        names = self._naming(file, place.names)
+        using = self._running(self._uses(names)) or self._running({file: self._functions(file)})
+        return _quickest(self._in_test_files_naming(names), using)
+
+    def _naming(self, file: str, names: Iterable[str]) -> frozenset[str]:
+        """Return these names, and those that the file defines by them outside of functions: a table by its rows."""
+        found = set(names)
+        while (pattern := _pattern(found)) is not None:
+            more = {
+                name
+                for node, inside in _statements(self._tree(file), inside=False)
+                if not inside and isinstance(node, ast.Assign | ast.AnnAssign) and pattern.search(ast.unparse(node))
+                for name in _defined(node)
+            }
+            if more <= found:
+                break
+            found |= more
+        return frozenset(found)
 
     def _running(self, masks: Mapping[str, int]) -> list[KnownTest]:
         return [

@@ -171,3 +171,14 @@ def test_a_completed_conference_takes_no_announcement(world: World) -> None:
     with pytest.raises(ConferenceNotActive) as refused:
         world.post(AnnounceToRoom(room=room, request=NEWS))
     assert (refused.value.code, refused.value.http) == (16022, 400)
+
+
+def test_a_failed_announcement_to_the_room_is_not_requested_again_when_its_first_listener_leaves(world: World) -> None:
+    told = two(world)
+    world.pages[NEWS.url] = None
+    world.post(AnnounceToRoom(room=room_of(world, told["A"]).sid, request=NEWS))
+    assert room_of(world, told["B"]).announcement is None
+    asked = world.urls().count(NEWS.url)
+    world.hangs_up(told["A"])
+    world.hangs_up(told["B"])
+    assert (asked, world.urls().count(NEWS.url)) == (1, 1)

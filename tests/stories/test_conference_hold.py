@@ -10,6 +10,7 @@ from holdfast.voice.model.commands import (
     ChangeParticipant,
     WebRequest,
 )
+from holdfast.voice.model.effects import PlaySound
 from holdfast.voice.model.errors import NotFound
 from holdfast.voice.model.facts import PhoneHeld, PhoneResumed
 from holdfast.voice.model.ids import CallSid
@@ -342,3 +343,25 @@ def test_a_party_held_by_phone_and_by_rest_is_back_after_both_resume(world: Worl
     release({"phone": "rest", "rest": "phone"}[lets_go])
     assert (world.heard_by(alice), world.heard_by(bob)) == ({bob}, {alice})
     world.check()
+
+
+def test_the_builtin_music_replaces_hold_music_that_fails_after_it_was_late(world: World) -> None:
+    """The interim music ends with the sound it waits for, so the built-in music is a sound of its own."""
+    alice, _, _ = meet(world)
+    world.pages[f"{APP}/hold"] = twiml("<Play>/song.mp3</Play>")
+    world.withheld_urls.add(f"{APP}/song.mp3")
+    hold(world, alice, f"{APP}/hold")
+    world.passes(3)
+    assert [sound.token.rpartition("/")[2] for sound in builtin_music(world)] == ["meanwhile"]
+    world.sound_fails(alice)
+    assert [sound.token.rpartition("/")[2] for sound in builtin_music(world)] == ["meanwhile", "builtin"]
+    assert builtin_music(world)[-1].while_loading is None
+    assert world.heard_by(alice) == "builtin:hold"
+    resume(world, alice)
+    assert world.heard_by(alice) != "builtin:hold"
+
+
+def builtin_music(world: World) -> list[PlaySound]:
+    """Return the built-in music that was played beside the verbs of hold documents."""
+    played = [each for each in world.effects if isinstance(each, PlaySound) and "/hold" in each.token]
+    return [each for each in played if each.source == "builtin:hold"]

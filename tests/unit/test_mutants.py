@@ -213,6 +213,17 @@ def test_the_tests_of_a_line_are_those_that_run_it_quickest_first(
     assert [test.name for test in coverage_map.tests_for("holdfast/product.py", line)] == expected
 
 
+def test_the_tests_of_a_row_are_those_of_the_table_that_it_is_part_of(tmp_path: Path) -> None:
+    (tmp_path / "holdfast").mkdir()
+    tables = "ROW = (1, 2)\nROWS = (ROW,)\nTABLE = {each: 1 for each in ROWS}\nOTHER = 3\n"
+    (tmp_path / "holdfast/tables.py").write_text(tables, encoding="utf-8")
+    user = "from holdfast.tables import TABLE\n\n\ndef look(each):\n    return TABLE[each]\n"
+    (tmp_path / "holdfast/user.py").write_text(user, encoding="utf-8")
+    coverage_map = CoverageMap([record(looks=(0.1, {"holdfast/user.py": [5]}))], root=tmp_path)
+    found = [[test.name for test in coverage_map.tests_for("holdfast/tables.py", line)] for line in (1, 2, 3, 4)]
+    assert found == [["looks"], ["looks"], ["looks"], []]
+
+
 def test_tests_are_cut_into_portions_by_what_they_and_their_files_cost() -> None:
     tests = [KnownTest(name=f"f{k % 2}::t{k}", seconds=1.0, lines={}) for k in range(10)]
     found = portions(tests, limits_s=(3.0, 6.0, 100.0))

@@ -88,6 +88,7 @@ from holdfast.voice.model.internal_commands import (
     StartScript,
     StopScript,
 )
+from scripts.diagrams import PAGE, draw_events
 
 SID = CallSid("CA" + "1" * 32)
 OTHER = CallSid("CA" + "2" * 32)
@@ -399,6 +400,11 @@ ARROWS = arrows()
 
 def named(cell: tuple[object, ...]) -> str:
     return " ".join(str(getattr(each, "__name__", each)) for each in cell)
+
+
+def test_the_page_shows_the_table_with_its_conditions() -> None:
+    drawn = draw_events("A call", "holdfast/voice/control/statuses.py", CALL_TRANSITIONS, CALL_STARTS)
+    assert drawn in PAGE.read_text("utf-8"), "run: make diagrams"
 
 
 def test_there_is_a_sample_of_each_message() -> None:

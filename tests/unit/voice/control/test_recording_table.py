@@ -26,6 +26,7 @@ from holdfast.voice.model.errors import RecordingNotActive, RecordNotFinished
 from holdfast.voice.model.facts import CaptureBegan, CaptureEnded, CaptureQuiet, RecordingFinished, RecordingQuiet
 from holdfast.voice.model.ids import CallSid, RecordingSid
 from holdfast.voice.model.internal_commands import BeginRecording, EndRecording
+from scripts.diagrams import PAGE, draw_events
 
 SID, CALL = RecordingSid("RE" + "1" * 32), CallSid("CA" + "1" * 32)
 EVENTS = ("in-progress", "completed", "absent", "failed")
@@ -88,6 +89,11 @@ ARROWS: dict[Arrow, RecordingMessage] = {
 
 def named(cell: tuple[object, ...]) -> str:
     return " ".join(str(getattr(each, "__name__", each)) for each in cell)
+
+
+def test_the_page_shows_the_table_with_its_conditions() -> None:
+    drawn = draw_events("A recording", "holdfast/voice/control/statuses.py", RECORDING_TRANSITIONS, RECORDING_STARTS)
+    assert drawn in PAGE.read_text("utf-8"), "run: make diagrams"
 
 
 def test_there_is_a_sample_of_each_message() -> None:

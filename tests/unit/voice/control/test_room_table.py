@@ -45,6 +45,7 @@ from holdfast.voice.model.internal_commands import (
     NotePhoneHold,
     RefuseEntry,
 )
+from scripts.diagrams import PAGE, draw_events
 
 SID = RoomSid("CF" + "1" * 32)
 ALICE, BOB, CAROL = (CallSid("CA" + digit * 32) for digit in "123")
@@ -132,6 +133,11 @@ def named(cell: tuple[object, ...]) -> str:
 
 def refusals(moved: Transition[Room]) -> list[LogRefusal]:
     return [each for each in moved.emitted if isinstance(each, LogRefusal)]
+
+
+def test_the_page_shows_the_table_with_its_conditions() -> None:
+    drawn = draw_events("A conference", "holdfast/voice/control/statuses.py", ROOM_TRANSITIONS, ROOM_STARTS)
+    assert drawn in PAGE.read_text("utf-8"), "run: make diagrams"
 
 
 def test_there_is_a_sample_of_each_message() -> None:
