@@ -19,7 +19,7 @@ from holdfast.settings import Settings
 from holdfast.testing.world import World, twiml
 from holdfast.voice.control.read_only_state import Message
 from holdfast.voice.media.codec.g711 import ULAW
-from holdfast.voice.media.mix.seats import NO_ROOM
+from holdfast.voice.media.mix.routing import NO_ROOM
 from holdfast.voice.media.tick import MixEngine
 from holdfast.voice.media_process.control_link import protocol
 from holdfast.voice.model.commands import ChangeParticipant, ReceiveCall, WebRequest

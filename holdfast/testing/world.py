@@ -12,11 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from holdfast.voice.control import journal_entries
 from holdfast.voice.control.conference.audio import hears
 from holdfast.voice.control.entities import Call, RoomStatus
 from holdfast.voice.control.read_only_state import Message
-from holdfast.voice.control.serialization import decode, encode
+from holdfast.voice.control.serialization import decode, encode, entries_of
 from holdfast.voice.control.state import EngineState
 from holdfast.voice.model.commands import (
     Callback,
@@ -275,7 +274,7 @@ class World:
     def post(self, message: Message) -> None:
         """Post a message to the engine's state, and carry out all that follows from it. Raises: AskedWrong."""
         step = self.state.apply(message, self.now)
-        self.entries += journal_entries.entries(step, self.now)
+        self.entries += entries_of(step, self.now)
         if self.killed:
             self.crash()
         for effect in step.effects:

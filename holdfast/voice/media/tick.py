@@ -40,8 +40,7 @@ from holdfast.voice.media.mix.concealment import Concealment
 from holdfast.voice.media.mix.g722_legs import PAYLOAD_TYPE as G722_PAYLOAD_TYPE
 from holdfast.voice.media.mix.g722_legs import G722Legs
 from holdfast.voice.media.mix.mixer import Mixer
-from holdfast.voice.media.mix.routing import Routing, derive
-from holdfast.voice.media.mix.seats import Seats
+from holdfast.voice.media.mix.routing import Routing, Seats, derive
 from holdfast.voice.media.mix.vad import VoiceActivity
 from holdfast.voice.media.rtp.jitter import G722, JitterBuffers
 from holdfast.voice.media.rtp.rtp import HEADER, OutgoingStreams, Packets

@@ -23,13 +23,12 @@ from holdfast.voice.media_process.control_link.fact_queue import FactQueue
 from holdfast.voice.media_process.errors import RowsFull
 from holdfast.voice.media_process.legs import recording_files
 from holdfast.voice.media_process.legs.addresses import CommandImpossible, usable_address
-from holdfast.voice.media_process.legs.dtmf_relay import DtmfRelay
 from holdfast.voice.media_process.legs.latching import Latching
 from holdfast.voice.media_process.legs.periodic_reports import SILENCE_S, PeriodicReports
 from holdfast.voice.media_process.legs.rows import COMPANDING, LegRow, LegRows
 from holdfast.voice.media_process.legs.rtcp_sockets import RtcpSockets
 from holdfast.voice.media_process.legs.rtp_receive import RtpReceiver
-from holdfast.voice.media_process.legs.rtp_send import RtpSender
+from holdfast.voice.media_process.legs.rtp_send import DtmfRelay, RtpSender
 from holdfast.voice.media_process.legs.seating import Seating
 from holdfast.voice.media_process.sockets.plain import PacketIO
 from holdfast.voice.media_process.sockets.rtp_ports import Ports

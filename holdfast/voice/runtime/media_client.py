@@ -253,15 +253,15 @@ class MediaClient:
         self._writer.writelines(pack(each) for each in (*commands, m.Apply(number=number)))
 
     def _refuse(self, commands: tuple[m.Command, ...], reason: str) -> None:
-        """Post `RequestRefused` for commands that never reached the media process."""
+        """Post `RequestRefused` for commands that never reached the media process.
+
+        Other commands need none: the seats are sent again, and the recorder learns of it by `ControlDetached`.
+        """
         for command in commands:
-            match command:
-                case m.DescribeRow(leg=leg) | m.CloseRow(leg=leg):
-                    self._post_refused(command, leg, None, reason)
-                case m.PlayClip(token=token):
-                    self._post_refused(command, call_of(token), token, reason)
-                case _:
-                    pass  # the seats are sent again, and the recorder learns of it by `ControlDetached`
+            if isinstance(command, m.DescribeRow | m.CloseRow):
+                self._post_refused(command, command.leg, None, reason)
+            elif isinstance(command, m.PlayClip):
+                self._post_refused(command, call_of(command.token), command.token, reason)
 
     def _post_refused(self, command: m.Command, leg: m.Leg, token: Token | None, reason: str) -> None:
         self._post_fact(m.RequestRefused(leg=leg, command=type(command).__name__, token=token, message=reason))

@@ -15,7 +15,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol, assert_never
 
-from holdfast.voice.control import journal_entries
 from holdfast.voice.control.entities import (
     Call,
     Queue,
@@ -27,7 +26,7 @@ from holdfast.voice.control.read_only_state import (
     Message,
     Step,
 )
-from holdfast.voice.control.serialization import decode, encode
+from holdfast.voice.control.serialization import decode, encode, entries_of
 from holdfast.voice.control.state import (
     EngineState,
 )
@@ -209,7 +208,7 @@ class Switch:
             if isinstance(entity, Call) and entity.sid in self._orphans.by_call:
                 self._traces += self._orphans.claim(entity.sid)
         # Entries are read by call: those without a live or kept call could never be read.
-        entries = tuple(entry for entry in journal_entries.entries(step, now) if entry.call in self.state.calls)
+        entries = tuple(entry for entry in entries_of(step, now) if entry.call in self.state.calls)
         snapshots = (*_snapshots(step), *(Snapshot(noun=kind, sid=sid, data="") for kind, sid in self.state.removed()))
         self._pending.append(PendingStep(step=step, entries=entries, snapshots=snapshots, waiter=waiter))
         self._wake()

@@ -12,9 +12,9 @@ from holdfast.voice.media.rtp.receiver_stats import ReceiverStats
 from holdfast.voice.media.rtp.srtp import SrtpBatch, SrtpLegs
 from holdfast.voice.media.tick import MixEngine
 from holdfast.voice.media_process.control_link.fact_queue import FactQueue
-from holdfast.voice.media_process.legs.dtmf_relay import DtmfRelay
 from holdfast.voice.media_process.legs.latching import Latching
 from holdfast.voice.media_process.legs.rows import COMPANDING, LegRows
+from holdfast.voice.media_process.legs.rtp_send import DtmfRelay
 from holdfast.voice.media_process.sockets.plain import PacketIO, ReceivedDatagrams
 from holdfast.voice.model.facts import DigitPressed
 from holdfast.voice.model.ids import CallSid

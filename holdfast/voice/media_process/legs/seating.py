@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from holdfast.voice.media.frames import Numbers
-from holdfast.voice.media.mix.seats import EVERY_LISTENER, NO_ROOM, NO_ROW, OWN_AUDIO, Seats
+from holdfast.voice.media.mix.routing import EVERY_LISTENER, NO_ROOM, NO_ROW, OWN_AUDIO, Seats
 from holdfast.voice.model.effects import Beep, RouteAudio, Seat
 
 

@@ -19,8 +19,7 @@ from holdfast.voice.media.codec.g711 import (
 )
 from holdfast.voice.media.frames import Layout
 from holdfast.voice.media.mix.mixer import Mixer
-from holdfast.voice.media.mix.routing import derive
-from holdfast.voice.media.mix.seats import NO_ROW, Seats
+from holdfast.voice.media.mix.routing import NO_ROW, Seats, derive
 
 ROWS = 8
 LAYOUT = Layout(rows=ROWS, clip_frames=ROWS)

@@ -13,7 +13,7 @@ import pytest
 from holdfast.voice.media.codec.g711 import ENCODE
 from holdfast.voice.media.codec.wav import HEADER_BYTES, read_channels
 from holdfast.voice.media.frames import SAMPLES
-from holdfast.voice.media.mix.seats import Seats
+from holdfast.voice.media.mix.routing import Seats
 from holdfast.voice.media_process.control_link.recording_messages import (
     CloseTap,
     OpenTap,
