@@ -79,6 +79,7 @@ PROMISED: dict[str, tuple[object, object]] = {
     "level of a beep": (beeps.LEVEL, 0.14),
     # ITU-T G.711 appendix I
     "ms of concealed audio": (concealment.MAX_CONCEALED * FRAME_MS, 60),
+    "ms of audio in which the pitch is looked for": (concealment._HISTORY_FRAMES * FRAME_MS, 60),
     "pitch periods that are looked for": ((concealment.MIN_PITCH, concealment.MAX_PITCH), (8000 // 200, 120)),
     "samples of the crossfade": (concealment.CROSSFADE, 8000 * 5 // 1000),
     "ms that the jitter buffer delays at first, and at most": (
