@@ -107,7 +107,10 @@ def voices_in(frames: NDArray[np.float64]) -> list[set[tuple[int, bool]]]:
     most = hums.max(axis=1)
     present = hums > np.maximum(PRESENT, 0.4 * most)[:, None]
     present &= (strength[:, BETWEEN].max(axis=1) <= most / 2)[:, None]
-    return [{VOICES[place] for place in np.flatnonzero(row)} for row in present]
+    found: list[set[tuple[int, bool]]] = [set() for _ in frames]
+    for frame, place in np.argwhere(present).tolist():
+        found[frame].add(VOICES[place])
+    return found
 
 
 class Leak(AssertionError):
