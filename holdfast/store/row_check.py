@@ -142,7 +142,7 @@ def _read_noun(readers: Readers, noun: Any, sid: Any, data: Any, over_at: Any) -
         over_at is None or (isinstance(over_at, int | float) and abs(over_at) <= MAX_TIME_S), "it ended at no time"
     )
     value = readers.noun(noun, sid, data)
-    _require(getattr(value, "sid", None) == sid, "its record is of another")
+    _require(getattr(value, "sid", sid) == sid, "its record is of another")
     return value
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text
 
-VERSION = 3
+VERSION = 4
 """Rises with every change of the tables or of what their rows say.
 
 A file of another version is refused, untouched.

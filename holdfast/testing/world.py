@@ -15,7 +15,8 @@ from typing import assert_never
 from holdfast.voice.control.conference.audio import hears
 from holdfast.voice.control.entities import Call, RoomStatus
 from holdfast.voice.control.read_only_state import Message
-from holdfast.voice.control.serialization import decode, encode, entries_of
+from holdfast.voice.control.serialization import entries_of
+from holdfast.voice.control.snapshots import restored, snapshots
 from holdfast.voice.control.state import EngineState
 from holdfast.voice.model.commands import (
     Callback,
@@ -73,7 +74,7 @@ from holdfast.voice.model.facts import (
     TimerFired,
 )
 from holdfast.voice.model.ids import AccountSid, CallSid, RecordingSid, RoomSid, Token, call_of, derive
-from holdfast.voice.model.ports import JournalEntry
+from holdfast.voice.model.ports import JournalEntry, Snapshot
 
 ACCOUNT = AccountSid("AC" + "0" * 32)
 START = 1_700_000_000.0
@@ -130,6 +131,8 @@ class World:
     """The messages that a table did not list: in a story there are none."""
     entries: list[JournalEntry] = field(default_factory=list)
     """The journal's lines, oldest first."""
+    stored: dict[tuple[str, str], Snapshot] = field(default_factory=dict)
+    """The newest snapshot of each noun and each participant."""
     playing: dict[CallSid, tuple[Token, str, int]] = field(default_factory=dict)
     seats: dict[CallSid, tuple[RoomSid, Seat]] = field(default_factory=dict)
     """The place of each participant in the audio of its room."""
@@ -275,6 +278,10 @@ class World:
         """Post a message to the engine's state, and carry out all that follows from it. Raises: AskedWrong."""
         step = self.state.apply(message, self.now)
         self.entries += entries_of(step, self.now)
+        for snapshot in snapshots(step):
+            self.stored[snapshot.noun, snapshot.sid] = snapshot
+            if not snapshot.data:
+                del self.stored[snapshot.noun, snapshot.sid]
         if self.killed:
             self.crash()
         for effect in step.effects:
@@ -284,11 +291,9 @@ class World:
             self.post(self._inbox.pop(0))
 
     def crash(self) -> None:
-        """Write every noun down, discard all state, and restore it."""
-        nouns = [*self.state.calls.values(), *self.state.rooms.values(), *self.state.queues.values()]
-        nouns += self.state.recordings.values()
+        """Discard all state, and restore it from the snapshots of all steps."""
         reborn = EngineState()
-        reborn.restore(decode(encode(noun)) for noun in nouns)
+        reborn.restore(restored(self.stored.values()))
         assert reborn.calls == self.state.calls
         assert reborn.rooms == self.state.rooms
         assert reborn.queues == self.state.queues

@@ -36,13 +36,14 @@ from holdfast.voice.control.entities import (
     RecordingStatus,
     Room,
 )
-from holdfast.voice.control.serialization import encode
+from holdfast.voice.control.read_only_state import Step
+from holdfast.voice.control.snapshots import snapshots
 from holdfast.voice.control.state import EngineState
 from holdfast.voice.model.commands import Instruction, RecordingOptions
 from holdfast.voice.model.effects import LogNotification
 from holdfast.voice.model.facts import LegEnded
 from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid, RecordingSid, RoomSid
-from holdfast.voice.model.ports import Journal, JournalEntry, Snapshot
+from holdfast.voice.model.ports import Journal, JournalEntry
 from holdfast.voice.runtime.directory.access import (
     ApiKey,
     CredentialList,
@@ -124,15 +125,8 @@ async def fill(path: Path) -> None:
     """Write one row or more of each kind, as a server does."""
     async with open_database(path) as database:
         kv, journal = SqlKeyValues(database), SqlJournal(database)
-        states = [
-            Snapshot(
-                noun=type(noun).__name__.lower(),
-                sid=noun.sid,
-                data=encode(noun),
-                over_at=noun.updated_at if isinstance(noun, Call) and not noun.live else None,
-            )
-            for noun in NOUNS
-        ]
+        step = Step(messages=(), effects=(), nouns=NOUNS, before={})
+        states = [*snapshots(step)]
         lines = [JournalEntry(at=1.0, call=sid("CA", 1), kind="sip", data=json.dumps({"n": n})) for n in range(3)]
         await journal.commit(lines, states)
         directory = await Directory.open(kv, account=ACCOUNT, now=1.0)
@@ -245,7 +239,7 @@ def path(whole: Path, tmp_path: Path) -> Path:
 
 
 KINDS = (
-    *(f"snapshots where noun = '{noun}'" for noun in ("call", "room", "queue", "recording")),
+    *(f"snapshots where noun = '{noun}'" for noun in ("call", "room", "participant", "queue", "recording")),
     *(
         f"key_values where kind = '{kind}'"
         for kind in (

@@ -97,6 +97,8 @@ class Participant:
     call: CallSid
     joined_at: float
     updated_at: float
+    place: int = 0
+    """Its place in the order of the room's participants, of which each has another."""
     status: ParticipantStatus = "connected"
     label: str | None = None
     muted: bool = False

@@ -29,11 +29,15 @@ class Transition(NamedTuple, Generic[N_co]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """A step holds the messages of one drain in order, the effects in order, and the nouns that changed."""
+    """A step holds the messages of one drain in order, the effects in order, and the nouns that changed.
+
+    `before` has those that changed, and those that were removed, as they were; None for a new one.
+    """
 
     messages: tuple[Message, ...]
     effects: tuple[Effect, ...]
     nouns: tuple[Noun, ...]
+    before: Mapping[str, Noun | None]
 
 
 class ReadOnlyState(Protocol):

@@ -129,9 +129,10 @@ class EngineState:
         except BaseException:
             self._roll_back()
             raise
-        nouns = tuple(noun for kind, sid in self._changed() if (noun := self._get(kind, sid)) is not None)
         self._discard_old()
-        return Step(messages=tuple(messages), effects=tuple(effects), nouns=nouns)
+        nouns = tuple(noun for kind, sid in self._changed() if (noun := self._get(kind, sid)) is not None)
+        before = {sid: old for sid, (_, old) in self._undo.items()}
+        return Step(messages=tuple(messages), effects=tuple(effects), nouns=nouns, before=before)
 
     def restore(self, nouns: Iterable[Noun]) -> None:
         """Fill an empty state with stored nouns; of those that have ended the oldest will be discarded first."""
@@ -285,10 +286,10 @@ class EngineState:
     def _put_room(self, room: Room) -> None:
         old = self.rooms.get(room.sid)
         self._remember(Room, room.sid, old)
-        for participant in () if old is None else old.participants:
-            self._rooms_of.pop(participant.call, None)
-        for participant in room.participants:
-            self._rooms_of[participant.call] = room.sid
+        inside = {participant.call for participant in room.participants}
+        for call in () if old is None else {participant.call for participant in old.participants} - inside:
+            self._rooms_of.pop(call, None)
+        self._rooms_of.update(dict.fromkeys(inside, room.sid))
         over = room.status is RoomStatus.COMPLETED
         if room.kind == "bridge" and over:
             self.rooms.pop(room.sid, None)
@@ -328,10 +329,6 @@ class EngineState:
         places: dict[type, Mapping[Any, Noun]]
         places = {Call: self.calls, Room: self.rooms, Queue: self.queues, Recording: self.recordings}
         return places[kind].get(sid)
-
-    def removed(self) -> tuple[tuple[str, str], ...]:
-        """Return the nouns that the last step removed: (kind, SID)."""
-        return tuple((kind.__name__.lower(), sid) for kind, sid in self._changed() if self._get(kind, sid) is None)
 
     def _roll_back(self) -> None:
         """Undo a step that raised; its scripts' generators are rebuilt from their state when needed."""

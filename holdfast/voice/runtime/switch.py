@@ -13,20 +13,17 @@ import logging
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol, assert_never
+from typing import Protocol
 
 from holdfast.voice.control.entities import (
     Call,
-    Queue,
-    Recording,
-    Room,
-    RoomStatus,
 )
 from holdfast.voice.control.read_only_state import (
     Message,
     Step,
 )
-from holdfast.voice.control.serialization import decode, encode, entries_of
+from holdfast.voice.control.serialization import entries_of
+from holdfast.voice.control.snapshots import restored, snapshots
 from holdfast.voice.control.state import (
     EngineState,
 )
@@ -132,9 +129,9 @@ class Switch:
         """Return the entries of a call that is not in the state and not in the journal; only the latest are kept."""
         return self._orphans.entries_of(call)
 
-    def restore(self, snapshots: Iterable[Snapshot]) -> None:
+    def restore(self, stored: Iterable[Snapshot]) -> None:
         """Restore the state from the snapshots of an earlier run."""
-        self.state.restore(decode(snapshot.data) for snapshot in snapshots)
+        self.state.restore(restored(stored))
 
     async def read_mail(self) -> None:
         """Handle what the parts of the engine post, in order, until cancelled."""
@@ -209,8 +206,7 @@ class Switch:
                 self._traces += self._orphans.claim(entity.sid)
         # Entries are read by call: those without a live or kept call could never be read.
         entries = tuple(entry for entry in entries_of(step, now) if entry.call in self.state.calls)
-        snapshots = (*_snapshots(step), *(Snapshot(noun=kind, sid=sid, data="") for kind, sid in self.state.removed()))
-        self._pending.append(PendingStep(step=step, entries=entries, snapshots=snapshots, waiter=waiter))
+        self._pending.append(PendingStep(step=step, entries=entries, snapshots=tuple(snapshots(step)), waiter=waiter))
         self._wake()
 
     def _wake(self) -> None:
@@ -261,20 +257,3 @@ def _bounded(late: dict[tuple[str, str], Snapshot]) -> dict[tuple[str, str], Sna
     for key in deletions[: max(0, len(deletions) - MAX_LATE_DELETIONS)]:
         del late[key]
     return late
-
-
-def _snapshots(step: Step) -> Iterable[Snapshot]:
-    for entity in step.nouns:
-        ended_at: float | None = None
-        match entity:
-            case Call():
-                kind, ended_at = "call", None if entity.live else entity.updated_at
-            case Queue():
-                kind = "queue"
-            case Recording():
-                kind = "recording"
-            case Room():
-                kind, ended_at = "room", entity.updated_at if entity.status is RoomStatus.COMPLETED else None
-            case _:
-                assert_never(entity)
-        yield Snapshot(noun=kind, sid=entity.sid, data=encode(entity), over_at=ended_at)

@@ -212,6 +212,8 @@ def _participant(call: CallSid, admission: Admission, now: float, status: Partic
 
 
 def _add(step: RoomStep, participant: Participant) -> None:
+    """Add a participant behind the others."""
+    participant = replace(participant, place=1 + max((each.place for each in step.room.participants), default=0))
     step.room = replace(step.room, participants=(*step.room.participants, participant), updated_at=step.now)
     if participant.status == "connected":
         step.emit(RoomEntered(call=participant.call, room=step.room.sid))

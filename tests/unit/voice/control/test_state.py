@@ -17,6 +17,7 @@ from holdfast.voice.control.read_only_state import (
     Message,
     Step,
 )
+from holdfast.voice.control.snapshots import snapshots
 from holdfast.voice.control.state import (
     EngineState,
 )
@@ -33,6 +34,7 @@ from holdfast.voice.model.commands import (
 from holdfast.voice.model.errors import AskedWrong, NotFound, RecordNotFinished
 from holdfast.voice.model.facts import LegEnded, TimerFired
 from holdfast.voice.model.ids import CallSid, QueueSid, RoomSid, Token
+from holdfast.voice.model.ports import Snapshot
 
 UNKNOWN = CallSid("CA" + "9" * 32)
 DOCUMENTS = (
@@ -133,7 +135,7 @@ def test_only_a_finished_call_is_forgotten() -> None:
     world.hangs_up(call)
     world.post(ForgetCall(call=call))
     assert call not in world.state.calls
-    assert world.state.removed() == (("call", call),)
+    assert ("call", call) not in world.stored
     with pytest.raises(NotFound):
         world.post(ForgetCall(call=call))
 
@@ -141,8 +143,8 @@ def test_only_a_finished_call_is_forgotten() -> None:
 def test_a_deleted_queue_is_gone() -> None:
     engine, queue = EngineState(), QueueSid("QU" + "1" * 32)
     engine.apply(CreateQueue(queue=queue, account=ACCOUNT, name="q"), START)
-    engine.apply(DeleteQueue(queue=queue), START)
-    assert engine.removed() == (("queue", queue),)
+    step = engine.apply(DeleteQueue(queue=queue), START)
+    assert [*snapshots(step)] == [Snapshot(noun="queue", sid=queue, data="")]
 
 
 def test_a_bridge_is_no_conference() -> None:
@@ -199,6 +201,6 @@ def test_discarded_nouns_are_removed_from_the_store_too(monkeypatch: pytest.Monk
     monkeypatch.setattr(state_module, "MAX_FINISHED", 2)
     rebuilt = EngineState()
     rebuilt.restore([*reversed(world.state.calls.values())])
-    rebuilt.apply(CreateQueue(queue=QueueSid("QU" + "1" * 32), account=ACCOUNT, name="q"), START)
-    assert rebuilt.removed() == (("call", calls[0]),)
+    step = rebuilt.apply(CreateQueue(queue=QueueSid("QU" + "1" * 32), account=ACCOUNT, name="q"), START)
+    assert [(each.noun, each.sid) for each in snapshots(step) if not each.data] == [("call", calls[0])]
     assert set(rebuilt.calls) == set(calls[1:])
