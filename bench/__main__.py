@@ -11,7 +11,7 @@ from contextlib import nullcontext
 
 from rich.console import Console
 
-from bench import call_rate, hold_latency, impaired, media, queue_wait, redirect_latency, steady_stream
+from bench import call_rate, conference_size, hold_latency, impaired, media, queue_wait, redirect_latency, steady_stream
 from bench.figures import Figure, NotMeasured, line, not_measured, show
 from bench.machine import Machine, awake
 
@@ -25,6 +25,7 @@ def measurements(console: Console, *, holds: int, seconds: int) -> Mapping[str, 
         "stream": lambda: steady_stream.measure(console, cycles=steady_stream.cycles(holds)),
         "holds": lambda: hold_latency.measure(console, holds=holds),
         "redirects": lambda: redirect_latency.measure(console, redirects=holds),
+        "conference_size": lambda: conference_size.measure(console, holds=min(holds, 200)),
         "media": lambda: media.measure(console, seconds=seconds),
         "impaired": lambda: impaired.measure(console),
         "calls": lambda: call_rate.measure(console),
