@@ -214,7 +214,7 @@ class NoSocket:
 class NoPorts(Ports):
     """Rows without ports."""
 
-    def take(self, now: float) -> PortPair:
+    def acquire(self, now: float) -> PortPair:
         row = self._next_row(now)
         assert row is not None, "more legs than rows"
         return PortPair(
