@@ -15,7 +15,8 @@ import re
 from dataclasses import dataclass
 
 MAX_HEAD_BYTES = 32_768
-MAX_BODY_BYTES = 65_536
+MAX_BODY_BYTES = 131_072
+"""More than a session description may have, so that one too large is refused by its own status."""
 MESSAGE_WITHIN_S = 10.0
 """The longest time of a message from its first byte to its last, and of a new connection to its first message."""
 

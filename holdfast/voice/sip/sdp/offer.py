@@ -59,6 +59,9 @@ RTP_PROTOCOLS, SRTP_PROTOCOLS = ("RTP/AVP", "RTP/AVPF"), (sdes.SAVP, "RTP/SAVPF"
 The second of each lets both sides send feedback, which we do not. Source: RFC 4585 §4; RFC 5124 §3.
 """
 
+MAX_REPEATED_FORMATS = 16
+"""How many formats of a line our answer repeats when it refuses the line."""
+
 OUR_DTMF_PAYLOAD_TYPE = "101"
 """The payload type of telephone-event in our offers; in an answer it is that of the offer."""
 
@@ -184,7 +187,7 @@ def apply_answer(state: Negotiation, body: bytes) -> Negotiation:
     if len(answer.media) <= place:
         raise NotAcceptableHere("the answer has no m= line in the place of our audio")
     medium, ours = answer.media[place], state.local_media[place]
-    if state.agreed is not None and not (medium.port and ours.port):
+    if state.agreed is not None and 0 in (medium.port, ours.port):
         return replace(state, offered=False, agreed=_without_rtp(state.agreed))
     shared = _shared_codecs(medium, state.codecs)
     if not shared or medium.proto != ours.proto:
@@ -225,7 +228,7 @@ def answer_offer(state: Negotiation, body: bytes) -> tuple[Negotiation, bytes]:
         ptime_ms=20,
         crypto=() if srtp is None else (srtp[0],),
     )
-    refused = [Media(kind=m.kind, port=0, proto=m.proto, formats=m.formats) for m in offer.media]
+    refused = _refused(offer.media)
     media = (*refused[:place], ours, *refused[place + 1 :])
     agreed = _agree(state, medium, codec, state.local_direction, None if srtp is None else srtp[1])
     return _describe(replace(state, agreed=agreed), media)
@@ -237,24 +240,25 @@ def _removes_audio(media: tuple[Media, ...]) -> bool:
     An offer of fax in its place (T.38) does not: when refused, a gateway goes on with fax as audio.
     Source: RFC 3264 §8.2; RFC 3261 §14.2.
     """
-    wanted = {medium.kind for medium in media if medium.port}
+    wanted = {medium.kind for medium in media if medium.port != 0}
     return any(medium.kind == "audio" for medium in media) and not wanted & {"audio", "image"}
 
 
 def _answer_without_audio(state: Negotiation, agreed: Agreed, media: tuple[Media, ...]) -> tuple[Negotiation, bytes]:
     """Answer an offer without audio: all lines are refused and no RTP is sent until a later offer has audio again."""
-    refused = tuple(
-        Media(
-            kind=medium.kind,
-            port=0,
-            proto=medium.proto,
-            formats=medium.formats,
-            address=state.local[0],
-            direction=Direction.INACTIVE,
-        )
+    refused = tuple(replace(medium, address=state.local[0], direction=Direction.INACTIVE) for medium in _refused(media))
+    return _describe(replace(state, agreed=_without_rtp(agreed)), refused)
+
+
+def _refused(media: tuple[Media, ...]) -> tuple[Media, ...]:
+    """Return lines that refuse those of an offer: the formats mean nothing, but one must be there.
+
+    Source: RFC 3264 §6.
+    """
+    return tuple(
+        Media(kind=medium.kind, port=0, proto=medium.proto, formats=medium.formats[:MAX_REPEATED_FORMATS] or ("0",))
         for medium in media
     )
-    return _describe(replace(state, agreed=_without_rtp(agreed)), refused)
 
 
 def _without_rtp(agreed: Agreed) -> Agreed:
@@ -344,7 +348,7 @@ def _shared_codecs(medium: Media, codecs: tuple[Codec, ...]) -> tuple[Codec, ...
     """Return our codecs that this line names, in the peer's order; empty for a line that we cannot use."""
     if (
         medium.kind != "audio"
-        or medium.port == 0
+        or not medium.port
         or medium.proto not in RTP_PROTOCOLS + SRTP_PROTOCOLS
         or medium.address is None
     ):
@@ -383,7 +387,7 @@ def _agree(
     ours = ANSWER_DIRECTION[peer, local_direction]
     dtmf = _telephone_event(medium) if state.telephone_events else None
     blackhole = medium.address is None or ip_address(medium.address).is_unspecified
-    remote = None if blackhole or medium.address is None else (medium.address, medium.port)
+    remote = None if blackhole or medium.address is None or not medium.port else (medium.address, medium.port)
     if remote is not None and (why := state.destinations.refusal(*remote)) is not None:
         raise NotAcceptableHere(why)
     return Agreed(

@@ -1,30 +1,33 @@
 """Parse session descriptions from hostile text into frozen values, and build ours.
 
-The parser is lenient where phones in the field are (missing `s=` or `t=`, bare line feeds), and strict where a wrong
-value would reach a socket or an array: addresses are numeric, ports and payload types in range, counts bounded. An
-unreadable attribute or address counts as missing, and the other media stay usable.
+Only what we use is read strictly, because it would reach a socket or an array: addresses are numeric, ports and payload
+types in range. All else costs only itself: `v=`, `o=`, `s=` and `t=` may be missing or wrong, an unreadable attribute
+or address counts as missing, and a media line out of the grammar is one that we refuse. Size and media lines are
+bounded.
 Source: RFC 8866; RFC 3264 §5; RFC 4568 §9.1; RFC 4733 §2.4.1.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from ipaddress import ip_address
 
 from holdfast.voice.sip.errors import NotAcceptableHere, SdpUnreadable
 from holdfast.voice.sip.sdp import sdes
 
-MAX_BYTES = 16_384
-MAX_LINES = 512
-MAX_MEDIA = 16
-MAX_FORMATS = 64
+MAX_BYTES = 65_536
+MAX_MEDIA = 64
 
 STATIC_CODECS = {"0": ("PCMU", 8000), "8": ("PCMA", 8000), "9": ("G722", 8000)}
 """Payload types that need no `a=rtpmap`. Source: RFC 3551 §6."""
 
-_PRINTABLE = re.compile(r"[^\x00-\x08\x0b-\x1f\x7f]*\Z")
+_LINE_END = re.compile(r"\r\n|\n|\r")
+_BLANKS = re.compile(r"[ \t]+")
+_WORD = re.compile(r"[!-~]{1,32}")
+"""A word of a media line that is short and printable, so that our answer may repeat it."""
+_PORT = re.compile(r"([0-9]{1,5})(?:/[0-9]+)?")
 _RTPMAP = re.compile(r"\s*(\d{1,3})\s+([\w.+-]+)/(\d{1,9})(?:/\w+)?\s*\Z", re.ASCII)
 _PTIME = re.compile(r"\s*(\d{1,4})(?:\.\d*)?\s*\Z", re.ASCII)
 
@@ -59,11 +62,12 @@ class Direction(Enum):
 class Media:
     """One `m=` line with its attributes. `direction` and `address` include those of the session level.
 
-    Invariant: port in 0..65535, 0 meaning refused; address numeric, or None without a usable `c=`.
+    Invariant: address numeric, or None without a usable `c=`.
     """
 
     kind: str
-    port: int
+    port: int | None
+    """The port in 1..65535; 0 in a refused line, None in one whose port cannot be read."""
     proto: str
     formats: tuple[str, ...]
     address: str | None = None
@@ -86,9 +90,9 @@ class Media:
 class SessionDescription:
     """The part of a session description that a voice engine needs."""
 
-    origin: str
-    """The text of `o=`."""
     media: tuple[Media, ...]
+    origin: str = ""
+    """The text of `o=` in a description of ours; that of the peer is not read."""
 
 
 @dataclass(slots=True)
@@ -99,7 +103,7 @@ class _Section:
     connected: bool = False
     """Whether there was a `c=` line, readable or not."""
     direction: Direction | None = None
-    rtpmap: tuple[tuple[str, str, int], ...] = ()
+    rtpmap: dict[str, tuple[str, int]] = field(default_factory=dict)
     ptime_ms: int | None = None
     crypto: tuple[sdes.Crypto, ...] = ()
 
@@ -107,41 +111,36 @@ class _Section:
 def parse(body: bytes) -> SessionDescription:
     """Parse a session description.
 
-    Raises: SdpUnreadable.
+    Raises: SdpUnreadable for text that is none; NotAcceptableHere for one beyond the bounds.
     """
-    lines = _lines(body)
-    origin: str | None = None
+    if len(body) > MAX_BYTES:
+        raise NotAcceptableHere(f"a description of more than {MAX_BYTES} bytes")
+    texts = _LINE_END.split(body.decode("utf-8", "replace").rstrip("\n\r \0"))
     session = _Section()
     media: list[tuple[Media, _Section]] = []
     section = session
-    for kind, value in lines:
+    for kind, value in ((text[:2], text[2:].strip()) for text in texts):
         match kind:
-            case "o" if origin is None:
-                origin = value
-            case "m":
+            case "m=":
                 if len(media) == MAX_MEDIA:
-                    raise SdpUnreadable(f"more than {MAX_MEDIA} media lines")
+                    raise NotAcceptableHere(f"more than {MAX_MEDIA} media lines")
                 section = _Section()
                 media.append((_media_line(value), section))
-            case "c":
-                section.address, section.connected = _connection(value), True
-            case "a":
+            case "c=":
+                section.address, section.connected = _connection(value) or section.address, True
+            case "a=":
                 _attribute(section, value)
             case _:
                 pass
-    if origin is None or len(origin.split()) < 6:
-        raise SdpUnreadable("no usable o= line")
+    if not media and texts[0].rstrip() != "v=0":
+        raise SdpUnreadable("no session description: it neither begins with v=0 nor has a media line")
     return SessionDescription(
-        origin=origin,
         media=tuple(
-            Media(
-                kind=line.kind,
-                port=line.port,
-                proto=line.proto,
-                formats=line.formats,
+            replace(
+                line,
                 address=own.address if own.connected else session.address,
                 direction=own.direction or session.direction or Direction.SENDRECV,
-                rtpmap=own.rtpmap,
+                rtpmap=tuple((payload_type, *mapped) for payload_type, mapped in own.rtpmap.items()),
                 ptime_ms=own.ptime_ms or session.ptime_ms,
                 crypto=own.crypto,
             )
@@ -150,31 +149,19 @@ def parse(body: bytes) -> SessionDescription:
     )
 
 
-def _lines(body: bytes) -> list[tuple[str, str]]:
-    if len(body) > MAX_BYTES:
-        raise SdpUnreadable(f"a description of more than {MAX_BYTES} bytes")
-    texts = body.decode("utf-8", "replace").replace("\r\n", "\n").rstrip("\n\r \0").split("\n")
-    if len(texts) > MAX_LINES:
-        raise SdpUnreadable(f"more than {MAX_LINES} lines")
-    lines = []
-    for text in texts:
-        if not _PRINTABLE.match(text):
-            raise SdpUnreadable("a line with control characters")
-        if text[1:2] == "=":
-            lines.append((text[0], text[2:].strip()))
-    if lines[:1] != [("v", "0")]:
-        raise SdpUnreadable("does not begin with v=0")
-    return lines
-
-
 def _media_line(value: str) -> Media:
-    parts = value.split()
-    if len(parts) < 4 or len(parts) > 3 + MAX_FORMATS:
-        raise SdpUnreadable("an m= line needs a medium, a port, a protocol and formats")
-    port = parts[1].partition("/")[0]
-    if not (port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= 65535):
-        raise SdpUnreadable("an m= line with an impossible port")
-    return Media(kind=parts[0].lower(), port=int(port), proto=parts[2].upper(), formats=tuple(parts[3:]))
+    """Parse an `m=` line. A word out of the grammar makes the line one that we cannot use, and no more.
+
+    A refused line (port 0) may lack formats, which mean nothing there. Source: RFC 3264 §6.
+    """
+    kind, port, proto, *formats = [*_BLANKS.split(value), "", "", ""]
+    found = _PORT.fullmatch(port)
+    return Media(
+        kind=kind.lower() if _WORD.fullmatch(kind) else "application",
+        port=int(found[1]) if found and int(found[1]) <= 65535 else None,
+        proto=proto.upper() if _WORD.fullmatch(proto) else "RTP/AVP",
+        formats=tuple(word for word in formats if _WORD.fullmatch(word)),
+    )
 
 
 def _connection(value: str) -> str | None:
@@ -195,8 +182,9 @@ def _attribute(section: _Section, value: str) -> None:
         case "sendrecv" | "sendonly" | "recvonly" | "inactive" if not rest:
             section.direction = Direction(name.lower())
         case "rtpmap":
-            mapped = _rtpmap(rest)
-            section.rtpmap += () if mapped is None else (mapped,)
+            found = _RTPMAP.match(rest)
+            if found and int(found[1]) <= 127:
+                section.rtpmap.setdefault(str(int(found[1])), (found[2], int(found[3])))
         case "crypto":
             line = sdes.parse_crypto(rest)
             section.crypto += () if line is None else (line,)
@@ -205,13 +193,6 @@ def _attribute(section: _Section, value: str) -> None:
             section.ptime_ms = int(found[1]) or None if found else section.ptime_ms
         case _:
             pass
-
-
-def _rtpmap(text: str) -> tuple[str, str, int] | None:
-    found = _RTPMAP.match(text)
-    if not found or int(found[1]) > 127:
-        return None
-    return str(int(found[1])), found[2], int(found[3])
 
 
 def build(description: SessionDescription) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from holdfast.voice.sip.errors import NotAcceptableHere, OfferOutOfOrder, SdpUnreadable
@@ -374,31 +374,120 @@ def test_after_every_exchange_both_sides_agree(steps: list[tuple[bool, Direction
         assert us.version <= len(steps)
 
 
-HOSTILE = [
-    b"",
-    b"v=1\r\n",
-    b"\xff\xfe\x00",
-    b"v=0\r\n" + b"a=x\r\n" * 600,
-    b"v=0\r\n" + b"a=" + b"x" * 20_000,
-    b"v=0\r\no=- 1 1 IN IP4\r\nm=audio 1 RTP/AVP 0\r\n",
-    b"v=0\r\nm=audio 1 RTP/AVP 0\r\n",
-    offer().replace(b"4000", b"65536"),
-    offer().replace(b"4000", b"-1"),
-    offer().replace(b"4000", "\u0664\u0662".encode()),
-    offer().replace(b"RTP/AVP 0 101", b"RTP/AVP"),
-    offer().replace(b"RTP/AVP 0 101", b"RTP/AVP " + b"0 " * 80),
-    offer("a=\x01"),
-    b"\n" * 100,
-    b"no equals sign",
-    offer() + b"m=audio 1 RTP/AVP 0\r\n" * 20,
-]
-
-
-@pytest.mark.parametrize("body", HOSTILE)
-def test_a_hostile_description_is_unreadable_and_nothing_worse(body: bytes) -> None:
+@pytest.mark.parametrize("body", [b"", b"v=1\r\n", b"\xff\xfe\x00", b"\n" * 100, b"no equals sign", b"v=0 nonsense"])
+def test_text_that_is_no_description_is_unreadable(body: bytes) -> None:
     with pytest.raises(SdpUnreadable) as caught:
         parse(body)
     assert caught.value.sip == 400
+
+
+OTHER_MEDIA = b"m=video 5000 RTP/AVP 96\r\n"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        offer() + OTHER_MEDIA * 64,
+        offer("a=" + "x" * 65_536),
+        offer() + b"\r\n" * 33_000,
+        b"v=0\r\n" + b"a=x\r\n" * 600,
+        b"v=0\r\no=- 1 1 IN IP4\r\nm=audio 1 RTP/AVP 0\r\n",
+        *(offer().replace(b"4000", port) for port in (b"65536", b"-1", "\u0664\u0662".encode(), b"$", b"", b"4000x")),
+        offer().replace(b"RTP/AVP 0 101", b"RTP/AVP"),
+        offer().replace(b"m=audio 4000 RTP/AVP 0 101", b"m=audio"),
+        offer(formats="0\x01 101"),
+    ],
+)
+def test_a_description_beyond_the_bounds_or_without_usable_audio_gets_488_and_changes_nothing(body: bytes) -> None:
+    before, _ = answer_offer(US, offer())
+    for state in (US, before):
+        with pytest.raises(NotAcceptableHere) as caught:
+            answer_offer(state, body)
+        assert caught.value.sip == 488
+    offering, _ = make_offer(before)
+    with pytest.raises(NotAcceptableHere):
+        apply_answer(offering, body.replace(b"m=video", b"m=audio", 1) if body.startswith(offer()) else body)
+
+
+ODD_LINES = [
+    *("m=video 0 RTP/AVP", "m=audio 0 RTP/AVP", "m=image 0 udptl", "m=audio 0", "m=audio", "m=", "m= "),
+    *("m=video 70000 RTP/AVP 96", "m=video $ RTP/AVP 96", "m=video -1 RTP/AVP 96", "m=video 5000 RTP/AVP"),
+    "m=video 5000 RTP/AVP " + " ".join(["96"] * 65),
+    "\r\n".join(["m=video 5000 RTP/AVP 96"] * 63),
+    "m=vi\x00deo 5000 RTP/\x01AVP 9\x7f6",
+    "m=" + "x" * 9000 + " 5000 " + "y" * 9000 + " " + "z" * 9000,
+]
+
+
+@pytest.mark.parametrize("odd", ODD_LINES)
+def test_a_media_line_out_of_the_grammar_is_refused_in_its_place_and_costs_only_itself(odd: str) -> None:
+    lines = odd.count("m=")
+    behind = offer() + odd.encode() + b"\r\n"
+    before = offer().replace(b"m=audio", odd.encode() + b"\r\nm=audio", 1)
+    plain, _ = answer_offer(US, offer())
+    for body, place in ((behind, 0), (before, lines)):
+        state, answer = answer_offer(US, body)
+        assert state.agreed == plain.agreed
+        media = [line.split() for line in answer.decode("ascii").split("\r\n") if line.startswith("m=")]
+        assert [port for _, port, *_ in media] == ["16384" if each == place else "0" for each in range(lines + 1)]
+        assert all(len(words) >= 4 for words in media), "a refused line has at least one format"
+        assert len(answer) < 10_000
+        state, held = answer_offer(state, body.replace(b"a=sendrecv", b"a=sendonly"))
+        assert b"a=recvonly" in held
+        state, _ = repeat_offer(state)
+        assert apply_answer(state, body).agreed == plain.agreed
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        *((b"o=phone 1 1 IN IP4 127.0.0.2\r\n", b""), (b"o=phone 1 1 IN IP4 127.0.0.2", b"o=- 1 1 IN IP4")),
+        *((b"v=0\r\n", b""), (b"v=0", b"v=1"), (b"s=call", b"s=\x00\x1b"), (b"s=call", b"a=tool:\x00\x01\x7f")),
+        *((b"t=0 0\r\n", b""), (b"\r\n", b"\r"), (b"\r\n", b"\n"), (b"t=0 0", b"t=\xff\xfe"), (b"c=", b"c=x\r\nc=")),
+        (b"a=sendrecv", b"a=sendrecv\r\n" + b"a=x\r\n" * 600),
+        (b"RTP/AVP 0 101", b"RTP/AVP " + b"18 " * 80 + b"0 101"),
+    ],
+)
+def test_what_is_not_used_may_be_missing_or_damaged(old: bytes, new: bytes) -> None:
+    plain, _ = answer_offer(US, offer())
+    damaged, _ = answer_offer(US, offer().replace(old, new))
+    assert damaged.agreed == plain.agreed
+
+
+WHOLE = (
+    b"v=0\r\no=- 3826 1 IN IP4 10.0.0.9\r\ns=a call\r\nc=IN IP4 10.0.0.9\r\nt=0 0\r\nb=AS:128\r\na=group:BUNDLE 0 1\r\n"
+    b"m=video 5000 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack\r\n"
+    b"m=audio 4000 RTP/AVP 8 0 101\r\nc=IN IP4 127.0.0.2\r\n"
+    b"a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=ptime:20\r\na=ssrc:7 cname:x\r\n"
+    b"m=image 0 udptl t38\r\na=T38FaxVersion:0\r\n"
+).splitlines(keepends=True)
+AUDIO_LINES = {index for index, line in enumerate(WHOLE) if line.startswith((b"m=audio", b"c=IN IP4 127"))}
+
+
+@given(
+    damage=st.dictionaries(
+        st.sampled_from(sorted(set(range(len(WHOLE))) - AUDIO_LINES)),
+        st.binary(max_size=40) | st.text("\x00\r\n m=a:0/9v$", max_size=40).map(str.encode),
+        max_size=len(WHOLE),
+    )
+)
+def test_no_damage_to_anything_but_the_audio_line_costs_a_call(damage: dict[int, bytes]) -> None:
+    """Lines that damage turned into another audio line or address are left out: they mean something else."""
+    lines = [line if index not in damage else damage[index] + b"\r\n" for index, line in enumerate(WHOLE)]
+    body = b"".join(lines)
+    again = b"".join(line for index, line in enumerate(lines) if index in damage)
+    assume(b"c=" not in again)
+    assume(b"m=audio" not in again)
+    before, _ = answer_offer(US, offer())
+    for state in (US, before):
+        after, answer = answer_offer(state, body)
+        assert after.agreed is not None
+        assert (after.agreed.remote, after.agreed.codec) == (("127.0.0.2", 4000), "PCMU")
+        assert [medium.kind for medium in parse(answer).media if medium.port] == ["audio"]
+    offering, _ = make_offer(US)
+    place = next(index for index, medium in enumerate(parse(body).media) if medium.port == 4000)
+    offering = replace(offering, local_media=(*parse(answer).media[:place], *offering.local_media))
+    assert apply_answer(offering, body).agreed is not None
 
 
 @pytest.mark.parametrize(
