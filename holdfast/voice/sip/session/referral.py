@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from urllib.parse import unquote
 
 from holdfast.voice.sip.dialog.session_machine import SessionState, TimerKind
 from holdfast.voice.sip.dialog.session_state import Session
@@ -108,10 +109,13 @@ def handle_notify(stack: SipStack, session: Session, received: Request, key: str
 
 
 def handle_refer(stack: SipStack, session: Session, received: Request, key: str) -> None:
-    """Report the peer's REFER to the owner, who answers by `answer`. Source: RFC 3515 §2.4.2."""
+    """Report the peer's REFER to the owner, who answers by `answer`. Source: RFC 3515 §2.4.2.
+
+    An attended transfer is declined, because the call that it makes would ring in place of replacing one.
+    """
     tag = session.local_tag
     targets = received.values("Refer-To")
-    if session.state is not SessionState.RUNNING:
+    if session.state is not SessionState.RUNNING or any(map(_is_attended, targets)):
         stack.reply(key, 603, tag=tag)
     elif len(targets) != 1 or len(targets[0]) > MAX_TARGET_CHARACTERS or not _is_readable(targets[0]):
         stack.reply(key, 400, tag=tag, reason="Bad Request (one readable Refer-To of up to 256 characters)")
@@ -121,6 +125,16 @@ def handle_refer(stack: SipStack, session: Session, received: Request, key: str)
         stack.put(replace(session, referred=key))
         stack.start(session_timer_token(TimerKind.REFER, session.id), ANSWER_WITHIN_S)
         stack.emit(Referred(session=session.id, target=clean(targets[0])))
+
+
+def _is_attended(target: str) -> bool:
+    """Return whether a Refer-To asks to replace another dialog, readable or not. Source: RFC 3891 §3, RFC 5589 §7.1."""
+    try:
+        uri = parse_name_addr(target).uri
+    except UriUnreadable:
+        uri = target
+    fields = uri.partition("?")[2].split("&")
+    return any(unquote(field.partition("=")[0]).strip().lower() == "replaces" for field in fields)
 
 
 def _is_readable(target: str) -> bool:

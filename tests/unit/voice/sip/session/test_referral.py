@@ -370,43 +370,52 @@ def test_a_provisional_answer_and_one_after_our_bye_have_no_effect() -> None:
 )
 def test_a_referral_that_cannot_be_read_is_refused(headers: tuple[str, ...], status: int) -> None:
     scene = Scene()
-    text = "\n".join(
-        [
-            "REFER sip:alice@10.0.0.1:5060 SIP/2.0",
-            "Via: SIP/2.0/UDP 10.0.0.3:5060;branch=z9hG4bKr",
-            "Max-Forwards: 70",
-            "From: <sip:bob@10.0.0.3>;tag=peer",
-            f"To: {header(scene.invite, 'From')}",
-            f"Call-ID: {header(scene.invite, 'Call-ID')}",
-            "CSeq: 7 REFER",
-            "Contact: <sip:bob@10.0.0.3:5060>",
-            *headers,
-        ]
-    )
-    scene.peer.send(text + "\n\n")
-    assert scene.peer.statuses() == [status]
+    assert refer_statuses(scene, 7, header(scene.invite, "From"), *headers) == [status]
     assert scene.alice.events == []
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "<sip:carol@192.0.2.9?Replaces=one%40host%3Bto-tag%3Da%3Bfrom-tag%3Db>",
+        '"Carol?" <sips:carol@192.0.2.9;user=phone?X-Order=17&replaces=one;to-tag=a;from-tag=b>;q=1',
+        "<sip:carol@192.0.2.9?%52eplaces=one>",
+        "<sip:carol@192.0.2.9?Require=replaces&Replaces=" + "a" * 300 + ">",
+        "sip:carol@192.0.2.9?Replaces=one;to-tag=a",
+    ],
+)
+def test_an_attended_transfer_is_declined_and_reaches_no_owner(target: str) -> None:
+    scene = Scene()
+    assert refer_statuses(scene, 7, header(scene.invite, "From"), f"Refer-To: {target}") == [603]
+    assert scene.alice.events == []
+    assert (
+        refer_statuses(scene, 8, header(scene.invite, "From"), "Refer-To: <sip:replaces@192.0.2.9?X-A=Replaces>") == []
+    )
+    assert scene.alice.events == [Referred(session=A, target="<sip:replaces@192.0.2.9?X-A=Replaces>")]
+
+
+def refer_statuses(scene: Scene, number: int, to: str, *headers: str) -> list[int]:
+    """Send a REFER of the peer with these header fields, and return the statuses of the responses."""
+    lines = [
+        "REFER sip:alice@10.0.0.1:5060 SIP/2.0",
+        f"Via: SIP/2.0/UDP 10.0.0.3:5060;branch=z9hG4bKr{number}",
+        "Max-Forwards: 70",
+        "From: <sip:bob@10.0.0.3>;tag=peer",
+        f"To: {to}",
+        f"Call-ID: {header(scene.invite, 'Call-ID')}",
+        f"CSeq: {number} REFER",
+        "Contact: <sip:bob@10.0.0.3:5060>",
+        *headers,
+    ]
+    scene.peer.send("\n".join(lines) + "\n\n")
+    return scene.peer.statuses()
 
 
 def test_two_at_once_and_one_outside_a_call() -> None:
     scene = Scene()
     statuses = []
     for number, to in ((7, header(scene.invite, "From")), (8, header(scene.invite, "From")), (9, "<sip:alice@x>")):
-        text = "\n".join(
-            [
-                "REFER sip:alice@10.0.0.1:5060 SIP/2.0",
-                f"Via: SIP/2.0/UDP 10.0.0.3:5060;branch=z9hG4bKr{number}",
-                "Max-Forwards: 70",
-                "From: <sip:bob@10.0.0.3>;tag=peer",
-                f"To: {to}",
-                f"Call-ID: {header(scene.invite, 'Call-ID')}",
-                f"CSeq: {number} REFER",
-                "Contact: <sip:bob@10.0.0.3:5060>",
-                "Refer-To: <tel:+15550111>",
-            ]
-        )
-        scene.peer.send(text + "\n\n")
-        statuses += scene.peer.statuses()
+        statuses += refer_statuses(scene, number, to, "Refer-To: <tel:+15550111>")
     assert statuses == [491, 603]
     assert scene.alice.events == [Referred(session=A, target="<tel:+15550111>")]
 
