@@ -8,6 +8,7 @@ from typing import Final
 import pytest
 
 from holdfast.voice.control.entities import CallStatus, RoomStatus
+from holdfast.voice.model import twilio_assumptions
 from tests.conformance import facts
 from tests.conformance.engine import ACCOUNT, ALSO_OURS, OURS, TOKEN, VOICE_URL
 from tests.conformance.rest_client import BASE, BASIC, FORM, Reply, RestApi, asgi_request
@@ -100,6 +101,27 @@ async def test_a_missing_resource_is_404_and_named(api: RestApi, path: str) -> N
     assert reply.json["message"] == f"The requested resource {BASE}{path} was not found"
 
 
+@pytest.mark.parametrize("named", ["not-a-sid", "CF" + "x" * 32, "CA" + "0" * 32, "CF" + "0" * 31, "BR" + "0" * 32])
+@pytest.mark.parametrize(("status", "code"), [(405, 20004), (404, 20404)])
+@pytest.mark.parametrize(
+    ("method", "rest"),
+    [
+        ("GET", ""),
+        ("POST", ""),
+        ("GET", "/Participants"),
+        *((method, f"/Participants/CA{'0' * 32}") for method in ("GET", "POST", "DELETE")),
+        ("GET", "/Recordings"),
+        *((method, f"/Recordings/RE{'0' * 32}") for method in ("GET", "POST", "DELETE")),
+    ],
+)
+async def test_what_is_no_sid_of_a_conference_is_405(
+    api: RestApi, monkeypatch: pytest.MonkeyPatch, named: str, method: str, rest: str, status: int, code: int
+) -> None:
+    monkeypatch.setattr(twilio_assumptions, "CONFERENCE_SID_MALFORMED", status)
+    reply = await api.request(method, f"{BASE}/Conferences/{named}{rest}.json")
+    assert status_and_code(reply) == (status, code)
+
+
 @pytest.mark.parametrize("path", ["/Calls.csv", "/Calls.xml", f"/Calls/CA{'0' * 32}.XML", "/Recordings.html"])
 async def test_formats_other_than_json_are_404_with_the_reason(api: RestApi, path: str) -> None:
     reply = await api.get(path)
@@ -166,11 +188,6 @@ async def test_head_is_get_without_its_body(api: RestApi) -> None:
         ({"To": "sip:nobody"}, 21211),
         ({"To": "sip:a@" + "h" * 260}, 21211),
         ({"To": "sip:a@h?x-a=" + "1" * 1024}, 21211),
-        *(
-            ({"To": f"sip:a@h?{name}=evil"}, 21211)
-            for name in ("Via", "v", "From", "Call-ID", "Authorization", "Contact", "Route", "P-Asserted-Identity")
-        ),
-        ({"To": "sip:a@h?x-a=1%0d%0aVia: evil"}, 21211),
         ({"To": "+0123456789"}, 21217),
         ({"To": "+1"}, 21217),
         ({"To": "+15550199999"}, 21214),
@@ -326,7 +343,6 @@ async def test_a_value_at_the_end_of_its_range_is_accepted(api: RestApi, path: s
         ("/Calls.json", CALL | {"TimeLimit": "0"}, 20422),
         ("/Calls.json", CALL | {"To": "sip:a@" + "h" * 249}, 21211),
         ("/Calls.json", CALL | {"To": "sip:a@h?X-Long=" + "x" * 1017}, 21211),
-        ("/Calls.json", CALL | {"To": "sip:a@h?Xx=1"}, 21211),
         ("/Queues.json", {"FriendlyName": "x", "MaxSize": "0"}, 20422),
         ("/SIP/Domains.json", {"DomainName": ".".join(["x" * 63] * 3 + ["y" * 62])}, 20422),
         ("/SIP/Domains.json", {"DomainName": "x" * 64 + ".example"}, 20422),

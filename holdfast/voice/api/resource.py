@@ -23,6 +23,7 @@ from holdfast.voice.api.ports import Recordings, SwitchPort
 from holdfast.voice.api.rate_limit import CallPacing
 from holdfast.voice.api.render import Json
 from holdfast.voice.control.entities import Room
+from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.effects import LogNotification
 from holdfast.voice.model.errors import NotFound, VoiceError
 from holdfast.voice.model.ids import AccountSid, CallSid, RoomSid, is_sid
@@ -51,7 +52,12 @@ class ApiContext:
     """Return whether the server is being stopped."""
 
     def conference(self, sid: str) -> Room:
-        """Return the conference with that SID. A bridge of two legs is no conference. Raises: NotFound."""
+        """Return the conference with that SID. A bridge of two legs is no conference.
+
+        Raises: NotFound, MethodNotAllowed.
+        """
+        if not is_sid(sid, "CF") and MethodNotAllowed.http == twilio_assumptions.CONFERENCE_SID_MALFORMED:
+            raise MethodNotAllowed("Method not allowed: the path has no SID of a conference (CF and 32 hex digits)")
         room = self.switch.state.rooms.get(RoomSid(sid))
         if room is None or room.kind != "conference":
             raise NotFound(f"there is no conference {sid}")

@@ -99,6 +99,10 @@ INAUDIBLE_HAS_SPEAKER_EVENTS = False
 FIRST_EVENT_NUMBER = 1
 """The SequenceNumber of a conference's first event. Source: samples of conference status callbacks."""
 
+CONFERENCE_SID_MALFORMED: Literal[405, 404] = 405
+"""The HTTP status for a path that names a conference by what has not the form of its SID: 405 has code 20004, 404 has
+20404. Source: twilio-ruby#580, twilio-php#474; Twilio's pages do not say."""
+
 # --- queues -----------------------------------------------------------------------------------------------------
 
 QUEUE_UNKNOWN = "failed"
