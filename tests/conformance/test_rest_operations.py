@@ -96,6 +96,42 @@ async def test_header_fields_that_only_we_set_are_left_out_with_a_warning(api: R
 
 
 @pytest.mark.parametrize("path", ["/Calls.json", "/Conferences/room/Participants.json"])
+@pytest.mark.parametrize(
+    ("field", "code", "named"),
+    [
+        *(
+            (f"{name}=evil", 32113, f"'{name}'")
+            for name in (
+                "Via",
+                "v",
+                "From",
+                "Call-ID",
+                "Authorization",
+                "Contact",
+                "Route",
+                "P-Asserted-Identity",
+                "Xx",
+            )
+        ),
+        ("=17", 32111, "without a name, of value '17'"),
+        ("x%20a=17", 32111, "'x a'"),
+        ("x-a=1%0d%0aVia: evil", 32112, "'x-a'"),
+        ("x-a=%ff", 32112, "'x-a'"),
+    ],
+)
+async def test_a_header_field_that_may_not_be_sent_costs_no_call(
+    api: RestApi, path: str, field: str, code: int, named: str
+) -> None:
+    form = {"To": f"sip:bob@127.0.0.1:5070?{field}&x-order=17", "From": "desk"}
+    reply = await api.post(path, form if "Participants" in path else form | {"Url": VOICE_URL})
+    assert reply.status == 201
+    assert asked_call(api).target == Target(to="sip:bob@127.0.0.1:5070", headers=(("x-order", "17"),))
+    assert api.warnings() == [code]
+    (notice,) = api.notifications.newest()
+    assert named in notice.notification.message
+
+
+@pytest.mark.parametrize("path", ["/Calls.json", "/Conferences/room/Participants.json"])
 @pytest.mark.parametrize("name", ["SipAuthUsername", "SipAuthPassword"])
 async def test_credentials_are_single_lines(api: RestApi, path: str, name: str) -> None:
     form = {"To": "sip:bob@127.0.0.1:5070", "From": "desk", "SipAuthUsername": "u", "SipAuthPassword": "p"}

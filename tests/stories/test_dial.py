@@ -175,6 +175,47 @@ def test_a_sip_uri_may_stand_in_elements_of_its_own(world: World) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("noun", "to"),
+    [
+        ("<Sip>bob@192.0.2.1</Sip>", "sip:bob@192.0.2.1"),
+        ("<Sip> +15550111@192.0.2.1:5080;transport=tcp </Sip>", "sip:+15550111@192.0.2.1:5080;transport=tcp"),
+        ("<Sip>SIPS:bob@192.0.2.1</Sip>", "SIPS:bob@192.0.2.1"),
+        ("<Sip><Uri>bob@192.0.2.1</Uri></Sip>", "sip:bob@192.0.2.1"),
+        ("<Sip>\n  <Uri>\n    sip:bob@192.0.2.1\n  </Uri>\n</Sip>", "sip:bob@192.0.2.1"),
+    ],
+)
+def test_a_sip_address_may_lack_its_scheme(world: World, noun: str, to: str) -> None:
+    dial(world, noun)
+    assert target(world) == Target(to=to)
+    assert world.notifications == []
+
+
+def test_a_sip_address_without_scheme_keeps_its_header_fields(world: World) -> None:
+    dial(world, "<Sip><Uri>bob@192.0.2.1?x-order=17</Uri></Sip>")
+    assert target(world) == Target(to="sip:bob@192.0.2.1", headers=(("x-order", "17"),))
+    assert world.notifications == []
+
+
+@pytest.mark.parametrize(
+    ("noun", "named"),
+    [
+        ("<Sip><Uri>http://a</Uri></Sip>", "'http://a'"),
+        ("<Sip><Uri>bob</Uri></Sip>", "'bob'"),
+        ("<Sip><Uri/></Sip>", "an empty value"),
+        ("<Client><Identity>a b</Identity></Client>", "'a b'"),
+        ("<Application><ApplicationSid>shop</ApplicationSid></Application>", "'shop'"),
+        ("<Number/>", "an empty value"),
+        ("<Sip>sip:bob@192.0.2.1?=17</Sip>", "a header field without a name, of value '17'"),
+        ('<Sip><Uri>sip:b@192.0.2.1</Uri><Headers><Header value="17"/></Headers></Sip>', "of value '17'"),
+    ],
+)
+def test_a_warning_names_the_value_that_cannot_be_used(world: World, noun: str, named: str) -> None:
+    dial(world, noun)
+    assert named in world.notifications[0].message
+    assert "''" not in world.notifications[0].message
+
+
 APPLICATION = "AP" + "1" * 32
 
 

@@ -180,6 +180,12 @@ def test_header_fields_of_the_engine_do_not_go_with_the_address(world: World, na
     assert [notice.code for notice in world.notifications] == [13252]
 
 
+def test_a_phone_is_referred_to_an_address_without_scheme_and_within_uri(world: World) -> None:
+    referred(world, noun="<Sip><Uri> alice@192.0.2.1 </Uri></Sip>")
+    assert [leg.target for leg in asked(world)] == ["sip:alice@192.0.2.1"]
+    assert world.notifications == []
+
+
 @pytest.mark.parametrize(
     ("noun", "codes"),
     [

@@ -25,7 +25,7 @@ from holdfast.voice.model.commands import (
     Target,
 )
 from holdfast.voice.model.errors import DocumentTooLarge, DocumentUnreadable, RelativeUrl
-from holdfast.voice.model.header_names import setter_of
+from holdfast.voice.model.header_names import Fault, describe_fault, fault_of
 from holdfast.voice.twiml.attributes import Node
 from holdfast.voice.twiml.document import parse
 
@@ -41,8 +41,8 @@ RECORDING: Final = frozenset(
         *("RecordingChannels", "RecordingTrack", "Trim"),
     }
 )
-HEADER_NOT_ALLOWED: Final = 32113
-"""Source: Twilio error dictionary, "SIP: Header name is not allowed"."""
+HEADER_CODES: Final[dict[Fault, int]] = {"name": 32111, "setter": 32113, "value": 32112}
+"""Source: Twilio error dictionary, "SIP: Invalid header name", "Header name is not allowed", "Invalid header value"."""
 _ADDRESSES = ("url", "action", "statuscallback")
 _LINE_END = re.compile(r"[\r\n]")
 _DIGITS = re.compile(r"[0-9A-Da-d#*wW]{1,32}\Z")
@@ -169,16 +169,21 @@ def read_digits(form: Form) -> str:
 
 
 def complete_target(target: Target, form: Form, context: ApiContext, *, call: str) -> Target:
-    """Return the target with the credentials for its SIP endpoint, and without the header fields that we set.
+    """Return the target with the credentials for its SIP endpoint, and without header fields that may not be sent.
 
-    Source: Twilio error 32113: the header field is omitted. Raises: ParameterInvalid.
+    Source: Twilio errors 32111 to 32113: the header field is omitted. Raises: ParameterInvalid.
     """
     for name in ("SipAuthUsername", "SipAuthPassword"):
         if _LINE_END.search(form.text(name) or ""):
             raise ParameterInvalid(f"{name} must be one line")
-    ours = [name for name, _ in target.headers if setter_of(name) == "us"]
-    if ours:
-        context.warn(HEADER_NOT_ALLOWED, f"The header field {ours[0][:60]!r} may not be set: it is left out", call=call)
-    kept = tuple((name, value) for name, value in target.headers if name not in ours)
+    kept: list[tuple[str, str]] = []
+    left_out: dict[tuple[int, str], str] = {}
+    for name, value in target.headers:
+        if (fault := fault_of(name, value)) is None:
+            kept.append((name, value))
+        else:
+            left_out[HEADER_CODES[fault], name.lower()] = f"To: {describe_fault(fault, name, value)}"
+    for (code, _), message in left_out.items():
+        context.warn(code, message, call=call)
     username, password = form.text("SipAuthUsername"), form.text("SipAuthPassword")
-    return replace(target, headers=kept, username=username, password=password)
+    return replace(target, headers=tuple(kept), username=username, password=password)

@@ -7,6 +7,7 @@ an account may not call) cannot arise, since no call leaves for the public telep
 from __future__ import annotations
 
 import re
+from typing import Literal
 from urllib.parse import parse_qsl, unquote
 
 from holdfast.voice.api.errors import (
@@ -20,7 +21,6 @@ from holdfast.voice.api.errors import (
 )
 from holdfast.voice.api.forms import Form
 from holdfast.voice.model.commands import Target
-from holdfast.voice.model.header_names import setter_of
 from holdfast.voice.runtime.directory.directory import (
     E164,
     LINE_NAME,
@@ -35,7 +35,6 @@ MAX_SIP_HEADERS = 1024
 _IDENTITY = re.compile(r"""[^\s"<>?&]{1,256}\Z""")
 _SIP = re.compile(r"sips?:[^\s\"<>@?]+@[^\s\"<>@?]+\Z", re.IGNORECASE)
 _CALLER = re.compile(r"""[^\s"<>,;?&=]{1,256}\Z""")
-_HEADER = re.compile(r"[A-Za-z0-9.!%*_+`'~-]{3,127}\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -92,22 +91,22 @@ def _application(to: str, directory: Directory) -> Target:
 
 
 def _sip(to: str) -> Target:
-    """Return a SIP URI and its header fields. Those that only we set are left out later, with a warning."""
+    """Return a SIP URI and its header fields. Those that may not be sent are left out later, with a warning."""
     address, _, query = to.partition("?")
     if not _SIP.match(address) or len(address) >= MAX_SIP_URI or len(query) >= MAX_SIP_HEADERS:
         raise ToInvalid("'To' is not a SIP URI of user and host, below 255 characters with headers below 1024")
-    headers = _pairs(query)
-    for name, value in headers:
-        if not _HEADER.match(name) or setter_of(name) == "protocol" or _CONTROL.search(value):
-            raise ToInvalid(f"'To' has a SIP header that may not be set: {name[:64]}")
-    return Target(to=address, headers=headers)
+    return Target(to=address, headers=_fields(query, errors="replace"))
+
+
+def _fields(query: str, *, errors: Literal["strict", "replace"]) -> tuple[tuple[str, str], ...]:
+    try:
+        return tuple(parse_qsl(query, keep_blank_values=True, errors=errors, max_num_fields=100))
+    except ValueError as error:
+        raise ToInvalid("'To' has parameters that cannot be read") from error
 
 
 def _pairs(query: str) -> tuple[tuple[str, str], ...]:
-    try:
-        pairs = tuple(parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=100))
-    except ValueError as error:
-        raise ToInvalid("'To' has parameters that cannot be read") from error
+    pairs = _fields(query, errors="strict")
     if any(_CONTROL.search(name) or _CONTROL.search(value) for name, value in pairs):
         raise ToInvalid("'To' has control characters in its parameters")
     return pairs

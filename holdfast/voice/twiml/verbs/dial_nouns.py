@@ -8,7 +8,7 @@ from dataclasses import replace
 from urllib.parse import parse_qsl, unquote
 
 from holdfast.voice.model.commands import Target
-from holdfast.voice.model.header_names import setter_of
+from holdfast.voice.model.header_names import Fault, describe_fault, fault_of
 from holdfast.voice.model.ids import is_sid
 from holdfast.voice.twiml.attributes import AttributeReader, Node
 from holdfast.voice.twiml.verbs.dial_legs import DialNoun
@@ -27,6 +27,9 @@ CODES = {
 }
 INVALID_CODES = {"Application": 12200, "Number": 13223, "Client": 13224, "Sip": 13243}
 """The code of an address that cannot be dialled, by noun."""
+HEADER_CODES: dict[Fault, int] = {"name": 13252, "setter": 13252, "value": 13253}
+"""The code of a header field that is left out. Source: Twilio errors 13252, 13253."""
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _HEADER = re.compile(r"[A-Za-z0-9-]{1,127}\Z")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 _IGNORED = frozenset(
@@ -65,8 +68,9 @@ def _digits(reader: AttributeReader) -> str:
     return ""
 
 
-def _warn_invalid(reader: AttributeReader, why: str) -> None:
-    reader.warn(f"{reader.node.text.strip()[:60]!r} cannot be dialled: {why}", code=INVALID_CODES[reader.node.tag])
+def _warn_invalid(reader: AttributeReader, given: str, why: str) -> None:
+    named = repr(given[:60]) if given else "an empty value"
+    reader.warn(f"{named} cannot be dialled: {why}", code=INVALID_CODES[reader.node.tag])
 
 
 def _number(reader: AttributeReader) -> Target | None:
@@ -80,7 +84,7 @@ def _number(reader: AttributeReader) -> Target | None:
         return _uri(reader, text)
     to = "".join(character for character in text if character not in " ()-.") if text[:1] in "+0123456789" else text
     if not to or len(to) > 64 or not to.isprintable() or any(character in to for character in ' <>"'):
-        _warn_invalid(reader, "it is no phone number")
+        _warn_invalid(reader, text, "it is no phone number")
         return None
     return Target(to=to)
 
@@ -92,7 +96,7 @@ def _client(reader: AttributeReader) -> Target | None:
     identity, _, query = text.removeprefix("client:").partition("?")
     identity = unquote(identity)
     if not identity or len(identity) > MAX_IDENTITY or not identity.isprintable() or set(identity) & set(' <>"'):
-        _warn_invalid(reader, f"it is no identity of up to {MAX_IDENTITY} characters")
+        _warn_invalid(reader, text, f"it is no identity of up to {MAX_IDENTITY} characters")
         return None
     pairs = _pairs(query)
     for child in children:
@@ -110,7 +114,7 @@ def _application(reader: AttributeReader) -> Target | None:
     sid = next((child.text.strip() for child in children if child.tag == "ApplicationSid"), reader.node.text.strip())
     customer = reader.text("customerId")
     if not is_sid(sid, "AP"):
-        _warn_invalid(reader, "it is no SID of an application")
+        _warn_invalid(reader, sid, "it is no SID of an application")
         return None
     if len(customer) > MAX_IDENTITY or _UNPRINTABLE.search(customer):
         reader.warn(f"customerId is longer than {MAX_IDENTITY} characters, or not printable; it is left out")
@@ -132,7 +136,7 @@ def _sip(reader: AttributeReader) -> Target | None:
     children = _known_children(reader, ("Uri", "Headers"))
     username, password = reader.optional("username"), reader.optional("password")
     uri_element = next((child for child in children if child.tag == "Uri"), None)
-    text = reader.node.text.strip() if uri_element is None else uri_element.text.strip()
+    text = sip_text(reader.node)
     if uri_element is not None:
         username, password = (
             uri_element.attributes.get("username", username),
@@ -158,18 +162,24 @@ def _uri(reader: AttributeReader, text: str, more: Sequence[tuple[str, str]] = (
     """Read a SIP URI with the header fields after its question mark, and these."""
     uri, _, query = text.partition("?")
     if not is_sip_uri(uri):
-        _warn_invalid(reader, "it is no SIP URI")
+        _warn_invalid(reader, text, "it is no SIP URI")
         return None
     if len(uri) >= MAX_URI:
-        _warn_invalid(reader, f"it is not below {MAX_URI} characters")
+        _warn_invalid(reader, text, f"it is not below {MAX_URI} characters")
         return None
     if len(query) >= MAX_HEADERS:
         reader.warn(f"header fields of {len(query)} characters, the most are {MAX_HEADERS}: left out", code=13251)
         query = ""
     pairs = (*_pairs(query), *more)
     return Target(
-        to=uri, headers=tuple((name, value) for name, value in pairs if _is_allowed_header(reader, name, value))
+        to=uri, headers=tuple((name, value) for name, value in pairs if is_sendable_header(reader, name, value))
     )
+
+
+def sip_text(node: Node) -> str:
+    """Return the address in a `<Sip>`, or in the `<Uri>` inside it; `bob@example.com` is `sip:bob@example.com`."""
+    text = next((child.text.strip() for child in node.children if child.tag == "Uri"), node.text.strip())
+    return text if _SCHEME.match(text) or "@" not in text else f"sip:{text}"
 
 
 def is_sip_uri(text: str) -> bool:
@@ -178,15 +188,12 @@ def is_sip_uri(text: str) -> bool:
     return whole and _UNPRINTABLE.search(text) is None and not set(text) & set(' <>"')
 
 
-def _is_allowed_header(reader: AttributeReader, name: str, value: str) -> bool:
-    """Return whether a document may set this header field; warn when not. Source: Twilio errors 13252, 13253."""
-    if not _HEADER.match(name) or setter_of(name) != "application":
-        reader.warn(f"the header field {name[:60]!r} may not be set", code=13252)
-        return False
-    if _UNPRINTABLE.search(value) or len(value) > MAX_HEADERS:
-        reader.warn(f"the value of header field {name[:60]!r} is too long, or not printable", code=13253)
-        return False
-    return True
+def is_sendable_header(reader: AttributeReader, name: str, value: str) -> bool:
+    """Return whether a document may set this header field; warn when not."""
+    fault = fault_of(name, value)
+    if fault is not None:
+        reader.warn(describe_fault(fault, name, value), code=HEADER_CODES[fault])
+    return fault is None
 
 
 def _pairs(query: str) -> list[tuple[str, str]]:

@@ -26,7 +26,7 @@ from holdfast.voice.twiml.verb import (
     VerbContext,
     next_fact,
 )
-from holdfast.voice.twiml.verbs.dial_nouns import MAX_HEADERS, MAX_URI, is_sip_uri
+from holdfast.voice.twiml.verbs.dial_nouns import MAX_HEADERS, MAX_URI, is_sip_uri, sip_text
 
 NOTIFY_TIMEOUT_S = 60.0
 """The time that a phone may be silent about the call it was asked for, unless it names a time of its own."""
@@ -83,9 +83,10 @@ class Refer(Verb):
         if not nouns:
             reader.warn("there is no <Sip> that names the target")
             return None
-        uri, _, query = nouns[0].text.strip().partition("?")
+        uri, _, query = sip_text(nouns[0]).partition("?")
         if not is_sip_uri(uri) or len(uri) >= MAX_URI or len(query) >= MAX_HEADERS or not is_sip_uri(f"{uri}?{query}"):
-            reader.warn(f"{uri[:60]!r} is no SIP URI that a phone can be referred to", code=13243)
+            named = repr(uri[:60]) if uri else "an empty value"
+            reader.warn(f"{named} is no SIP URI that a phone can be referred to", code=13243)
             return None
         fields = [field for field in query.split("&") if not _is_ours(reader, field)]
         return cls(target=f"{uri}?{'&'.join(fields)}" if query and fields else uri, action=action)
