@@ -44,6 +44,7 @@ async def test_every_live_call_is_listed_and_can_be_read() -> None:
         "packets_lost": 10,
         "packets_late": 1,
         "packets_refused": 0,
+        "packets_too_long": 0,
         "strange": 0,
         "stranger": None,
         "frames_concealed": 11,

@@ -6,6 +6,8 @@ import socket
 import struct
 from pathlib import Path
 
+import pytest
+
 from holdfast.voice.media.rtp import rtcp
 from holdfast.voice.media.rtp.srtp import SrtpKeys, SrtpSession
 from holdfast.voice.media_process.control_link import protocol as m
@@ -80,6 +82,26 @@ async def test_an_encrypted_leg_and_a_plain_one_hear_each_other(tmp_path: Path) 
         assert_one_stream(alice.received)
         (row, _) = await media.client.rows()
         assert row.srtp == "AES_CM_128_HMAC_SHA1_80"
+    alice.close()
+
+
+@pytest.mark.parametrize("ms", [100, 200])
+async def test_long_encrypted_packets_are_heard_and_longer_ones_show_that_the_party_is_there(
+    ms: int, tmp_path: Path
+) -> None:
+    """By the process's own sockets, whichever the system has."""
+    alice = EncryptedPhone(0x21, SrtpKeys(send=OURS, receive=THEIRS))
+    async with running(tmp_path) as media, phones(0x31) as (bob,):
+        to_alice = await encrypted_leg(media, "alice", alice, SrtpKeys(send=THEIRS, receive=OURS))
+        await media.leg("bob", bob)
+        media.client.send(seated({"alice": ("bob",), "bob": ("alice",)}))
+        for k in range(0, 4 * ms // 20, ms // 20):
+            alice.send(rtp(k, alice.hum[:1] * 8 * ms), to_alice)
+            await bob.hears_more(ms // 20)
+        await bob.hears_audio(alice.hum)
+        alice.send(rtp(100, alice.hum[:1] * 8 * 230), to_alice)
+        last = await media.wait_fact(m.Statistics, lambda fact: fact.packets_too_long > 0)
+        assert (last.leg, last.packets_received, last.packets_too_long, last.packets_refused) == ("alice", 5, 1, 0)
     alice.close()
 
 

@@ -229,7 +229,54 @@ def test_comfort_noise_and_digits_are_neither_audio_nor_missing(bench: Bench) ->
     assert last.frames_concealed <= MAX_CONCEALED - 1
 
 
-def test_packets_that_are_too_long_or_not_agreed_are_refused(bench: Bench) -> None:
+@pytest.mark.parametrize("ms", [10, 20, 30, 60, 62, 63, 70, 80, 100, 120, 160, 200])
+@pytest.mark.parametrize("first_byte", [b"\x80", b"\x82"], ids=["plain", "with two CSRCs"])
+def test_packets_of_10_to_200_ms_are_heard_whole(ms: int, first_byte: bytes, bench: Bench) -> None:
+    alice, bob = bench.phone(0x21), bench.phone(0x31)
+    to_alice = bench.leg("alice", alice)
+    bench.leg("bob", bob)
+    bench.ask(route(bob=("alice",)))
+    stream = bytes(0x21 + k // 8 % 64 for k in range(8 * 1260))
+    size = 8 * ms
+    for tick in range(1, 65):
+        while (alice.sent + 1) * size <= min(160 * tick, len(stream)):
+            header = struct.pack("!BHII", 0, alice.sent, size * alice.sent, 7) + bytes(8 * (first_byte == b"\x82"))
+            alice.send(first_byte + header + stream[alice.sent * size : (alice.sent + 1) * size], to_alice)
+            alice.sent += 1
+        bench.tick()
+    bench.tick(12)
+    bob.read()
+    audio = b"".join(each.payload for each in bob.received).strip(b"\xff")
+    sent = stream[: alice.sent * size]
+    # Its end is extended by what conceals a loss, since nothing follows.
+    assert audio[: len(sent)] == sent
+    bench.ask(m.CloseRow(leg="alice"))
+    bench.tick()
+    (last,) = [fact for fact in bench.posted(m.Statistics) if fact.final]
+    assert (last.packets_received, last.packets_refused, last.packets_too_long) == (alice.sent, 0, 0)
+
+
+@pytest.mark.parametrize("ms", [201, 220, 240, 300, 1000])
+def test_longer_packets_are_a_sign_of_life_and_are_not_played(ms: int, bench: Bench) -> None:
+    alice, bob = bench.phone(0x21), bench.phone(0x31)
+    to_alice = bench.leg("alice", alice)
+    bench.leg("bob", bob)
+    bench.ask(route(bob=("alice",)))
+    for k in range(100):
+        if k % (ms // 20) == 0:
+            alice.send(rtp(k, alice.hum[:1] * 8 * ms), to_alice)
+            alice.sent += 1
+        bench.now += 0.1
+        bench.tick()
+    bench.ask(m.CloseRow(leg="alice"))
+    bench.tick()
+    assert heard(bob) <= {SILENT}
+    assert [fact for fact in bench.posted(m.RtpSilent) if fact.leg == "alice"] == []
+    (last,) = [fact for fact in bench.posted(m.Statistics) if fact.final]
+    assert (last.packets_received, last.packets_refused, last.packets_too_long) == (alice.sent, 0, alice.sent)
+
+
+def test_packets_that_are_too_long_are_counted_and_those_not_agreed_are_refused(bench: Bench) -> None:
     alice, bob = bench.phone(0x21), bench.phone(0x31)
     to_alice, to_bob = bench.leg("alice", alice), bench.leg("bob", bob, receive=False)
     alice.send_audio(to_alice)
@@ -242,8 +289,12 @@ def test_packets_that_are_too_long_or_not_agreed_are_refused(bench: Bench) -> No
         bench.tick()
     bench.ask(m.CloseRow(leg="alice"), m.CloseRow(leg="bob"))
     bench.tick()
-    final = [(fact.packets_received, fact.packets_refused) for fact in bench.posted(m.Statistics) if fact.final]
-    assert final == [(1, 1), (0, 3)]
+    final = [
+        (fact.packets_received, fact.packets_refused, fact.packets_too_long)
+        for fact in bench.posted(m.Statistics)
+        if fact.final
+    ]
+    assert final == [(2, 0, 1), (0, 3, 0)]
     assert bench.posted(DigitPressed) == []
 
 

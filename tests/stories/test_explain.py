@@ -296,6 +296,12 @@ def test_rejected_packets_are_explained_with_the_setting_that_rejects_them(world
     assert "Not one" not in said
 
 
+def test_packets_that_are_too_long_to_be_played_are_explained(world: World) -> None:
+    alice, _ = meet(world, "alice", "bob")
+    said = told(world, alice, ReceivedPackets(received=50, silent=False, too_long=48))
+    assert "48 of the 50 RTP packets from its phone hold more than 200 ms of audio, and were not played" in said
+
+
 def test_a_phone_that_holds_while_it_is_held(world: World) -> None:
     alice, _ = meet(world, "alice", "bob")
     change(world, alice, hold=True)

@@ -30,12 +30,14 @@ from holdfast.voice.model.ports import JournalEntry, PendingCallbacks
 class ReceivedPackets:
     """The RTP packets received from a party. Shape: `received` packets so far; `silent` when none arrived lately.
 
+    `too_long` of them hold more audio than is taken, and were not played.
     `rejected` more arrived from addresses that are not the party's by the setting `rtp_source`, the newest of them from
     `rejected_from`.
     """
 
     received: int
     silent: bool
+    too_long: int = 0
     rejected: int = 0
     rejected_from: tuple[str, int] | None = None
     rtp_source: str = "signalling"
@@ -210,6 +212,11 @@ def _packets(call: Call, view: ReadOnlyState, packets: ReceivedPackets | None) -
         return
     if packets.rejected_from is not None:
         yield _rejected(packets, packets.rejected_from)
+    if packets.too_long:
+        yield (
+            f"{packets.too_long} of the {packets.received} RTP packets from its phone hold more than 200 ms of audio, "
+            "and were not played: let the phone send shorter ones (ptime; our descriptions name maxptime:200)."
+        )
     if packets.received == 0 and packets.rejected:
         yield "Not one RTP packet from its phone was accepted, so no party can hear it."
     elif packets.received == 0:

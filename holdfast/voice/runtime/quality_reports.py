@@ -40,7 +40,7 @@ class Quality:
         """How many addresses legs latched to: the first of each leg, and each later one."""
         self.sounds_started = 0
         """How many sounds began: their first packet was sent."""
-        self._unexpected_ended = 0
+        self._unexpected_ended = self._too_long_ended = 0
 
     @property
     def live(self) -> Mapping[CallSid, Statistics]:
@@ -51,6 +51,11 @@ class Quality:
     def unexpected_source_packets(self) -> int:
         """The number of packets of all legs since the start that came from a source that is not allowed."""
         return self._unexpected_ended + sum(each.strange for each in self._live.values())
+
+    @property
+    def too_long_packets(self) -> int:
+        """The number of packets of all legs since the start that held more audio than is taken."""
+        return self._too_long_ended + sum(each.packets_too_long for each in self._live.values())
 
     def latest(self, call: CallSid) -> Statistics | None:
         """Return the newest statistics of a call, which may have ended a while ago."""
@@ -85,8 +90,7 @@ class Quality:
                 call = CallSid(fact.leg)
                 self._live.pop(call, None)
                 self._silent.discard(call)
-                self._ended[call] = fact
-                self._unexpected_ended += fact.strange
+                self._keep_ended(call, fact)
                 if len(self._ended) > MAX_ENDED:
                     del self._ended[next(iter(self._ended))]
             case Statistics():
@@ -105,5 +109,9 @@ class Quality:
         for call in calls:
             self._silent.discard(call)
             if (last := self._live.pop(call, None)) is not None:
-                self._ended[call] = last
-                self._unexpected_ended += last.strange
+                self._keep_ended(call, last)
+
+    def _keep_ended(self, call: CallSid, last: Statistics) -> None:
+        self._ended[call] = last
+        self._unexpected_ended += last.strange
+        self._too_long_ended += last.packets_too_long

@@ -78,6 +78,7 @@ def arrivals(quality: Quality, call: CallSid) -> ReceivedPackets | None:
     return ReceivedPackets(
         received=statistics.packets_received,
         silent=quality.is_silent(call),
+        too_long=statistics.packets_too_long,
         rejected=statistics.strange,
         rejected_from=statistics.stranger,
         rtp_source=statistics.rtp_source,

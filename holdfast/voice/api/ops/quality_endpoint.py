@@ -24,7 +24,8 @@ class CallQuality(BaseModel):
     `mos` is the estimated opinion score (1 to 4.5, ITU-T G.107) of the audio from the party, `reported_mos` that of
     the audio to the party. The party reports `reported_…` by RTCP; they are null before its first report. `strange`
     packets, which are among the refused, came from addresses that `rtp_source` excludes, the newest from `stranger`
-    (address and port).
+    (address and port). Packets that were too long are among those received, and were not played: they hold more than
+    200 ms.
     """
 
     call: str
@@ -40,6 +41,7 @@ class CallQuality(BaseModel):
     packets_lost: int
     packets_late: int
     packets_refused: int
+    packets_too_long: int
     strange: int
     stranger: tuple[str, int] | None
     frames_concealed: int
@@ -120,6 +122,11 @@ class QualityCollector(Collector):
                 "holdfast_media_packets_strange",
                 "Packets of all legs from addresses that rtp_source excludes.",
                 quality.unexpected_source_packets,
+            ),
+            (
+                "holdfast_media_packets_too_long",
+                "Packets of all legs that held more than 200 ms, and were not played.",
+                quality.too_long_packets,
             ),
             ("holdfast_media_stalls", "Times the media process skipped ticks.", quality.stalls),
             ("holdfast_media_facts_lost", "Facts the media process dropped unread.", quality.facts_lost),

@@ -1,7 +1,7 @@
 """The jitter buffers of all legs: packets go in as they arrive, one frame per leg and tick comes out.
 
-A leg's ring holds 16 frames, and a packet's place in it follows from its timestamp alone: packets of 10, 30 or 40 ms
-are split and joined by being copied to their place, a telephone event leaves no gap that looks like loss, and order
+A leg's ring holds 32 frames, and a packet's place in it follows from its timestamp alone: packets of 10 to 200 ms are
+split and joined by being copied to their place, a telephone event leaves no gap that looks like loss, and order
 does not matter. `head` is the frame that is played next; it moves on by one every tick, packet or not.
 
 The delay grows by a frame when packets arrive too late, up to six, and shrinks by one when many packets in a row
@@ -21,11 +21,15 @@ from holdfast.voice.media.codec.g711 import DECODE, SILENCE
 from holdfast.voice.media.frames import SAMPLES, Bytes, Mask, Numbers
 from holdfast.voice.media.rtp.rtp import HEADER
 
-SLOTS = 16
+SLOTS = 32
+"""Frames in a ring: three packets of 200 ms, and more. A power of two."""
 START_DEPTH = 2
 MAX_DEPTH = 6
-LONG_SILENCE = SLOTS
-"""Ticks without a packet after which the next one restarts the buffer, whatever its timestamp."""
+LONG_SILENCE = 16
+"""Ticks without a packet after which the next one restarts the buffer, whatever its timestamp.
+
+They are counted from the tick in which the packet after the last one is due.
+"""
 MARKED_SILENCE = 3
 """The same for a packet with the marker."""
 
@@ -118,7 +122,7 @@ class JitterBuffers:
         start: Numbers,
         size: Numbers,
     ) -> None:
-        """Store one packet of each of these rows. Invariant: no row twice, at most 500 bytes each.
+        """Store one packet of each of these rows. Invariant: no row twice, at most 1600 bytes each.
 
         Shape: payload k is `data[k, start[k] : start[k] + size[k]]`, uint8.
         """
@@ -149,14 +153,21 @@ class JitterBuffers:
             last[restart] = (ahead[restart] + size[restart] - 1) // SAMPLES
             late &= ~restart
             jump &= ~restart
-        self._idle[rows] = 0
+        # The next packet is due when this one has been played.
+        self._idle[rows] = np.minimum(0, 1 - size // SAMPLES)
         kept = ~(late | jump)
         self._resync_weight[rows] = np.where(kept, 0, resync)
         if not kept.all():
             self.late[rows[~kept]] += 1
             self._grow(rows[late])
+        begins_late = kept & (ahead < 0)
+        if begins_late.any():
+            before = self._head_timestamp[rows]
+            self._grow(rows[begins_late])
+            ahead = ahead + (before - self._head_timestamp[rows]) % _WRAP
+            last = (ahead + size - 1) // SAMPLES
         whole = (size == SAMPLES) & (start == HEADER) & (ahead % SAMPLES == 0)
-        self._track_depth(rows[kept], last[kept])
+        self._track_depth(rows[kept], ahead[kept] // SAMPLES)
         partial = np.flatnonzero(kept & ~whole & (size > 0))
         whole &= kept
         if whole.any():

@@ -14,8 +14,11 @@ from numpy.typing import NDArray
 from holdfast.voice.media.frames import SAMPLES, Bytes, Mask, Numbers
 
 HEADER = 12
-DATAGRAM = 512
-"""Bytes read of a datagram: 60 ms of audio with every header option. A datagram that fills it is not valid."""
+DATAGRAM = 2112
+"""Bytes read of a datagram: 200 ms of audio with every header option and what encryption adds.
+
+An odd number of cache lines, so that the headers of many datagrams do not push each other out of the cache.
+"""
 
 PACKET = HEADER + SAMPLES
 SRTP_PACKET = PACKET + 20
@@ -81,6 +84,7 @@ def _words(data: Bytes) -> NDArray[np.int64]:
 def parse(data: Bytes, lengths: Numbers) -> Packets:
     """Parse the headers of datagrams. Shape: `data[k, DATAGRAM]`, of which `lengths[k]` bytes arrived.
 
+    A datagram that fills its line may have been longer: its size is `DATAGRAM`, however long its options are.
     RTCP that strayed onto the RTP port is known by its packet type, which reads as payload type 64 to 95.
     Source: RFC 5761 §4.
     """
@@ -88,13 +92,14 @@ def parse(data: Bytes, lengths: Numbers) -> Packets:
     payload_type = first >> 16 & 0x7F
     start = HEADER + (first >> 22 & 0x3C)
     end = lengths.astype(np.intp)
-    valid = (lengths >= HEADER) & (lengths < data.shape[1]) & (first >> 30 == VERSION)
+    cut_off = end >= data.shape[1]
+    valid = (end >= HEADER) & (first >> 30 == VERSION)
     valid &= payload_type & 0x60 != 0x40
     if (first & 0x3000_0000).any():
         flags = data[:, 0]
         _extensions(data, flags, start, end, valid)
-        _padding(data, flags, end, valid)
-    size = end - start
+        _padding(data, np.where(cut_off, 0, flags).astype(np.uint8), end, valid)
+    size = np.where(cut_off, data.shape[1], end - start)
     valid &= size >= 0
     return Packets(
         valid=valid,

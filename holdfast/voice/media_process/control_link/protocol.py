@@ -291,6 +291,7 @@ class Statistics:
     `mos` is the estimated score for the listeners of the party, `reported_mos` for the party itself; `round_trip_ms` by
     RTCP. `strange` packets came from sources that `rtp_source` excludes, the newest of them from `stranger`; they count
     as refused too. While a leg is connected to one address, the system drops the packets of others uncounted.
+    `packets_too_long` were received, but not played: they hold more than 200 ms.
     """
 
     leg: Leg
@@ -308,6 +309,7 @@ class Statistics:
     round_trip_ms: float | None
     mos: float | None
     reported_mos: float | None
+    packets_too_long: int = 0
     strange: int = 0
     stranger: Address | None = None
     rtp_source: RtpSource = "signalling"

@@ -117,6 +117,7 @@ class PeriodicReports:
             received=int(self._rows.received[row]),
             late=int(jitter.late[row]),
             refused=int(self._rows.refused[row]),
+            too_long=int(self._rows.too_long[row]),
             concealed=int(self._mix_engine.concealment.concealed[row]),
             depth=int(jitter.depth[row]),
             unauthenticated=self._latching.unauthenticated(row),

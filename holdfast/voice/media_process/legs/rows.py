@@ -72,6 +72,8 @@ class LegRows:
         self.received_at: NDArray[np.float64] = np.zeros(rows, dtype=np.float64)
         self.refused: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
         self.received: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
+        self.too_long: NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
+        """The received packets that were not played, because they hold more audio than is taken."""
 
     def row_of(self, leg: m.Leg) -> int:
         """Return the row of a leg. Raises: CommandImpossible."""
@@ -87,7 +89,7 @@ class LegRows:
         self.by_leg[leg_row.leg] = row
         self.audio_payload_type[row] = self.dtmf_payload_type[row] = NO_PAYLOAD_TYPE
         self.receiving[row] = self.described[row] = self.connected[row] = self.encrypted[row] = False
-        self.refused[row] = self.received[row] = 0
+        self.refused[row] = self.received[row] = self.too_long[row] = 0
         self.high = max(self.high, row + 1)
 
     def describe(self, row: int, command: m.DescribeRow, *, srtp: SrtpSession | None, now: float) -> None:

@@ -21,8 +21,9 @@ from holdfast.voice.model.ids import CallSid
 
 MAX_ROUNDS = 8
 """Packets read from one socket in one tick. Others that wait are read in the next one."""
-MAX_AUDIO = 500
-"""Bytes of audio in a packet: a little over 60 ms. Larger packets are refused."""
+MAX_AUDIO = 1600
+"""Bytes of audio in a packet: 200 ms, which our descriptions name as `maxptime`. Longer packets show that the party is
+there, and are not played. Source: RFC 3551 §4.2; RFC 8866 §6.5."""
 COMFORT_NOISE = 13
 """The payload type of comfort noise, which phones send in place of silence.
 
@@ -104,7 +105,7 @@ class RtpReceiver:
                 is_audio[k] = changes[k] = state.accepts(int(rows[k]), int(packets.payload_type[k]))
         is_event = packets.payload_type == state.dtmf_payload_type[rows]
         is_not_audio = is_event | (packets.payload_type == COMFORT_NOISE)
-        accepted = packets.valid & state.receiving[rows] & (packets.size <= MAX_AUDIO) & (is_not_audio | is_audio)
+        accepted = packets.valid & state.receiving[rows] & (is_not_audio | is_audio)
         for k, source in datagrams.sources.items():
             if accepted[k]:
                 identity = PacketIdentity(source=source, ssrc=int(packets.ssrc[k]), sequence=int(packets.sequence[k]))
@@ -112,10 +113,13 @@ class RtpReceiver:
         state.refused[rows[~accepted]] += 1
         if not accepted.any():
             return
+        self._count(packets, rows, accepted, now)
+        too_long = packets.size > MAX_AUDIO
+        state.too_long[rows[accepted & too_long]] += 1
+        accepted &= ~too_long
         for k in np.flatnonzero(accepted & changes).tolist():
             row, codec = int(rows[k]), state.switch_codec(int(rows[k]), int(packets.payload_type[k]))
             self._mix_engine.describe(row, companding=COMPANDING[codec], receive=True, g722=codec == "G722")
-        self._count(packets, rows, accepted, now)
         self._mix_engine.put(packets, data, rows, accepted & ~is_not_audio & (packets.size > 0))
         paused = np.flatnonzero(accepted & is_not_audio)
         if paused.size:

@@ -20,6 +20,9 @@ from holdfast.voice.sip.sdp import sdes
 MAX_BYTES = 65_536
 MAX_MEDIA = 64
 
+MAX_PTIME_MS = 200
+"""The longest packets that we take, as our descriptions say. Source: RFC 8866 §6.5; RFC 3551 §4.2."""
+
 STATIC_CODECS = {"0": ("PCMU", 8000), "8": ("PCMA", 8000), "9": ("G722", 8000)}
 """Payload types that need no `a=rtpmap`. Source: RFC 3551 §6."""
 
@@ -216,6 +219,6 @@ def build(description: SessionDescription) -> bytes:
             if name == "telephone-event":
                 lines.append(f"a=fmtp:{payload_type} 0-15")
         lines += [f"a=crypto:{line.encode()}" for line in medium.crypto]
-        lines += [] if medium.ptime_ms is None else [f"a=ptime:{medium.ptime_ms}"]
+        lines += [] if medium.ptime_ms is None else [f"a=ptime:{medium.ptime_ms}", f"a=maxptime:{MAX_PTIME_MS}"]
         lines.append(f"a={medium.direction.value}")
     return ("\r\n".join(lines) + "\r\n").encode()

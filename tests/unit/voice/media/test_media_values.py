@@ -86,7 +86,7 @@ PROMISED: dict[str, tuple[object, object]] = {
         (jitter.START_DEPTH * FRAME_MS, jitter.MAX_DEPTH * FRAME_MS),
         (40, 120),
     ),
-    "ms of the ring": (jitter.SLOTS * FRAME_MS, 320),
+    "ms of the ring": (jitter.SLOTS * FRAME_MS, 640),
     "ticks of silence that restart the buffer, without and with a marker": (
         (jitter.LONG_SILENCE, jitter.MARKED_SILENCE),
         (16, 3),

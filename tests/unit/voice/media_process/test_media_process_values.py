@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from holdfast.voice.media.rtp import rtp
 from holdfast.voice.media_process import loop, server, start, ticker
 from holdfast.voice.media_process.control_link import control_socket, packing
 from holdfast.voice.media_process.legs import (
@@ -19,6 +20,7 @@ from holdfast.voice.media_process.legs import (
     statistics,
 )
 from holdfast.voice.media_process.sockets import plain, rtp_ports
+from holdfast.voice.sip.sdp import sdp
 
 TICKS_PER_S = 50
 
@@ -32,7 +34,12 @@ PROMISED: dict[str, tuple[object, object]] = {
     "a payload type that no packet has": (rows.NO_PAYLOAD_TYPE > 127, True),
     # RFC 3389
     "payload type of comfort noise": (rtp_receive.COMFORT_NOISE, 13),
-    "bytes of audio in a packet: more than 60 ms, less than a datagram": (480 < rtp_receive.MAX_AUDIO <= 500, True),
+    # RFC 3551 §4.2, RFC 8866 §6.5
+    "ms of audio in a packet, as our descriptions say": (rtp_receive.MAX_AUDIO / 8, sdp.MAX_PTIME_MS),
+    "the longest packet fits with every option: CSRCs, an extension, SRTP": (
+        rtp.HEADER + 15 * 4 + 4 + 255 + rtp_receive.MAX_AUDIO + 16 < rtp.DATAGRAM,
+        True,
+    ),
     "packets of a row in a tick": (rtp_receive.MAX_ROUNDS, 8),
     "seconds of relayed digits that may wait": (rtp_send.MAX_RELAYED_TICKS / TICKS_PER_S, 2),
     # RFC 3551 §2: a report every five seconds

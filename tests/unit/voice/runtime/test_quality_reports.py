@@ -90,6 +90,16 @@ def test_packets_of_unexpected_sources_add_up_over_ended_legs() -> None:
     assert quality.unexpected_source_packets == 10
 
 
+def test_packets_that_are_too_long_add_up_over_ended_legs() -> None:
+    quality = Quality()
+    quality.record(replace(ONE, packets_too_long=5))
+    quality.record(replace(ONE, leg="CA2", packets_too_long=3))
+    quality.record(replace(ONE, packets_too_long=7, final=True))
+    assert quality.too_long_packets == 10
+    quality.mark_lost([CallSid("CA2")])
+    assert quality.too_long_packets == 10
+
+
 def test_skipped_ticks_add_up() -> None:
     quality = Quality()
     quality.record(load(2))

@@ -107,10 +107,10 @@ def test_a_duplicate_is_heard_once() -> None:
 
 
 @settings(max_examples=30)
-@given(st.sampled_from([40, 80, 160, 240, 320, 480]), st.integers(0, 400))
+@given(st.sampled_from([40, 80, 160, 240, 320, 480, 560, 800, 960, 1280, 1600]), st.integers(0, 400))
 def test_packets_of_any_length_give_the_same_frames(size: int, drop_first: int) -> None:
-    """10, 20, 30, 40 or 60 ms a packet, and packets that begin in the middle of a frame."""
-    stream = b"".join(frame(k) for k in range(60))[drop_first:]
+    """5 to 200 ms a packet, and packets that begin in the middle of a frame."""
+    stream = b"".join(frame(k) for k in range(80))[drop_first:]
     bench, sent, heard = Bench(), 0, b""
     for tick in range(50):
         while sent <= 160 * tick and sent + size <= len(stream):
@@ -523,3 +523,53 @@ def test_the_reported_delay_does_not_fall_below_the_start_delay() -> None:
         bench.tick(Packet(timestamp=160 * k, payload=quiet))
         depths.append(int(bench.jitter.depth[0]))
     assert set(depths) == {START_DEPTH}
+
+
+def in_packets(k: int, frames: int, *, marker: bool = False, payload: bytes | None = None) -> Packet:
+    """Return packet number k of a stream with so many frames in a packet."""
+    audio = b"".join(payload or frame(frames * k + each) for each in range(frames))
+    return Packet(timestamp=160 * frames * k, payload=audio, marker=marker)
+
+
+@pytest.mark.parametrize("frames", [3, 5, 10])
+@pytest.mark.parametrize("marker", [False, True])
+def test_a_long_stream_of_long_packets_loses_nothing(frames: int, marker: bool) -> None:
+    """It is not taken for a stream that is early, nor a marker on each packet for the end of a silence."""
+    bench, heard = Bench(), []
+    for k in range(3 * CALM_PACKETS):
+        heard.append(bench.tick(in_packets(k, frames, marker=marker)))
+        heard += [bench.tick() for _ in range(frames - 1)]
+    assert heard == [SILENT] * START_DEPTH + [frame(k) for k in range(3 * CALM_PACKETS * frames - START_DEPTH)]
+    assert bench.jitter.depth[0] == START_DEPTH
+
+
+def test_long_quiet_packets_are_not_cut() -> None:
+    bench, quiet = Bench(), b"\xfe" * 160
+    for k in range(3 * CALM_PACKETS):
+        heard = [bench.tick(in_packets(k, 10, payload=quiet)), *(bench.tick() for _ in range(9))]
+        assert k == 0 or heard == [quiet] * 10
+
+
+def test_two_long_packets_at_once_are_both_heard() -> None:
+    bench = Bench()
+    heard = [bench.tick(in_packets(0, 10), in_packets(1, 10)), *(bench.tick() for _ in range(19))]
+    heard += [bench.tick(in_packets(2, 10)), *(bench.tick() for _ in range(12))]
+    assert heard[START_DEPTH : START_DEPTH + 30] == [frame(k) for k in range(30)]
+
+
+@pytest.mark.parametrize("late_ticks", [3, 4, 5])
+def test_a_long_packet_whose_beginning_is_late_increases_the_delay(late_ticks: int) -> None:
+    """What is not late of it is heard, and packets as late as it are heard whole afterwards."""
+    bench = Bench()
+    for k in range(3):
+        for tick in range(10):
+            bench.tick(*([in_packets(k, 10)] if tick == 0 else []))
+    heard = []
+    for k in range(3, 9):
+        for tick in range(10):
+            heard.append(bench.tick(*([in_packets(k, 10)] if tick == late_ticks else [])))
+    assert bench.jitter.depth[0] == late_ticks
+    audio = [each for each in heard if each != SILENT]
+    assert audio[-40:] == [frame(k) for k in range(50 - late_ticks, 90 - late_ticks)]
+    growths = late_ticks - START_DEPTH
+    assert len(heard) - len(audio) == sum(range(growths + 1)), "what was late of each packet is silent"

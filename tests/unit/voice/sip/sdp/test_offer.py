@@ -69,7 +69,7 @@ def test_the_offer_lists_our_codecs() -> None:
         *("v=0", "o=- 7 1 IN IP4 127.0.0.1", "s=-", "c=IN IP4 127.0.0.1", "t=0 0"),
         *("m=audio 16384 RTP/AVP 0 8 9 101", "a=rtpmap:0 PCMU/8000", "a=rtpmap:8 PCMA/8000"),
         "a=rtpmap:9 G722/8000",
-        *("a=rtpmap:101 telephone-event/8000", "a=fmtp:101 0-15", "a=ptime:20", "a=sendrecv", ""),
+        *("a=rtpmap:101 telephone-event/8000", "a=fmtp:101 0-15", "a=ptime:20", "a=maxptime:200", "a=sendrecv", ""),
     ]
     assert state.offered
 
