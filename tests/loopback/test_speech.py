@@ -124,3 +124,18 @@ async def test_a_phone_hears_the_spoken_text_and_then_the_next_verb(server: Serv
             # About half a second of the one, and more than one of the other.
             assert loud.sum() * 0.02 > 1.2
             assert "13520" not in server.log()[said:]
+
+
+@pytest.mark.parametrize("page", ["the first", "a later"])
+async def test_a_phone_hears_that_the_application_failed(server: Server, page: str) -> None:
+    with FileServer() as files:
+        missing = files.url("missing.xml")
+        redirect = f"<Response><Play>builtin:beep</Play><Redirect>{missing}</Redirect></Response>"
+        await answers(server, "+15550100", missing if page == "the first" else files.put("voice.xml", redirect))
+        async with Phone("alice", server=server.sip) as alice:
+            call = await alice.call("+15550100")
+            await call.answered()
+            await call.over()
+            payloads = b"".join(packet.payload for packet in alice.ear.packets())
+            loud = np.abs(decode(payloads).astype(int)).reshape(-1, 160).max(axis=1) > 1500
+            assert loud.sum() * 0.02 > 2.0

@@ -234,8 +234,14 @@ def test_a_webhook_in_flight(world: World) -> None:
 
 def test_a_document_that_failed(world: World) -> None:
     alice = world.calls_in("alice", f"{APP}/gone")
+    assert (
+        "Its document failed, and no fallback URL was left: it hears that there is an error, and is then hung up."
+        in told(world, alice)
+    )
+    world.passes(6)
+    world.sound_ends(alice)
     text = told(world, alice)
-    assert text.startswith("The call is over: failed (SIP 500).")
+    assert text.startswith("The call is over: completed after 6 s (SIP 500).")
     assert "Error 11200 ended it: there was no fallback URL, or it failed too." in text
     assert f"It was noted: error 11200: {APP}/gone answered 404" in text
 
@@ -247,6 +253,7 @@ def test_a_verb_that_failed_with_others_behind_it(world: World, verb: str) -> No
     world.passes(1)
     if verb == "Play":
         world.sound_fails(alice, 11200)
+    world.sound_ends(alice)
     text = told(world, alice)
     assert f"Error 11200 at <{verb}> ended it, and no verb after it was run: there was no fallback URL" in text
     assert "came to its end" not in text

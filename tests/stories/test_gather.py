@@ -151,6 +151,7 @@ def test_a_prompt_that_cannot_be_had_is_an_error_with_its_fallback(world: World)
     caller = menu(world)
     world.sound_fails(caller, 13420)
     assert world.notifications[-1].code == 13420
+    world.sound_ends(caller)
     assert world.call(caller).status == "completed"
 
 

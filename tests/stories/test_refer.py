@@ -231,6 +231,8 @@ def test_only_a_call_to_a_sip_phone_may_be_sent_elsewhere(world: World, to: str,
     world.answers(call)
     assert bool(asked(world)) is may
     assert [notice.code for notice in world.notifications] == ([] if may else [13801])
+    if not may:
+        world.sound_ends(call)
     assert world.call(call).live is may
 
 
@@ -351,6 +353,7 @@ def test_a_document_for_it_that_cannot_be_had_ends_the_call(world: World) -> Non
     told = talking(world, 'referUrl="/gone"')
     world.post(PhoneRefers(call=told["C"], target=CAROL))
     assert [notice.code for notice in world.notifications] == [11200]
+    world.sound_ends(told["P"])
     assert told.stands() == {"P": "completed hears nothing", "C": "completed hears nothing"}
 
 

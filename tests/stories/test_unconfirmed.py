@@ -287,8 +287,17 @@ def test_the_size_of_a_queue_that_states_none(world: World, monkeypatch: pytest.
 @pytest.mark.parametrize("word", ["failed", "no-answer"])
 def test_a_call_whose_document_failed_unanswered(world: World, monkeypatch: pytest.MonkeyPatch, word: str) -> None:
     monkeypatch.setattr(twilio_assumptions, "FAILED_DOCUMENT_UNANSWERED", word)
+    monkeypatch.setattr(twilio_assumptions, "FAILED_FIRST_PAGE_SAID", "")
     told = Told(world, A=world.calls_in("a", f"{APP}/gone"))
     assert told.statuses() == {"A": word}
+
+
+def test_nothing_is_said_when_a_later_page_fails(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(twilio_assumptions, "FAILED_LATER_PAGE_SAID", "")
+    pages(world, first="<Pause/><Redirect>/gone</Redirect>")
+    told = Told(world, A=world.calls_in("a", f"{APP}/first"))
+    world.passes(1)
+    assert told.stands() == {"A": "failed hears nothing"}
 
 
 def test_the_parameters_of_the_fallback(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -175,10 +175,10 @@ _REFUSED: Mapping[CallStatus, str] = {
 }
 _NEXT_VERB_UNANSWERED: Mapping[CallStatus, str] = {
     CallStatus.RINGING: "the document continues",
-    CallStatus.IN_PROGRESS: "a verb answers",
+    CallStatus.IN_PROGRESS: "a verb answers, or its failure is said",
     CallStatus.BUSY: "a verb rejects as busy",
     CallStatus.NO_ANSWER: "the document ends, or rejects",
-    CallStatus.FAILED: "the document fails",
+    CallStatus.FAILED: "the document fails, and nothing is said",
 }
 _NEXT_VERB: Mapping[CallStatus, str] = {
     CallStatus.IN_PROGRESS: "the document continues",
@@ -220,8 +220,9 @@ CALL_TRANSITIONS: CallTable = {
     (CallStatus.RINGING, RoomLeft): {CallStatus.CANCELED: ""},
     (CallStatus.RINGING, DocumentFetchFailed): {
         CallStatus.RINGING: "there is a fallback",
-        CallStatus.FAILED: "there is no fallback",
-        CallStatus.NO_ANSWER: "there is no fallback, and FAILED_DOCUMENT_UNANSWERED says so",
+        CallStatus.IN_PROGRESS: "there is no fallback: it is said",
+        CallStatus.FAILED: "there is no fallback, and nothing is said",
+        CallStatus.NO_ANSWER: "as before, and FAILED_DOCUMENT_UNANSWERED says so",
     },
     (CallStatus.RINGING, StartScript): {
         CallStatus.RINGING: "the wait document is requested",

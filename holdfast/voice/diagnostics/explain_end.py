@@ -112,9 +112,11 @@ def _left(cause: str, sip_code: int) -> str:
 
 
 def _document_over(call: Call, entries: Sequence[JournalEntry]) -> str:
-    began = [json.loads(entry.data) for entry in entries if entry.kind == "VerbBegan"]
+    failure = _failure(call, entries)
+    began = [json.loads(entry.data) for entry in entries[:failure] if entry.kind == "VerbBegan"]
     last = next((each["verb"] for each in reversed(began) if each["role"] == "main"), None)
-    if (code := _broken(call, entries)) is not None:
+    if failure is not None:
+        code = json.loads(entries[failure].data)["code"]
         at, behind = (f" at <{last}>", ", and no verb after it was run") if last else ("", "")
         return f"Error {code}{at} ended it{behind}: there was no fallback URL, or it failed too."
     match last:
@@ -126,13 +128,16 @@ def _document_over(call: Call, entries: Sequence[JournalEntry]) -> str:
             return f"Its document came to its end at <{last}>, with no verb after it to run."
 
 
-def _broken(call: Call, entries: Sequence[JournalEntry]) -> int | None:
-    """Return the code of the error that ended its document. Source: `control.call.scripts`, a failed main document."""
+def _failure(call: Call, entries: Sequence[JournalEntry]) -> int | None:
+    """Return the place of the error that ended the call's document: the newest error, after which it was only said.
+
+    Source: `control.call.scripts`, a failed main document.
+    """
     if call.sip_code != DOCUMENT_FAILED:
         return None
-    for entry in reversed(entries):
-        if entry.kind == "LogNotification" and entry.at == call.ended_at:
-            data = json.loads(entry.data)
-            if data["log"] == 0:
-                return int(data["code"])
-    return None
+    places = (
+        place
+        for place in range(len(entries) - 1, -1, -1)
+        if entries[place].kind == "LogNotification" and json.loads(entries[place].data)["log"] == 0
+    )
+    return next(places, None)

@@ -49,6 +49,9 @@ def _of_script(script: Script, view: ReadOnlyState, now: float) -> Iterator[str]
     if script.ended == "over" or script.document is None:
         yield f"Its {name} came to its end."
         return
+    if script.says_failure:
+        yield f"Its {name} failed, and no fallback URL was left: it hears that there is an error, and is then hung up."
+        return
     verb = read(script.document).verbs[script.verb_index]
     yield f"Its {name} runs <{verb.name}>, begun {since} ago{verb.what_ends_it(now - script.began_at)}."
     for thing in script.open_resources:

@@ -129,8 +129,17 @@ QUEUE_DEFAULT_SIZE = 1000
 
 # --- a call without a document ------------------------------------------------------------------------------------
 
+FAILED_FIRST_PAGE_SAID = "Sorry. The application of this number has an error, so your call cannot begin. Goodbye."
+"""What the party hears, in our own words, when the first page of its call fails without a fallback, before it is hung
+up; the call is answered for it. "": it is not answered, or hung up at once. Source: public reports."""
+
+FAILED_LATER_PAGE_SAID = "Sorry. The application of this number has an error, so your call has to end. Goodbye."
+"""What the party hears, in our own words, when a later page of its call, or a verb, fails without a fallback, before
+it is hung up. "": nothing. Source: public reports."""
+
 FAILED_DOCUMENT_UNANSWERED: Literal["failed", "no-answer"] = "failed"
-"""The final status of a call whose document failed unanswered, without a fallback. Source: fallback URLs."""
+"""The final status of a call whose document failed unanswered, without a fallback, when nothing is said to it.
+Source: fallback URLs."""
 
 FALLBACK_PARAMETERS = ("ErrorCode", "ErrorUrl")
 """The fallback request's parameters for the error and the failed address. Source: TwiML Voice fallback URLs."""

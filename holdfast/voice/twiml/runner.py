@@ -192,6 +192,7 @@ class Runner:
             script,
             verb_index=script.verb_index + 1,
             starts=script.starts + 1,
+            has_run=True,
             began_at=now,
             facts=(),
             open_resources=(),

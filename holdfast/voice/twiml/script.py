@@ -47,6 +47,10 @@ class Script:
     fallback: WebRequest | None = None
     used_fallback: bool = False
     redirects: int = 0
+    has_run: bool = False
+    """Whether a verb of one of its documents has begun."""
+    says_failure: bool = False
+    """Whether it tells the party that the application failed, before the call ends."""
     audio_started: bool = False
     started_at: float = 0.0
     ended: Literal["", "over", "broken"] = ""

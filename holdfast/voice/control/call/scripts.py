@@ -48,12 +48,12 @@ TWILIO_MUSIC = re.compile(
 BUILTIN_MUSIC = '<Response><Play loop="0">builtin:hold</Play></Response>'
 
 
-def start_script(step: CallStep, role: Role, instruction: Instruction) -> None:
+def start_script(step: CallStep, role: Role, instruction: Instruction, *, says_failure: bool = False) -> None:
     """Start a script of this role in place of one that runs."""
     stop_script(step, role)
     serial = step.call.scripts_started + 1
     step.call = replace(step.call, scripts_started=serial)
-    script = Script(call=step.call.sid, role=role, serial=serial)
+    script = Script(call=step.call.sid, role=role, serial=serial, says_failure=says_failure)
     if role == "hold" and instruction.request is not None:
         step.emit(StartTimer(token=hold_music_timer(script), after_s=HOLD_MUSIC_TIMEOUT_S))
     _apply_turn(
@@ -178,10 +178,10 @@ def _handle_ending(step: CallStep, script: Script, ending: Ending) -> None:
     """Handle the end of a script according to its role. Source: Twilio docs of each kind of URL."""
     failure = ending if isinstance(ending, ScriptFailed) else None
     match script.role:
-        case "main" if failure is not None:
-            unanswered = step.call.status is not CallStatus.IN_PROGRESS
-            status = CallStatus(twilio_assumptions.FAILED_DOCUMENT_UNANSWERED) if unanswered else CallStatus.COMPLETED
-            step.finish(status, 500, leg_is_gone=False)
+        case "main" | "screen" if failure is not None and not script.says_failure:
+            _say_failure(step, script)
+        case "main" if failure is not None or script.says_failure:
+            _end_failed(step)
         case "main":
             hang_up(step)
         case "queue":
@@ -199,7 +199,7 @@ def _handle_ending(step: CallStep, script: Script, ending: Ending) -> None:
             step.emit(NoteAnnounced(call=step.call.sid, code=code, message=message))
         case "whisper":
             step.emit(WhisperEnded(call=step.call.sid))
-        case "screen" if isinstance(ending, ScriptEnded):
+        case "screen" if isinstance(ending, ScriptEnded) and not script.says_failure:
             assert step.call.controlled_by is not None
             step.discard_script(script)
             step.emit(ChildScreened(call=step.call.controlled_by, child=step.call.sid))
@@ -209,6 +209,28 @@ def _handle_ending(step: CallStep, script: Script, ending: Ending) -> None:
             pass  # it plays the built-in music, and ends with the hold of the other party's phone
         case _:
             assert_never(script.role)
+
+
+def _say_failure(step: CallStep, script: Script) -> None:
+    """Say to the party that the application failed; the call ends afterwards, or now if there is nothing to say.
+
+    Source: Twilio docs, fallback URLs: an error announcement may play.
+    """
+    is_first = script.serial == 1 and not script.has_run
+    words = twilio_assumptions.FAILED_FIRST_PAGE_SAID if is_first else twilio_assumptions.FAILED_LATER_PAGE_SAID
+    if words:
+        message = Instruction(twiml=f"<Response><Say>{escape(words)}</Say></Response>")
+        start_script(step, script.role, message, says_failure=True)
+    elif script.role == "screen":
+        hang_up(step)
+    else:
+        _end_failed(step)
+
+
+def _end_failed(step: CallStep) -> None:
+    unanswered = step.call.status is not CallStatus.IN_PROGRESS
+    status = CallStatus(twilio_assumptions.FAILED_DOCUMENT_UNANSWERED) if unanswered else CallStatus.COMPLETED
+    step.finish(status, 500, leg_is_gone=False)
 
 
 def _handle_queue_ending(step: CallStep, script: Script, ending: Ending) -> None:
