@@ -14,8 +14,7 @@ from rich.console import Console
 
 from bench.figures import Figure
 from holdfast.testing.world import World, twiml
-from holdfast.voice.control.serialization import entries_of
-from holdfast.voice.control.snapshots import snapshots
+from holdfast.voice.control.serialization import entries_of, snapshots
 from holdfast.voice.media.tick import MixEngine
 from holdfast.voice.media_process.control_link.packing import pack
 from holdfast.voice.media_process.legs.seating import Seating

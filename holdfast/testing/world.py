@@ -15,8 +15,7 @@ from typing import assert_never
 from holdfast.voice.control.conference.audio import hears
 from holdfast.voice.control.entities import Call, RoomStatus
 from holdfast.voice.control.read_only_state import Message
-from holdfast.voice.control.serialization import entries_of
-from holdfast.voice.control.snapshots import restored, snapshots
+from holdfast.voice.control.serialization import entries_of, restored, snapshots
 from holdfast.voice.control.state import EngineState
 from holdfast.voice.model.commands import (
     Callback,

@@ -37,7 +37,7 @@ from holdfast.voice.control.entities import (
     Room,
 )
 from holdfast.voice.control.read_only_state import Step
-from holdfast.voice.control.snapshots import snapshots
+from holdfast.voice.control.serialization import snapshots
 from holdfast.voice.control.state import EngineState
 from holdfast.voice.model.commands import Instruction, RecordingOptions
 from holdfast.voice.model.effects import LogNotification

@@ -6,8 +6,7 @@ import pytest
 
 from holdfast.testing.world import World, twiml
 from holdfast.voice.control.read_only_state import Message
-from holdfast.voice.control.serialization import entries_of
-from holdfast.voice.control.snapshots import snapshots
+from holdfast.voice.control.serialization import entries_of, snapshots
 from holdfast.voice.media_process.control_link.packing import pack
 from holdfast.voice.model.commands import ChangeParticipant, Instruction, RedirectCall
 from holdfast.voice.model.effects import Beep, DetectSpeech, DropUnheard, RouteAudio

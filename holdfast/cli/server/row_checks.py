@@ -12,8 +12,7 @@ from holdfast.voice.control.entities import (
     Recording,
     Room,
 )
-from holdfast.voice.control.serialization import decode
-from holdfast.voice.control.snapshots import PARTICIPANT
+from holdfast.voice.control.serialization import PARTICIPANT, decode
 from holdfast.voice.control.state import MAX_FINISHED
 from holdfast.voice.runtime.directory.collection import DirectoryRecord, read_record
 from holdfast.voice.runtime.directory.directory import RECORDS

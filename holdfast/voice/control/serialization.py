@@ -1,6 +1,7 @@
 """Write messages, effects and nouns as JSON for the journal, and read them back as equal values.
 
-The entries of a step are its messages, and the effects that a ladder shows.
+The entries of a step are its messages, and the effects that a ladder shows. Its snapshots are the nouns that it
+changed: a room is stored without its participants, and each of them by itself, so a hold in a room of 250 writes one.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from types import ModuleType
 from typing import Any, Final, assert_never
 
 from holdfast.voice.control import entities, statuses
-from holdfast.voice.control.read_only_state import Message, Step
+from holdfast.voice.control.entities import Call, Participant, Queue, Recording, Room, RoomStatus
+from holdfast.voice.control.read_only_state import Message, Noun, Step
 from holdfast.voice.model import (
     commands,
     effects,
@@ -22,9 +24,9 @@ from holdfast.voice.model import (
     internal_commands,
 )
 from holdfast.voice.model.effects import Beep, HearsChanged, LogNotification, PlaySound, StopSound, VerbBegan
-from holdfast.voice.model.ids import call_of
+from holdfast.voice.model.ids import RoomSid, call_of
 from holdfast.voice.model.masking import mask_passwords
-from holdfast.voice.model.ports import JournalEntry
+from holdfast.voice.model.ports import JournalEntry, Snapshot
 from holdfast.voice.twiml import document, open_resources, script
 
 KIND = "$"
@@ -152,3 +154,63 @@ def _call_of(message: Message) -> str:
         return str(named)
     token = getattr(message, "token", None)
     return "" if token is None else call_of(token)
+
+
+PARTICIPANT = "participant"
+"""The kind of a participant's snapshot. Its SID is `ROOM/CALL`."""
+
+
+def snapshots(step: Step) -> Iterator[Snapshot]:
+    """Yield the snapshots of what a step changed; those without data delete what it removed."""
+    kept = {noun.sid for noun in step.nouns}
+    for noun in step.nouns:
+        yield _snapshot(noun)
+        if isinstance(noun, Room):
+            yield from _participants(step.before.get(noun.sid), noun.sid, noun.participants)
+    for sid, old in step.before.items():
+        if old is not None and sid not in kept:
+            yield replace(_snapshot(old), data="", over_at=None)
+            if isinstance(old, Room):
+                yield from _participants(old, old.sid, ())
+
+
+def restored(stored: Iterable[Snapshot]) -> list[Noun]:
+    """Return the nouns of stored snapshots. A participant without a room is left out."""
+    nouns: list[Noun] = []
+    inside: dict[str, list[Participant]] = {}
+    for each in stored:
+        value = decode(each.data)
+        if each.noun == PARTICIPANT:
+            inside.setdefault(each.sid.partition("/")[0], []).append(value)
+        else:
+            nouns.append(value)
+    return [_filled(noun, inside.get(noun.sid, [])) if isinstance(noun, Room) else noun for noun in nouns]
+
+
+def _filled(room: Room, participants: list[Participant]) -> Room:
+    return replace(room, participants=tuple(sorted(participants, key=lambda each: each.place)))
+
+
+def _participants(before: Noun | None, room: RoomSid, now: tuple[Participant, ...]) -> Iterator[Snapshot]:
+    """Yield the snapshots of the participants that were changed, or removed."""
+    were = {each.call: each for each in before.participants} if isinstance(before, Room) else {}
+    for each in now:
+        if were.pop(each.call, None) is not each:
+            yield Snapshot(noun=PARTICIPANT, sid=f"{room}/{each.call}", data=encode(each))
+    yield from (Snapshot(noun=PARTICIPANT, sid=f"{room}/{call}", data="") for call in were)
+
+
+def _snapshot(noun: Noun) -> Snapshot:
+    match noun:
+        case Call():
+            over_at = None if noun.live else noun.updated_at
+            return Snapshot(noun="call", sid=noun.sid, data=encode(noun), over_at=over_at)
+        case Room():
+            over_at = noun.updated_at if noun.status is RoomStatus.COMPLETED else None
+            return Snapshot(noun="room", sid=noun.sid, data=encode(replace(noun, participants=())), over_at=over_at)
+        case Queue():
+            return Snapshot(noun="queue", sid=noun.sid, data=encode(noun))
+        case Recording():
+            return Snapshot(noun="recording", sid=noun.sid, data=encode(noun))
+        case _:
+            assert_never(noun)

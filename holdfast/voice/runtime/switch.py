@@ -22,8 +22,7 @@ from holdfast.voice.control.read_only_state import (
     Message,
     Step,
 )
-from holdfast.voice.control.serialization import entries_of
-from holdfast.voice.control.snapshots import restored, snapshots
+from holdfast.voice.control.serialization import entries_of, restored, snapshots
 from holdfast.voice.control.state import (
     EngineState,
 )

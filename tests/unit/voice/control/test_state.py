@@ -17,7 +17,7 @@ from holdfast.voice.control.read_only_state import (
     Message,
     Step,
 )
-from holdfast.voice.control.snapshots import snapshots
+from holdfast.voice.control.serialization import snapshots
 from holdfast.voice.control.state import (
     EngineState,
 )
