@@ -299,6 +299,9 @@ class Settings(BaseSettings):
     keep_days: Annotated[float, Field(gt=0, le=36500)] | None = Field(
         None, description="how many days recordings are kept, more than 0 and up to 36500 (not set: for ever)"
     )
+    messages: Literal["record", "refuse"] = Field(
+        "record", description="record or refuse: what becomes of messages that programs send by REST; none is delivered"
+    )
     lines: Mapping[LineName, Annotated[Line, BeforeValidator(_line_from_password)]] = Field(
         default_factory=dict, repr=False, description="names of letters, digits and . _ + -, each with a password"
     )

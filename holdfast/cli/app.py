@@ -16,6 +16,7 @@ from holdfast.cli.calls import (
     explain_command,
     holds_command,
     ladder_command,
+    messages_command,
 )
 from holdfast.cli.directory import (
     account,
@@ -47,6 +48,7 @@ app.command(rich_help_panel=LOOK)(calls_command.calls)
 app.command(rich_help_panel=LOOK)(holds_command.hold)
 app.command(rich_help_panel=LOOK)(holds_command.resume)
 app.command(rich_help_panel=LOOK)(holds_command.holds)
+app.command(rich_help_panel=LOOK)(messages_command.messages)
 app.command(rich_help_panel=LOOK)(console.console)
 app.command(rich_help_panel=SETUP)(account.account)
 app.add_typer(lines_command.app, name="line", rich_help_panel=SETUP)

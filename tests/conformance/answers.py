@@ -46,6 +46,7 @@ RESOURCES: Final = {
     "/IncomingPhoneNumbers/Mobile": ListResource(key="incoming_phone_numbers", row=facts.NUMBER),
     "/IncomingPhoneNumbers/TollFree": ListResource(key="incoming_phone_numbers", row=facts.NUMBER),
     "/Notifications": ListResource(key="notifications", row=facts.NOTIFICATION, single=facts.FULL_NOTIFICATION),
+    "/Messages": ListResource(key="messages", row=facts.MESSAGE),
     "/Keys": ListResource(key="keys", row=facts.KEY),
     "/SigningKeys": ListResource(key="signing_keys", row=facts.KEY),
     "/SIP/Domains": ListResource(key="domains", row=facts.DOMAIN),

@@ -45,6 +45,7 @@ from holdfast.voice.model.commands import (
     RemoveParticipant,
     RestCommand,
 )
+from holdfast.voice.model.effects import LogNotification, PostCallback, WebEffect
 from holdfast.voice.model.errors import (
     CallNotInProgress,
     QueueNameTaken,
@@ -54,8 +55,11 @@ from holdfast.voice.model.errors import (
 )
 from holdfast.voice.model.ids import AccountSid, CallSid, QueueSid, RecordingSid, RoomSid
 from holdfast.voice.model.ports import JournalEntry
+from holdfast.voice.runtime.directory.collection import Collection
 from holdfast.voice.runtime.directory.directory import Directory
 from holdfast.voice.runtime.directory.records import LineRecord, VoiceSettings
+from holdfast.voice.runtime.messages.message_log import CAPACITY, MessageLog
+from holdfast.voice.runtime.messages.message_record import MessageRecord
 from holdfast.voice.runtime.notification_log import Notifications
 
 ACCOUNT = AccountSid("AC" + "a" * 32)
@@ -338,6 +342,31 @@ async def open_directory(store: MemoryStore | None = None) -> Directory:
 def new_notifications(engine: Engine) -> Notifications:
     """Return notifications without an entry."""
     return Notifications(clock=engine.now, seed="seed")
+
+
+class KeptWebEffects:
+    """Keeps callbacks, and logs notifications."""
+
+    def __init__(self, notifications: Notifications) -> None:
+        self.callbacks: list[PostCallback] = []
+        self._notifications = notifications
+
+    def carry_out(self, effect: WebEffect) -> None:
+        match effect:
+            case LogNotification():
+                self._notifications.add(effect)
+            case PostCallback():
+                self.callbacks.append(effect)
+            case _:
+                raise AssertionError(f"the REST API starts no {type(effect).__name__}")
+
+
+async def new_messages(
+    web: KeptWebEffects, store: MemoryStore | None = None, *, accepts: bool = True, capacity: int = CAPACITY
+) -> MessageLog:
+    """Return the messages of a store."""
+    records = await Collection.open(store or MemoryStore(), MessageRecord)
+    return MessageLog(records, web, accepts=accepts, capacity=capacity)
 
 
 def new_metrics(engine: Engine) -> Metrics:

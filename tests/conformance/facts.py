@@ -204,6 +204,29 @@ ACCOUNT: Final = {
     "uri": "uri",
     "subresource_uris": "map",
 }
+MESSAGE: Final = {
+    "account_sid": "sid:AC",
+    "api_version": "2010-04-01",
+    "body": "text",
+    "date_created": "date",
+    "date_sent": "date?",
+    "date_updated": "date",
+    "direction": "inbound|outbound-api|outbound-call|outbound-reply",
+    "error_code": "int?",
+    "error_message": "text?",
+    "from": "text?",
+    "messaging_service_sid": "sid:MG?",
+    "num_media": "number",
+    "num_segments": "number",
+    "price": "text?",
+    "price_unit": "text",
+    "sid": "sid:[SM]M",
+    "status": "queued|sending|sent|failed|delivered|undelivered|receiving|received|accepted|scheduled|read"
+    "|partially_delivered|canceled",
+    "subresource_uris": "map",
+    "to": "text",
+    "uri": "uri",
+}
 KEY: Final = {"sid": "sid:SK", "friendly_name": "text", "date_created": "date", "date_updated": "date"}
 NEW_KEY: Final = KEY | {"secret": "text"}
 EVENT: Final = {"request": "object", "response": "object"}

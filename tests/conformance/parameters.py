@@ -46,6 +46,12 @@ PARAMETERS: Final[dict[tuple[str, str], str]] = {
     ("GET", "/Calls/{CallSid}/Events"): PAGED,
     ("GET", "/Calls/{CallSid}/Notifications"): _NOTIFICATIONS,
     ("GET", "/Notifications"): _NOTIFICATIONS,
+    ("GET", "/Messages"): PAGED + "To From " + dated("DateSent"),
+    ("POST", "/Messages"): """To StatusCallback ApplicationSid MaxPrice ProvideFeedback Attempt ValidityPeriod
+    ForceDelivery ContentRetention AddressRetention SmartEncoded PersistentAction TrafficType ShortenUrls ScheduleType
+    SendAt SendAsMms ContentVariables MessageIntent RiskCheck From FallbackFrom MessagingServiceSid Body MediaUrl
+    ContentSid""",
+    ("POST", "/Messages/{Sid}"): "Body Status",
     ("GET", "/Conferences"): PAGED + "FriendlyName Status " + dated("DateCreated", "DateUpdated"),
     ("POST", "/Conferences/{Sid}"): "Status AnnounceUrl AnnounceMethod",
     ("GET", "/Conferences/{ConferenceSid}/Participants"): PAGED + "Muted Hold Coaching",

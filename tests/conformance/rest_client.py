@@ -26,10 +26,21 @@ from holdfast.voice.api.ops.routes_endpoint import NoRegistrations, TrunkRegistr
 from holdfast.voice.api.ports import Recordings
 from holdfast.voice.model.ports import Journal, JournalEntry
 from holdfast.voice.runtime.directory.directory import Directory
+from holdfast.voice.runtime.messages.message_log import CAPACITY
 from holdfast.voice.runtime.notification_log import Notifications
 from holdfast.voice.runtime.quality_reports import Quality
 from tests.conformance.answers import faults
-from tests.conformance.engine import ACCOUNT, TOKEN, Engine, MemoryStore, new_metrics, new_notifications, open_directory
+from tests.conformance.engine import (
+    ACCOUNT,
+    TOKEN,
+    Engine,
+    KeptWebEffects,
+    MemoryStore,
+    new_messages,
+    new_metrics,
+    new_notifications,
+    open_directory,
+)
 
 BASE = f"/2010-04-01/Accounts/{ACCOUNT}"
 BASIC = "Basic " + base64.b64encode(f"{ACCOUNT}:{TOKEN}".encode()).decode()
@@ -68,6 +79,7 @@ class RestApi:
     notifications: Notifications
     store: MemoryStore
     app: ASGIApp
+    web: KeptWebEffects
     diagnostics: Callable[[], FastAPI] = FastAPI
 
     async def request(
@@ -178,10 +190,15 @@ async def new_rest_api(
     sounds: Recordings | None = None,
     registrations: TrunkRegistrations | None = None,
     is_ending: bool = False,
+    store: MemoryStore | None = None,
+    accepts_messages: bool = True,
+    message_capacity: int = CAPACITY,
 ) -> RestApi:
     """Return the REST API and the diagnostics under one root, as `serve` mounts them."""
-    engine, store, journal, quality = Engine(), MemoryStore(), journal or MemoryJournal(), Quality()
+    engine, store, journal, quality = Engine(), store or MemoryStore(), journal or MemoryJournal(), Quality()
     directory, notifications = await open_directory(store), new_notifications(engine)
+    web = KeptWebEffects(notifications)
+    messages = await new_messages(web, store, accepts=accepts_messages, capacity=message_capacity)
     metrics = new_metrics(engine)
 
     @cache
@@ -219,6 +236,7 @@ async def new_rest_api(
         switch=engine,
         directory=directory,
         notifications=notifications,
+        messages=messages,
         journal=journal,
         account_sid=ACCOUNT,
         auth_token=TOKEN,
@@ -233,6 +251,7 @@ async def new_rest_api(
         directory=directory,
         notifications=notifications,
         store=store,
+        web=web,
         app=app,
         diagnostics=diagnostics,
     )

@@ -32,7 +32,18 @@ from holdfast.voice.runtime.notification_log import Notifications
 from holdfast.voice.runtime.quality_reports import Quality
 from holdfast.voice.runtime.switch import Switch
 from tests.conformance import facts
-from tests.conformance.engine import ACCOUNT, ALSO_OURS, NOON, OURS, TOKEN, Engine, MemoryStore, open_directory
+from tests.conformance.engine import (
+    ACCOUNT,
+    ALSO_OURS,
+    NOON,
+    OURS,
+    TOKEN,
+    Engine,
+    KeptWebEffects,
+    MemoryStore,
+    new_messages,
+    open_directory,
+)
 from tests.conformance.rest_client import MemoryJournal, RestApi
 from tests.engine_ports import KeptEffects, make_mailbox
 
@@ -84,10 +95,12 @@ async def live() -> AsyncIterator[Live]:
     store = MemoryStore()
     directory = await open_directory(store)
     notifications = Notifications(clock=clock.now, seed="seed")
+    web = KeptWebEffects(notifications)
     rest = make_api(
         switch=switch,
         directory=directory,
         notifications=notifications,
+        messages=await new_messages(web, store),
         journal=journal,
         account_sid=ACCOUNT,
         auth_token=TOKEN,
@@ -95,7 +108,7 @@ async def live() -> AsyncIterator[Live]:
     app = FastAPI()
     app.mount("/2010-04-01", rest)
     api = RestApi(
-        quality=Quality(), engine=clock, directory=directory, notifications=notifications, store=store, app=app
+        quality=Quality(), engine=clock, directory=directory, notifications=notifications, store=store, web=web, app=app
     )
     running = asyncio.create_task(switch.run(), name="switch")
     yield Live(switch, api, kept.audio, kept.others)

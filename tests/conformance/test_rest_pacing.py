@@ -11,7 +11,17 @@ from holdfast.voice.api.entry import request_bucket
 from holdfast.voice.api.errors import BacklogFull
 from holdfast.voice.api.rate_limit import MAX_WAIT_S, CallPacing
 from holdfast.voice.model.commands import CreateCall
-from tests.conformance.engine import ACCOUNT, OURS, TOKEN, VOICE_URL, Engine, new_notifications, open_directory
+from tests.conformance.engine import (
+    ACCOUNT,
+    OURS,
+    TOKEN,
+    VOICE_URL,
+    Engine,
+    KeptWebEffects,
+    new_messages,
+    new_notifications,
+    open_directory,
+)
 from tests.conformance.rest_client import BASE, BASIC, FORM, MemoryJournal, asgi_request
 
 PATH = BASE.removeprefix("/2010-04-01") + "/Calls.json"
@@ -36,6 +46,7 @@ async def test_requests_above_the_rate_are_429_until_time_has_passed() -> None:
         switch=engine,
         directory=await open_directory(),
         notifications=new_notifications(engine),
+        messages=await new_messages(KeptWebEffects(new_notifications(engine))),
         journal=MemoryJournal(),
         account_sid=ACCOUNT,
         auth_token=TOKEN,
@@ -83,6 +94,7 @@ async def test_calls_and_participants_share_one_rate() -> None:
         switch=engine,
         directory=await open_directory(),
         notifications=new_notifications(engine),
+        messages=await new_messages(KeptWebEffects(new_notifications(engine))),
         journal=MemoryJournal(),
         account_sid=ACCOUNT,
         auth_token=TOKEN,

@@ -108,6 +108,7 @@ LISTS = {
     "/IncomingPhoneNumbers/TollFree": "incoming_phone_numbers",
     "/Applications": "applications",
     "/Notifications": "notifications",
+    "/Messages": "messages",
     "/Recordings": "recordings",
     "/Keys": "keys",
     "/SigningKeys": "signing_keys",

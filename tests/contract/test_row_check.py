@@ -50,6 +50,7 @@ from holdfast.voice.runtime.directory.access import (
     CredentialListMapping,
     SipDomain,
 )
+from holdfast.voice.runtime.directory.collection import Collection
 from holdfast.voice.runtime.directory.directory import Directory
 from holdfast.voice.runtime.directory.records import (
     ApplicationRecord,
@@ -57,6 +58,7 @@ from holdfast.voice.runtime.directory.records import (
     RouteRecord,
     VoiceSettings,
 )
+from holdfast.voice.runtime.messages.message_record import MessageRecord
 from holdfast.voice.runtime.notification_log import Notifications
 from holdfast.voice.runtime.sip.registrations import StoredRegistrations
 from holdfast.voice.runtime.switch import Switch
@@ -167,6 +169,10 @@ async def fill(path: Path) -> None:
         notifications = Notifications(clock=lambda: 1.0, seed="seed", store=kv)
         notifications.add(LogNotification(call=CallSid(sid("CA", 1)), code=11200, log=0, message="m", url="u"))
         await notifications.write()
+        message = MessageRecord(
+            sid=sid("SM", 1), created_at=1.0, updated_at=1.0, to="+14155550123", from_=None, body="", segments=1
+        )
+        await (await Collection.open(kv, MessageRecord)).put(message)
         holds = await SqlHolds.open(database)
         await holds.save_hold(a_hold("HD1"), [RecordEvent(kind="asked"), RecordEvent(kind="held")], at=1.0)
         await holds.save_hold(replace(a_hold("HD2"), status=Status.RESUMED), [RecordEvent(kind="resumed")], at=1.0)
@@ -244,7 +250,7 @@ KINDS = (
         f"key_values where kind = '{kind}'"
         for kind in (
             *("line", "number", "application", "route", "api-key", "credential-list", "sip-domain"),
-            *("registration", "notification"),
+            *("registration", "notification", "message"),
         )
     ),
     "holds where active",

@@ -16,6 +16,7 @@ from holdfast.voice.control.serialization import PARTICIPANT, decode
 from holdfast.voice.control.state import MAX_FINISHED
 from holdfast.voice.runtime.directory.collection import DirectoryRecord, read_record
 from holdfast.voice.runtime.directory.directory import RECORDS
+from holdfast.voice.runtime.messages.message_record import MessageRecord
 from holdfast.voice.runtime.notification_log import read_notification
 from holdfast.voice.runtime.sip.registrations import read_contacts
 
@@ -39,6 +40,7 @@ READERS = Readers(
     noun=_noun,
     key_values={
         **{kind.KIND: _reader(kind) for kind in RECORDS},
+        MessageRecord.KIND: _reader(MessageRecord),
         "registration": lambda key, text: read_contacts(text),
         "notification": read_notification,
     },

@@ -83,6 +83,9 @@ def serve(
         typer.Option(metavar="HOSTS", help="Private hosts or networks that webhooks may reach, separated by commas."),
     ] = None,
     keep_days: Annotated[str | None, typer.Option(metavar="DAYS", help=r"Delete older recordings \[never].")] = None,
+    messages: Annotated[
+        str | None, typer.Option(metavar="RULE", help=r"Messages sent by REST: record or refuse \[record].")
+    ] = None,
     store: Store = None,
     config: Config = None,
     settings_fd: Annotated[int | None, typer.Option(hidden=True)] = None,
@@ -129,6 +132,7 @@ def serve(
         public_url=public_url,
         webhook_allow=webhook_allow,
         keep_days=keep_days,
+        messages=messages,
     )
     for warning in unknown_variables(os.environ):
         print_note(warning)

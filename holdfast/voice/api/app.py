@@ -38,10 +38,12 @@ from holdfast.voice.api.twilio import (
     queues,
     recordings,
 )
+from holdfast.voice.api.twilio import messages as message_resources
 from holdfast.voice.model.errors import NotFound, VoiceError
 from holdfast.voice.model.ids import AccountSid
 from holdfast.voice.model.ports import Journal
 from holdfast.voice.runtime.directory.directory import Directory
+from holdfast.voice.runtime.messages.message_log import MessageLog
 from holdfast.voice.runtime.notification_log import Notifications
 
 RESOURCES: tuple[Resource, ...] = (
@@ -53,6 +55,7 @@ RESOURCES: tuple[Resource, ...] = (
     *phone_numbers.RESOURCES,
     *applications.RESOURCES,
     *notifications.RESOURCES,
+    *message_resources.RESOURCES,
     *keys.RESOURCES,
     *domains.RESOURCES,
     *credential_list_mappings.RESOURCES,
@@ -68,6 +71,7 @@ def make_api(
     switch: SwitchPort,
     directory: Directory,
     notifications: Notifications,
+    messages: MessageLog,
     journal: Journal,
     account_sid: AccountSid,
     auth_token: str,
@@ -82,6 +86,7 @@ def make_api(
         switch=switch,
         directory=directory,
         notifications=notifications,
+        messages=messages,
         journal=journal,
         account=account_sid,
         auth_token=auth_token,

@@ -207,6 +207,103 @@ class AreaCodeExhausted(AskedWrong):
     code = 21452
 
 
+class RecipientMissing(ParameterMissing):
+    """A message has no `To`."""
+
+    code = 21604
+
+
+class SenderMissing(ParameterMissing):
+    """A message has neither `From` nor `MessagingServiceSid`."""
+
+    code = 21603
+
+
+class SenderNotOurs(AskedWrong):
+    """The phone number in `From` of a message is not ours."""
+
+    code = 21659
+
+
+class SenderNotCapable(AskedWrong):
+    """No message may be sent, because the setting `messages` refuses them."""
+
+    code = 21661
+
+
+class SenderIsRecipient(AskedWrong):
+    """`From` and `To` of a message are the same."""
+
+    code = 21266
+
+
+class ChannelsDiffer(AskedWrong):
+    """`From` and `To` of a message are addresses of two channels, such as SMS and WhatsApp."""
+
+    code = 21910
+
+
+class MessagingServiceInvalid(AskedWrong):
+    """`MessagingServiceSid` does not have the form of a SID."""
+
+    code = 21705
+
+
+class MessageEmpty(AskedWrong):
+    """A message has neither `Body`, `MediaUrl` nor `ContentSid`."""
+
+    code = 21602
+
+
+class ServiceMessageEmpty(AskedWrong):
+    """A message of a Messaging Service has neither `Body`, `MediaUrl` nor `ContentSid`."""
+
+    code = 21619
+
+
+class MessageTooLong(AskedWrong):
+    """`Body` of a message has more than 1600 characters."""
+
+    code = 21617
+
+
+class MediaUrlInvalid(AskedWrong):
+    """`MediaUrl` is no absolute http(s) URL."""
+
+    code = 21620
+
+
+class TooManyMedia(AskedWrong):
+    """A message has more than ten `MediaUrl`."""
+
+    code = 21623
+
+
+class ContentSidInvalid(AskedWrong):
+    """`ContentSid` does not have the form of a SID."""
+
+    code = 21655
+
+
+class MessageCallbackInvalid(AskedWrong):
+    """`StatusCallback` of a message is no absolute http(s) URL."""
+
+    code = 21609
+
+
+class MessageUpdateInvalid(AskedWrong):
+    """An update of a message neither redacts nor cancels it, or asks for both."""
+
+    code = 30400
+
+
+class MessageNotCancelable(AskedWrong):
+    """The message is not scheduled, so it cannot be canceled. Its HTTP status is our assumption."""
+
+    code = 30409
+    http = 409
+
+
 def error_response(error: VoiceError, path: str) -> Response:
     """Return an error as Twilio's JSON. Source: Twilio API, "Error and exception handling"."""
     message = error.message

@@ -22,6 +22,8 @@ from holdfast.voice.model.ids import AccountSid
 from holdfast.voice.model.timestamps import rfc2822
 from holdfast.voice.runtime.directory.directory import format_number
 from holdfast.voice.runtime.directory.records import ApplicationRecord, NumberRecord, VoiceSettings
+from holdfast.voice.runtime.messages.message_log import NOT_DELIVERED, NOT_SENT
+from holdfast.voice.runtime.messages.message_record import MessageRecord
 from holdfast.voice.runtime.notification_log import LoggedNotification
 
 Json = dict[str, object]
@@ -44,6 +46,7 @@ ACCOUNT_SUBRESOURCES: Final = {
     "calls": "Calls",
     "conferences": "Conferences",
     "incoming_phone_numbers": "IncomingPhoneNumbers",
+    "messages": "Messages",
     "notifications": "Notifications",
     "queues": "Queues",
     "recordings": "Recordings",
@@ -294,6 +297,34 @@ def notification(account: AccountSid, notice: LoggedNotification) -> Json:
 def full_notification(account: AccountSid, notice: LoggedNotification) -> Json:
     """Return a Notification as a fetch shows it. Its exchange with a web server is null where none is known."""
     return notification(account, notice) | {"request_variables": None, "response_body": None, "response_headers": None}
+
+
+def message(account: AccountSid, noun: MessageRecord, *, status: Literal["queued", "failed"]) -> Json:
+    """Return a Message as JSON. `date_sent` is null, because no message is sent."""
+    failed = status == NOT_SENT
+    own = uri(account, "Messages", noun.sid)
+    return {
+        "account_sid": account,
+        "api_version": VERSION,
+        "body": noun.body,
+        "date_created": date(noun.created_at),
+        "date_sent": None,
+        "date_updated": date(noun.updated_at),
+        "direction": "outbound-api",
+        "error_code": NOT_DELIVERED if failed else None,
+        "error_message": "Not delivered: this server records messages and sends none" if failed else None,
+        "from": noun.from_,
+        "messaging_service_sid": noun.messaging_service_sid,
+        "num_media": str(len(noun.media)),
+        "num_segments": str(noun.segments),
+        "price": None,
+        "price_unit": "USD",
+        "sid": noun.sid,
+        "status": status,
+        "subresource_uris": {"media": f"{own}/Media.json"},
+        "to": noun.to,
+        "uri": f"{own}.json",
+    }
 
 
 def account(sid: AccountSid, *, auth_token: str, created_at: float) -> Json:

@@ -29,6 +29,7 @@ from holdfast.voice.model.errors import NotFound, VoiceError
 from holdfast.voice.model.ids import AccountSid, CallSid, RoomSid, is_sid
 from holdfast.voice.model.ports import Journal
 from holdfast.voice.runtime.directory.directory import Directory
+from holdfast.voice.runtime.messages.message_log import MessageLog
 from holdfast.voice.runtime.notification_log import Notifications
 
 PATH: Final = "holdfast.path"
@@ -42,6 +43,7 @@ class ApiContext:
     switch: SwitchPort
     directory: Directory
     notifications: Notifications
+    messages: MessageLog
     journal: Journal
     account: AccountSid
     auth_token: str = field(repr=False)

@@ -141,7 +141,7 @@ class PostCallback:
     """Report an event to a web server, signed; its answer changes nothing. `form` is complete."""
 
     call: CallSid | None
-    kind: Literal["call", "conference", "recording", "superseded"]
+    kind: Literal["call", "conference", "recording", "message", "superseded"]
     request: WebRequest
 
 

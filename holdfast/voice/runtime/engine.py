@@ -60,11 +60,14 @@ from holdfast.voice.runtime.audio_effects import AudioEffectExecutor
 from holdfast.voice.runtime.call_endings import end_calls_of_earlier_run, hang_up_all, prune_journal
 from holdfast.voice.runtime.clock import Clock, Timers
 from holdfast.voice.runtime.counters import Counters
+from holdfast.voice.runtime.directory.collection import Collection
 from holdfast.voice.runtime.directory.directory import Directory
 from holdfast.voice.runtime.http.client import WebClient, tls_context
 from holdfast.voice.runtime.http.ssrf_policy import policy_of
 from holdfast.voice.runtime.mailbox import Mailbox
 from holdfast.voice.runtime.media_client import MediaClient
+from holdfast.voice.runtime.messages.message_log import MessageLog
+from holdfast.voice.runtime.messages.message_record import MessageRecord
 from holdfast.voice.runtime.notification_log import Notifications
 from holdfast.voice.runtime.quality_reports import Quality
 from holdfast.voice.runtime.recordings.recorder import Recorder
@@ -104,6 +107,7 @@ class EngineSettings:
     keep_days: float | None = None
     own_urls: Sequence[str] = ()
     webhook_allow: Sequence[str] = ()
+    accepts_messages: bool = True
     webhook_authorities: Path | None = None
     """A PEM file of certificate authorities that webhooks trust besides the system's own."""
 
@@ -155,6 +159,7 @@ class Engine:
     directory: Directory
     journal: Journal
     notifications: Notifications
+    messages: MessageLog
     counters: Counters
     switch: Switch
     media: MediaClient
@@ -267,7 +272,7 @@ class Engine:
 
 @asynccontextmanager
 async def open_engine(
-    settings: EngineSettings, *, journal: Journal, directory: Directory, store: KeyValues | None = None
+    settings: EngineSettings, *, journal: Journal, directory: Directory, store: KeyValues
 ) -> AsyncIterator[Engine]:
     """Open an engine, and stop it in order at the end of the block. Raises: VoiceError, OSError, TimeoutError."""
     clock = Clock()
@@ -292,6 +297,8 @@ async def open_engine(
         sounds = SoundCache(web=web, media=media, decoder=decoder, speech=speech, events=mailbox, tasks=tasks)
         await sounds.open()
         webhooks = Webhooks(web=web, sounds=sounds, events=mailbox, tasks=tasks)
+        texts = await Collection.open(store, MessageRecord)
+        messages = MessageLog(texts, webhooks, accepts=settings.accepts_messages)
         recorder = Recorder(
             media=media,
             folder=settings.recordings,
@@ -331,6 +338,7 @@ async def open_engine(
             directory=directory,
             journal=journal,
             notifications=notifications,
+            messages=messages,
             counters=counters,
             switch=switch,
             media=media,

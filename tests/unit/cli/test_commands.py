@@ -17,6 +17,7 @@ from holdfast.cli.app import app, run, unwrap
 from holdfast.cli.calls.calls_command import call_row
 from holdfast.cli.calls.explain_command import holds_of
 from holdfast.cli.calls.ladder_command import messages
+from holdfast.cli.calls.messages_command import message_row
 from holdfast.cli.directory.directory_command import with_stored_directory
 from holdfast.cli.options import settings_from
 from holdfast.cli.server.control import refuse_short_passwords, sip_tls, warn_certificate
@@ -33,6 +34,7 @@ COMMANDS = [
     "hold",
     "resume",
     "holds",
+    "messages",
     "console",
     "account",
     "line",
@@ -345,3 +347,24 @@ def test_a_backup_trunk_is_listed_with_its_route(capsys: pytest.CaptureFixture[s
     printed = capsys.readouterr().out
     assert "203.0.113.5:5060 by UDP, then 203.0.113.6:5060 by UDP" in printed
     assert "hush" not in printed
+
+
+def test_a_message_is_one_row_that_says_it_was_not_delivered() -> None:
+    message = {
+        "sid": "SM1",
+        "date_created": "Fri, 15 Jan 2027 08:00:00 +0000",
+        "from": "+15550100",
+        "to": "+15550101",
+        "body": "your code\tis\n\u20284711",
+        "num_media": "2",
+    }
+    assert message_row(message) == (
+        "SM1",
+        "Fri, 15 Jan 2027 08:00:00 +0000",
+        "+15550100",
+        "+15550101",
+        "your code is 4711 [2 media]",
+        "not delivered",
+    )
+    by_service = message_row({"sid": "SM2", "from": None, "messaging_service_sid": "MG1", "body": None})
+    assert by_service == ("SM2", "", "MG1", "", "", "not delivered")

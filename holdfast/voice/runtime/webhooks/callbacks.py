@@ -157,7 +157,11 @@ class Callbacks:
                 exchange.response.require_success()
         except VoiceError as failure:
             code = CONFERENCE_CALLBACK_FAILED if effect.kind == "conference" else CALLBACK_FAILED
-            self._failed(effect, failure.code if is_superseded else code, f"{failure.message} ({failure.code})")
+            self._failed(
+                effect,
+                failure.code if effect.kind in ("superseded", "message") else code,
+                f"{failure.message} ({failure.code})",
+            )
 
     def _failed(self, effect: PostCallback, code: int, message: str) -> None:
         url = without_secrets(effect.request.url)
@@ -165,7 +169,7 @@ class Callbacks:
 
 
 def _queue_name(effect: PostCallback) -> str:
-    """Return the name of the queue of a callback: the SID of its conference or call."""
+    """Return the name of the queue of a callback: the SID of its conference or call; messages share a queue."""
     if effect.kind == "conference":
         return next((value for name, value in effect.request.form if name == "ConferenceSid"), effect.call or "")
-    return effect.call or ""
+    return effect.call or effect.kind

@@ -1,0 +1,1 @@
+"""Messages: the texts that programs send by REST, recorded and not delivered."""
