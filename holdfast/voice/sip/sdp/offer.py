@@ -1,8 +1,7 @@
 """Offer and answer: what both sides agreed to send, where and how.
 
 There is one `Negotiation` per session. Direction is one value that the description and the sender of RTP both obey; an
-answer is computed from the offer and our direction, never replayed.
-Source: RFC 3264; RFC 6337; RFC 4568 for keys.
+answer is computed from the offer and our direction, never replayed. Source: RFC 3264; RFC 6337; RFC 4568 for keys.
 """
 
 from __future__ import annotations
