@@ -23,7 +23,17 @@ from typing import Any
 LIBRARIES = (
     *("pytest", "hypothesis", "hypothesis.stateful", "numpy", "coverage", "twilio.rest", "twilio.twiml.voice_response"),
     *("fastapi", "aiohttp", "aiohttp.web", "uvicorn", "sqlalchemy.ext.asyncio", "aiosqlite"),
-    *("pydantic", "pydantic_settings", "typer", "typer.testing", "rich.live", "prometheus_client", "soundfile", "soxr"),
+    *(
+        "pydantic",
+        "pydantic_settings",
+        "typer",
+        "typer.testing",
+        "rich.live",
+        "prometheus_client",
+        "av",
+        "soundfile",
+        "soxr",
+    ),
     *("G722", "pylibsrtp", "anyio.pytest_plugin", "pytest_timeout", "aiosipua", "requests", "xml.etree.ElementTree"),
 )
 QUIET = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-W", "ignore::pytest.PytestAssertRewriteWarning")

@@ -16,6 +16,7 @@ from tests.loopback.test_fetch import drip, endless, endless_chunks, nothing, re
 from tests.loopback.web_server import Behaviour, Request, WebServer, answer, raw, reply, to
 from tests.loopback.web_stack import ALICE, BOB, Shell, open_shell, token
 from tests.unit.voice.runtime.sounds.files import file_of, tone
+from tests.unit.voice.runtime.sounds.odd_files import ODD_FILES
 
 pytestmark = pytest.mark.anyio
 
@@ -99,6 +100,54 @@ async def test_a_wrong_content_type_is_a_warning_only(body: bytes, kind: str) ->
         await shell.bank.plays()
 
         assert [(notice.call, notice.code, notice.log) for notice in shell.notices] == [(ALICE, 12300, 1)]
+
+
+LONG_WAV = file_of(tone(rate=8000, seconds=30), rate=8000, kind="WAV")
+
+
+@pytest.mark.parametrize("size", [1000, 65_536, 65_537, 400_000])
+@pytest.mark.parametrize("kind", ["text/plain", "text/html; charset=UTF-8", "application/xml", "image/png"])
+async def test_a_sound_that_is_called_a_text_is_played_at_every_size(size: int, kind: str) -> None:
+    async with WebServer() as server, open_shell() as shell:
+        url = server.on("/music", reply(LONG_WAV[:size], kind=kind))
+        shell.library.carry_out(PlaySound(token=token(ALICE), source=url))
+        await shell.bank.plays()
+
+        _, _, clip, _ = shell.bank.played[0]
+        assert len(shell.bank.clips[clip]) == (size - 44) // 2
+        assert [(notice.call, notice.code, notice.log) for notice in shell.notices] == [(ALICE, 12300, 1)]
+
+
+@pytest.mark.parametrize("kind", ["audio/mpeg", "audio/wav", "application/octet-stream", None, "text/html"])
+@pytest.mark.parametrize("name", ["mp3 after a line end", "mp3 after a warning of a web script", "wav of length 0"])
+async def test_an_odd_file_is_played_by_whatever_type_it_comes(name: str, kind: str | None) -> None:
+    body, _ = ODD_FILES[name]
+    async with WebServer() as server, open_shell() as shell:
+        shell.library.carry_out(PlaySound(token=token(ALICE), source=server.on("/music", reply(body, kind=kind))))
+        await shell.bank.plays()
+
+        _, _, clip, _ = shell.bank.played[0]
+        assert len(shell.bank.clips[clip]) == pytest.approx(8000, abs=800)
+
+
+async def test_a_headerless_file_without_a_type_is_known_by_its_url() -> None:
+    async with WebServer() as server, open_shell() as shell:
+        url = server.on("/music.ulaw", reply(bytes(range(256)) * 20, kind="application/octet-stream"))
+        shell.library.carry_out(PlaySound(token=token(ALICE), source=url))
+        await shell.bank.plays()
+
+        _, _, clip, _ = shell.bank.played[0]
+        assert len(shell.bank.clips[clip]) == 256 * 20
+
+
+async def test_text_over_the_limit_of_documents_is_not_read_to_its_end() -> None:
+    async with WebServer() as server, open_shell() as shell:
+        url = server.on("/page", reply("<p>No music here.</p>" * 20_000, kind="text/html"))
+
+        told = await failure(shell, url)
+
+        assert told.code == 13420
+        assert "more than 65536 bytes" in told.message
 
 
 HUGE_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: audio/mpeg\r\nContent-Length: 209715200\r\n\r\n"
@@ -475,7 +524,7 @@ async def test_the_decoding_process_is_confined() -> None:
         await decoder.close()
 
     soft = {line[:26].strip(): line[26:47].strip() for line in lines}
-    assert (soft["Max file size"], soft["Max open files"], soft["Max core file size"]) == ("0", "16", "0")
+    assert (soft["Max file size"], soft["Max open files"], soft["Max core file size"]) == ("0", "3", "0")
     assert int(soft["Max address space"]) < 4_000_000_000
     assert 20 <= int(soft["Max cpu time"]) <= 30
 

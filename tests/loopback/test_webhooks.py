@@ -119,6 +119,18 @@ async def test_a_sound_in_place_of_a_document_becomes_a_clip(kind: str | None, m
         assert (await shell.sees("document"))[0].body == ""
 
 
+@pytest.mark.parametrize("kind", ["text/html; charset=UTF-8", "text/plain", "text/xml", "audio/mpeg", None])
+@pytest.mark.parametrize("size", [20_000, 100_000])
+async def test_a_sound_that_is_called_a_text_becomes_a_clip_in_place_of_a_document(kind: str | None, size: int) -> None:
+    body = b"\r\n" + file_of(tone(rate=16_000, seconds=size / 2000), rate=16_000, kind="MP3")
+    async with WebServer() as server, open_shell() as shell:
+        fact = await fetched(shell, fetch(server.on("/a", reply(body, kind=kind))))
+
+        assert fact.body == ""
+        assert fact.clip in shell.bank.clips
+        assert (await shell.sees("document"))[0].body == ""
+
+
 @pytest.mark.parametrize(
     ("behaviour", "code"),
     [

@@ -280,14 +280,13 @@ def check_decoding() -> Finding:
         import numpy as np
         import soundfile
 
-        from holdfast.voice.runtime.http.content_sniffing import AudioFormat
         from holdfast.voice.runtime.http.errors import SoundUnplayable
         from holdfast.voice.runtime.sounds.decode_client import Decoder
     except (ImportError, OSError) as error:
         return broken(f"audio cannot be decoded: {error}", remedy)
 
     tone = 0.5 * np.sin(np.arange(16_000) * (2 * np.pi * 440 / 16_000))
-    kinds: tuple[AudioFormat, ...] = ("wav", "flac", "ogg", "mp3")
+    kinds = ("wav", "flac", "ogg", "mp3")
 
     async def decode_each() -> str | None:
         decoder = Decoder()
@@ -296,7 +295,7 @@ def check_decoding() -> Finding:
                 file = io.BytesIO()
                 soundfile.write(file, tone, 16_000, format=kind.upper())
                 sound = await decoder.decode(file.getvalue(), kind)
-                if not (0.9 < sound.seconds < 1.2 and abs(sound.level_db + 9) < 2):
+                if not (sound.format == kind and 0.9 < sound.seconds < 1.2 and abs(sound.level_db + 9) < 2):
                     return f"{kind.upper()} is decoded wrongly: {sound.seconds:.2f} s at {sound.level_db:.0f} dB"
         finally:
             await decoder.close()

@@ -26,6 +26,7 @@ from holdfast.voice.model.commands import Method
 from holdfast.voice.model.errors import DocumentTooLarge, FetchFailed
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.runtime.http import errors, signature
+from holdfast.voice.runtime.http.content_sniffing import is_binary
 from holdfast.voice.runtime.http.cookie_jars import CookieJar, CookieJars
 from holdfast.voice.runtime.http.destination import (
     Destination,
@@ -304,22 +305,29 @@ def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
 
 
 async def _read(response: aiohttp.ClientResponse, request: HttpRequest) -> bytes:
-    """Read the body up to the limit for its type. Raises: DocumentTooLarge, SoundUnplayable."""
+    """Read the body up to the limit for its type; audio that is called a text has the limit of audio.
+
+    Raises: DocumentTooLarge, SoundUnplayable.
+    """
     kind = response.headers.get("Content-Type", "").strip().lower()
     is_text = kind.startswith("text/") or "xml" in kind
-    limit = request.limit_bytes if is_text else max(request.limit_bytes, request.audio_limit_bytes)
+    audio_limit = max(request.limit_bytes, request.audio_limit_bytes)
+    limit = request.limit_bytes if is_text else audio_limit
     truncate = request.truncate
     too_large = DocumentTooLarge if is_text or not request.audio_limit_bytes else errors.SoundUnplayable
     if response.status >= 300:
-        limit, truncate = min(limit, TWIML_LIMIT), True
+        limit = audio_limit = min(limit, TWIML_LIMIT)
+        truncate = True
     announced = response.content_length
-    if announced is not None and announced > limit and not truncate:
+    if announced is not None and announced > audio_limit and not truncate:
         raise too_large(f"{response.url} announces {announced} bytes; at most {limit} are allowed")
     body = bytearray()
     async for chunk in response.content.iter_any():
         body += chunk
+        if len(body) > limit and truncate:
+            return bytes(body[:limit])
+        if len(body) > limit and audio_limit > limit and is_binary(bytes(body)):
+            limit, too_large = audio_limit, errors.SoundUnplayable
         if len(body) > limit:
-            if truncate:
-                return bytes(body[:limit])
             raise too_large(f"{response.url} sent more than {limit} bytes")
     return bytes(body)

@@ -1,16 +1,14 @@
-"""Recognize the audio format of a file from its bytes, whatever content type its server sends.
+"""Tell documents from audio by their bytes, and name the audio format that a content type or a URL means.
 
-Source: the formats' own signatures; Twilio, TwiML <Play>, the list of MIME types.
+Source: Twilio, TwiML <Play>, the list of MIME types; the file extensions that other players know.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
 
-AudioFormat = Literal["wav", "mp3", "flac", "ogg", "aiff", "au", "gsm", "ulaw"]
-"""The formats that can be decoded. `gsm` and `ulaw` have no header: only the content type names them."""
-
-FORMAT_OF_TYPE: dict[str, AudioFormat] = {
+FORMAT_OF_TYPE = {
     "audio/mpeg": "mp3",
     "audio/mp3": "mp3",
     "audio/x-mpeg": "mp3",
@@ -28,16 +26,40 @@ FORMAT_OF_TYPE: dict[str, AudioFormat] = {
     "audio/x-aiff": "aiff",
     "audio/x-aifc": "aiff",
     "audio/basic": "au",
+    "audio/aac": "aac",
+    "audio/aacp": "aac",
+    "audio/x-aac": "aac",
+    "audio/mp4": "mp4",
+    "audio/m4a": "mp4",
+    "audio/x-m4a": "mp4",
+    "video/mp4": "mp4",
+    "audio/3gpp": "mp4",
+    "audio/amr": "amr",
+    "audio/amr-wb": "amr",
+    "audio/webm": "webm",
+    "video/webm": "webm",
+    "audio/x-caf": "caf",
+    "audio/x-ms-wma": "asf",
     "audio/gsm": "gsm",
     "audio/x-gsm": "gsm",
+    "audio/g722": "g722",
     "audio/ulaw": "ulaw",
     "audio/x-mulaw": "ulaw",
     "audio/pcmu": "ulaw",
+    "audio/alaw": "alaw",
+    "audio/x-alaw-basic": "alaw",
+    "audio/pcma": "alaw",
 }
+"""The format that a content type means. The headerless ones are known by it, or by the extension of the URL, alone."""
+HEADERLESS = {"ulaw": "ulaw", "ul": "ulaw", "mulaw": "ulaw", "alaw": "alaw", "al": "alaw", "sln": "sln", "vox": "vox"}
+"""The format that a file extension means, if it is not spelled as the format."""
 GENERIC_TYPES = ("", "application/octet-stream", "binary/octet-stream", "application/x-download")
 """Content types that do not say what the bytes are."""
-
-GSM_FRAME = 33
+CONTROLS = bytes({*range(0x20), 0x7F} - set(b"\t\n\f\r\x1b"))
+CONTROLS_SHARE = 0.01
+SAMPLE_BYTES = 4096
+UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<")
+"""The first bytes of a document in UTF-16."""
 
 
 def may_be_audio(content_type: str) -> bool:
@@ -50,40 +72,18 @@ def is_markup(body: bytes) -> bool:
     return body[:512].removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"<"
 
 
-def recognized_format(body: bytes) -> AudioFormat | None:
-    """Return the audio format that the bytes themselves show, or None."""
-    head = body[:12]
-    if head[:4] in (b"RIFF", b"RF64", b"RIFX") and head[8:12] == b"WAVE":
-        return "wav"
-    if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
-        return "aiff"
-    if head[:4] == b"fLaC":
-        return "flac"
-    if head[:4] == b"OggS":
-        return "ogg"
-    if head[:4] == b".snd":
-        return "au"
-    if head[:3] == b"ID3" or _is_mpeg_frame(body):
-        return "mp3"
-    return None
+def is_binary(body: bytes) -> bool:
+    """Return whether the beginning, the middle or the end cannot be text: one byte in a hundred is a control."""
+    middle = len(body) // 2
+    samples = (body[:SAMPLE_BYTES], body[middle : middle + SAMPLE_BYTES], body[-SAMPLE_BYTES:])
+    shares = (len(sample) - len(sample.translate(None, CONTROLS)) > CONTROLS_SHARE * len(sample) for sample in samples)
+    return any(shares) and not body.startswith(UTF16_MARKS)
 
 
-def audio_format(body: bytes, content_type: str) -> AudioFormat | None:
-    """Return the audio format of the bytes, by content type for formats without a signature, or None."""
-    if (shown := recognized_format(body)) is not None:
-        return shown
+def file_extension(content_type: str, url: str) -> str:
+    """Return the file extension that fits a response, by its content type or else by its URL; or an empty text."""
     declared = FORMAT_OF_TYPE.get(content_type)
-    if declared == "gsm" and len(body) >= GSM_FRAME and body[0] >> 4 == 0xD:
-        return "gsm"
-    if declared in ("ulaw", "au") and not is_markup(body):
-        return "ulaw"
-    return None
-
-
-def _is_mpeg_frame(body: bytes) -> bool:
-    """Return whether the bytes begin with a valid MPEG audio frame header. Source: ISO 11172-3 §2.4.1.3."""
-    if len(body) < 4 or body[0] != 0xFF or body[1] & 0xE0 != 0xE0:
-        return False
-    version, layer = body[1] >> 3 & 3, body[1] >> 1 & 3
-    bitrate, rate = body[2] >> 4, body[2] >> 2 & 3
-    return version != 1 and layer != 0 and bitrate != 15 and rate != 3
+    if declared is not None:
+        return "ulaw" if declared == "au" else declared
+    suffix = PurePosixPath(urlsplit(url).path).suffix[1:].lower()
+    return HEADERLESS.get(suffix, suffix) if suffix.isalnum() and len(suffix) <= 8 else ""

@@ -45,8 +45,8 @@ class RequestPolicy:
 class HttpRequest:
     """An HTTP request of the engine.
 
-    Shape: the form of a GET is added to the query. A body over `limit_bytes` (`audio_limit_bytes` if the response says
-    that it is audio) is an error, or with `truncate` is truncated. `conditions` are headers that allow a 304.
+    Shape: the form of a GET is added to the query. A body over `limit_bytes` (`audio_limit_bytes` if the response is
+    or may be audio) is an error, or with `truncate` is truncated. `conditions` are headers that allow a 304.
     `carry_query` adds the query to redirects. `call` is the call that makes the request: its passwords are sent, and
     with `cookies` its cookies.
     """

@@ -75,9 +75,7 @@ def traces_of_exchange(
         replace(first, method=hop.method, url=hop.url, status=hop.status, body=f"→ {hop.location}")
         for hop in response.hops
     ]
-    is_audio = (
-        response.content_type.startswith("audio/") or content_sniffing.recognized_format(response.body) is not None
-    )
+    is_audio = response.content_type.startswith("audio/") or content_sniffing.is_binary(response.body)
     body = "" if is_audio else response.body[:MAX_BODY_BYTES].decode("utf-8", "replace")
     last = replace(
         first,

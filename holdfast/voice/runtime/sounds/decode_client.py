@@ -49,17 +49,17 @@ class Decoder:
         async with self._busy:
             await self._end()
 
-    async def decode(self, body: bytes, kind: str) -> DecodedAudio:
+    async def decode(self, body: bytes, extension: str) -> DecodedAudio:
         """Decode a file to telephone audio. Raises: SoundUnplayable, also if the file crashes the process."""
         async with self._busy:
             try:
                 async with asyncio.timeout(self._timeout_s):
-                    return await self._exchange(await self._ensure_running(), body, kind)
+                    return await self._exchange(await self._ensure_running(), body, extension)
             except TimeoutError as error:
                 await self._end()
                 raise SoundUnplayable(f"decoding it takes longer than {self._timeout_s:g} s") from error
             except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError) as error:
-                log.warning("decoding process lost: kind=%s size=%d why=%r", kind, len(body), error)
+                log.warning("decoding process lost: extension=%s size=%d why=%r", extension, len(body), error)
                 await self._end()
                 raise SoundUnplayable("the file makes the decoder fail") from error
             except asyncio.CancelledError:
@@ -67,17 +67,22 @@ class Decoder:
                 await self._end()
                 raise
 
-    async def _exchange(self, process: asyncio.subprocess.Process, body: bytes, kind: str) -> DecodedAudio:
+    async def _exchange(self, process: asyncio.subprocess.Process, body: bytes, extension: str) -> DecodedAudio:
         assert process.stdin is not None
         assert process.stdout is not None
-        request = {"kind": kind, "size": len(body), "max_duration_s": self._max_duration_s, "cpu_s": self._timeout_s}
+        request = {
+            "extension": extension,
+            "size": len(body),
+            "max_duration_s": self._max_duration_s,
+            "cpu_s": self._timeout_s,
+        }
         process.stdin.write(json.dumps(request).encode() + b"\n" + body)
         await process.stdin.drain()
         reply = _read_reply(await process.stdout.readuntil(b"\n"))
         if reply.size > self._max_duration_s * RATE_HZ + RATE_HZ:
             raise ValueError(f"a reply of {reply.size} bytes")
         audio = await process.stdout.readexactly(reply.size)
-        return DecodedAudio(audio=audio, level_db=reply.level_db, peak_db=reply.peak_db)
+        return DecodedAudio(audio=audio, level_db=reply.level_db, peak_db=reply.peak_db, format=reply.format)
 
     async def _ensure_running(self) -> asyncio.subprocess.Process:
         """Return the process, and start it if it does not run."""
@@ -111,6 +116,7 @@ class _Reply:
     """A reply is the line before the audio."""
 
     size: int
+    format: str
     level_db: float
     peak_db: float
 
@@ -123,7 +129,12 @@ def _read_reply(line: bytes) -> _Reply:
     match json.loads(line):
         case {"error": str(message)}:
             raise SoundUnplayable(message[:200])
-        case {"size": int(size), "level_db": float(level_db), "peak_db": float(peak_db)} if size > 0:
-            return _Reply(size=size, level_db=level_db, peak_db=peak_db)
+        case {
+            "size": int(size),
+            "format": str(name),
+            "level_db": float(level_db),
+            "peak_db": float(peak_db),
+        } if size > 0:
+            return _Reply(size=size, format=name[:20], level_db=level_db, peak_db=peak_db)
         case _:
             raise ValueError("an invalid reply of the decoder")

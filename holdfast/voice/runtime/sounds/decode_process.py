@@ -1,11 +1,11 @@
 """Decode sound files from standard input to telephone audio on standard output, in a confined process.
 
 `python -m holdfast.voice.runtime.sounds.decode_process`. It decodes one file at a time until its input ends. It is
-confined: no new files, little memory, limited processor time for each file. A file that crashes the decoder ends only
-this process.
+confined: it can open no file and no socket, and has little memory and limited processor time for each file. A file that
+crashes the decoder ends only this process.
 
-Shape: a request is a line of JSON `{"kind", "size", "max_duration_s", "cpu_s"}` and `size` bytes; a reply is a line of
-JSON `{"size", "level_db", "peak_db"}` and `size` bytes, or `{"error"}`.
+Shape: a request is a line of JSON `{"extension", "size", "max_duration_s", "cpu_s"}` and `size` bytes; a reply is a
+line of JSON `{"size", "format", "level_db", "peak_db"}` and `size` bytes, or `{"error"}`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ import resource
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 from holdfast.voice.runtime.http.errors import SoundUnplayable
 from holdfast.voice.runtime.sounds.decode import decode_audio
-from holdfast.voice.runtime.sounds.sound import DecodedAudio
+from holdfast.voice.runtime.sounds.sound import RATE_HZ, DecodedAudio
 
 MEMORY_BYTES = 768 * 1024 * 1024
 """The memory beyond that at the start: a file, 40 minutes of float samples twice, and the codecs."""
@@ -29,8 +30,8 @@ NICENESS = 5
 """The niceness: the media process's tick must not wait for a decoder."""
 
 
-def confine() -> None:
-    """Give up the resources and rights that decoding does not need."""
+def confine(*, open_files: int) -> None:
+    """Give up the resources and rights that decoding does not need, except this number of open files and sockets."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(NICENESS)
     with open("/proc/self/statm", encoding="ascii") as file:
@@ -39,7 +40,7 @@ def confine() -> None:
         (resource.RLIMIT_AS, used + MEMORY_BYTES),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_NOFILE, 16),
+        (resource.RLIMIT_NOFILE, open_files),
     ):
         _, hard = resource.getrlimit(limit)
         resource.setrlimit(limit, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
@@ -60,14 +61,26 @@ def serve(requests: BinaryIO, replies: BinaryIO, work: Callable[[bytes, Mapping[
         except MemoryError:
             reply = {"error": "decoding it takes too much memory"}
         else:
-            reply = {"size": len(sound.audio), "level_db": sound.level_db, "peak_db": sound.peak_db}
             audio = sound.audio
+            reply = {
+                "size": len(audio),
+                "format": sound.format,
+                "level_db": sound.level_db,
+                "peak_db": sound.peak_db,
+            }
         replies.write(json.dumps(reply).encode() + b"\n" + audio)
         replies.flush()
 
 
 def _decode(body: bytes, request: Mapping[str, Any]) -> DecodedAudio:
-    return decode_audio(body, request["kind"], max_duration_s=request["max_duration_s"])
+    return decode_audio(body, request["extension"], max_duration_s=request["max_duration_s"])
+
+
+def _warm_up() -> None:
+    """Decode audio and nonsense once, so that every library is loaded that would be loaded later."""
+    decode_audio(bytes(RATE_HZ), "ulaw", max_duration_s=1)
+    with suppress(SoundUnplayable):
+        decode_audio(b"nonsense", "", max_duration_s=1)
 
 
 def limit_cpu_time(cpu_s: float) -> None:
@@ -81,5 +94,6 @@ def limit_cpu_time(cpu_s: float) -> None:
 
 
 if __name__ == "__main__":
-    confine()
+    _warm_up()
+    confine(open_files=3)
     serve(sys.stdin.buffer, sys.stdout.buffer, _decode)

@@ -20,12 +20,15 @@ BLOCK = 1 << 16
 class DecodedAudio:
     """Decoded audio is one mono channel, µ-law, 8,000 samples a second.
 
+    The format is that of the file it was decoded from; generated audio has none.
+
     Units: `level_db` (RMS) and `peak_db` relative to full scale.
     """
 
     audio: bytes
     level_db: float
     peak_db: float
+    format: str = ""
 
     @property
     def seconds(self) -> float:

@@ -173,27 +173,25 @@ class SoundCache:
         body, content_type = response.body, response.content_type
         if not body:
             raise ResponseEmpty(f"{response.url} sent an empty response where a sound was expected")
-        audio_format = content_sniffing.audio_format(body, content_type)
-        if audio_format is None:
-            if not content_sniffing.may_be_audio(content_type) and "xml" not in content_type:
-                raise ContentTypeInvalid(f"{response.url} is {content_type}, not a sound")
-            raise SoundUnplayable(
-                f"{response.url} ({content_type or 'no content type'}) is not a supported audio format"
-            )
-        if (
-            content_type not in content_sniffing.GENERIC_TYPES
-            and content_sniffing.FORMAT_OF_TYPE.get(content_type) != audio_format
-        ):
-            message = f"{response.url} is called {content_type} but is {audio_format}, and is played as {audio_format}"
+        if not content_sniffing.may_be_audio(content_type) and not content_sniffing.is_binary(body):
+            if "xml" in content_type:
+                raise SoundUnplayable(f"{response.url} ({content_type}) is not a supported audio format")
+            raise ContentTypeInvalid(f"{response.url} is {content_type}, not a sound")
+        extension = content_sniffing.file_extension(content_type, response.url)
+        clip = "sound-" + hashlib.blake2b(extension.encode() + b"\0" + body, digest_size=16).hexdigest()
+        sound = self._clips.get(clip)
+        if sound is None:
+            outcome = await self._decode_shared(clip, response, extension)
+            if isinstance(outcome, VoiceError):
+                raise outcome
+            sound = outcome
+            self._cache_clip(clip, sound)
+        declared = content_sniffing.FORMAT_OF_TYPE.get(content_type)
+        if content_type not in content_sniffing.GENERIC_TYPES and sound.format not in (declared, extension):
+            message = f"{response.url} is called {content_type} but is {sound.format}, and is played as {sound.format}"
             self._events.notify(
                 LogNotification(call=call, code=ContentTypeInvalid.code, log=1, message=message, url=response.url)
             )
-        clip = "sound-" + hashlib.blake2b(audio_format.encode() + body, digest_size=16).hexdigest()
-        if self._clips.get(clip) is None:
-            outcome = await self._decode_shared(clip, response, audio_format)
-            if isinstance(outcome, VoiceError):
-                raise outcome
-            self._cache_clip(clip, outcome)
         await self._put_in_bank(clip)
         return clip
 
@@ -273,22 +271,20 @@ class SoundCache:
         }
         self._requested_at[url] = now
 
-    async def _decode_shared(
-        self, clip: str, response: HttpResponse, audio_format: content_sniffing.AudioFormat
-    ) -> DecodedAudio | VoiceError:
+    async def _decode_shared(self, clip: str, response: HttpResponse, extension: str) -> DecodedAudio | VoiceError:
         """Decode these bytes, and share the decoding with all requests that wait for it."""
         if clip not in self._decoding:
             self._decoding[clip] = self._tasks.create_task(
-                self._decode(clip, response, audio_format), name=f"decode {clip}"
+                self._decode(clip, response, extension), name=f"decode {clip}"
             )
         return await asyncio.shield(self._decoding[clip])
 
-    async def _decode(
-        self, clip: str, response: HttpResponse, audio_format: content_sniffing.AudioFormat
-    ) -> DecodedAudio | VoiceError:
+    async def _decode(self, clip: str, response: HttpResponse, extension: str) -> DecodedAudio | VoiceError:
         try:
-            return await self._decoder.decode(response.body, audio_format)
+            return await self._decoder.decode(response.body, extension)
         except SoundUnplayable as error:
+            if not content_sniffing.may_be_audio(response.content_type):
+                return ContentTypeInvalid(f"{response.url} is {response.content_type}, not a sound: {error.message}")
             return SoundUnplayable(f"{response.url}: {error.message}")
         finally:
             del self._decoding[clip]

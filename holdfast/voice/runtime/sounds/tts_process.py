@@ -103,7 +103,7 @@ def _normalized(samples: NDArray[np.float32]) -> NDArray[np.float32]:
 
 if __name__ == "__main__":
     espeak = EspeakEngine()
-    confine()
+    confine(open_files=16)
     serve(
         sys.stdin.buffer,
         sys.stdout.buffer,

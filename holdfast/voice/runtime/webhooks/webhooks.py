@@ -203,18 +203,19 @@ class Webhooks:
         if not response.body:
             raise ResponseEmpty(f"{response.url} sent an empty response")
         content_type = response.content_type
-        if content_type in ("text/xml", "application/xml", "text/html", "text/plain"):
+        is_markup, is_binary = content_sniffing.is_markup(response.body), content_sniffing.is_binary(response.body)
+        is_text = content_type in ("text/xml", "application/xml", "text/html", "text/plain")
+        if is_text and (is_markup or not is_binary):
             return FetchedDocument(
                 url=response.url, content_type=content_type, body=document_text(response.body, response.charset)
             )
-        if content_type in content_sniffing.GENERIC_TYPES and content_sniffing.is_markup(response.body):
+        is_generic = content_type in content_sniffing.GENERIC_TYPES
+        if is_generic and is_markup:
             self._warn(call, response, f"{response.url} has no specific content type; it is read as text/xml")
             return FetchedDocument(
                 url=response.url, content_type="text/xml", body=document_text(response.body, response.charset)
             )
-        is_generic = content_type in content_sniffing.GENERIC_TYPES
-        has_signature = content_sniffing.recognized_format(response.body) is not None
-        if has_signature if is_generic else content_sniffing.may_be_audio(content_type):
+        if is_binary if is_generic or is_text else content_sniffing.may_be_audio(content_type):
             clip = await self._sounds.add_response(response, call=call)
             return FetchedDocument(url=response.url, content_type=content_type or "audio/*", clip=clip)
         raise ContentTypeInvalid(

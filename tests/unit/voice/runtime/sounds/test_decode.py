@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from holdfast.voice.media.codec import g711
-from holdfast.voice.runtime.http.content_sniffing import AudioFormat, audio_format
+from holdfast.voice.runtime.http.content_sniffing import file_extension
 from holdfast.voice.runtime.http.errors import SoundUnplayable
 from holdfast.voice.runtime.sounds.decode import decode_audio
 from holdfast.voice.runtime.sounds.sound import DecodedAudio
 from tests.unit.voice.runtime.sounds.files import file_of, tone
+from tests.unit.voice.runtime.sounds.odd_files import ODD_FILES
 
 LONGEST_S = 60.0
-KINDS: tuple[AudioFormat, ...] = ("wav", "flac", "aiff", "mp3")
 
 
 def hertz(sound: DecodedAudio) -> int:
@@ -46,14 +46,12 @@ def hertz(sound: DecodedAudio) -> int:
         ("RAW", "ULAW", 8_000, "audio/ulaw", "ulaw"),
     ],
 )
-def test_a_tone_keeps_its_frequency_and_level(
-    kind: str, subtype: str, rate: int, said: str, expected: AudioFormat
-) -> None:
+def test_a_tone_keeps_its_frequency_and_level(kind: str, subtype: str, rate: int, said: str, expected: str) -> None:
     body = file_of(tone(rate=rate), rate=rate, kind=kind, subtype=subtype)
-    assert audio_format(body, said) == expected
 
-    sound = decode_audio(body, expected, max_duration_s=LONGEST_S)
+    sound = decode_audio(body, file_extension(said, "http://a/sound"), max_duration_s=LONGEST_S)
 
+    assert sound.format == expected
     assert sound.seconds == pytest.approx(1.0, abs=0.1)
     assert hertz(sound) == pytest.approx(1000, abs=3)
     assert sound.level_db == pytest.approx(-13.5, abs=2.5)
@@ -63,7 +61,7 @@ def test_a_tone_keeps_its_frequency_and_level(
 def test_a_long_sound_has_no_seams_between_the_blocks_it_is_read_in(kind: str, subtype: str) -> None:
     body = file_of(tone(seconds=5.0), rate=44_100, kind=kind, subtype=subtype)
 
-    sound = decode_audio(body, audio_format(body, "") or "wav", max_duration_s=LONGEST_S)
+    sound = decode_audio(body, "", max_duration_s=LONGEST_S)
 
     samples = g711.decode(sound.audio).astype(np.float64)
     windows = samples[800 : len(samples) // 160 * 160 - 800].reshape(-1, 160)
@@ -153,7 +151,7 @@ def test_a_header_with_invalid_values_is_refused(channels: int, rate: int) -> No
         (file_of(np.zeros(0), rate=8000, kind="WAV"), "wav"),
     ],
 )
-def test_a_file_without_audio_is_refused(body: bytes, kind: AudioFormat) -> None:
+def test_a_file_without_audio_is_refused(body: bytes, kind: str) -> None:
     with pytest.raises(SoundUnplayable) as refusal:
         decode_audio(body, kind, max_duration_s=LONGEST_S)
     assert refusal.value.code == 13420
@@ -166,9 +164,21 @@ def test_a_file_without_audio_is_refused(body: bytes, kind: AudioFormat) -> None
 def test_a_damaged_file_is_decoded_or_refused(start: int, junk: bytes, kind: str) -> None:
     body = bytearray(file_of(tone(rate=8000, seconds=0.2), rate=8000, kind=kind))
     body[start : start + len(junk)] = junk
-    names: dict[str, AudioFormat] = {"WAV": "wav", "FLAC": "flac", "AIFF": "aiff"}
     try:
-        sound = decode_audio(bytes(body), names[kind], max_duration_s=LONGEST_S)
+        sound = decode_audio(bytes(body), kind.lower(), max_duration_s=LONGEST_S)
     except SoundUnplayable:
         return
     assert sound.seconds <= LONGEST_S
+
+
+@pytest.mark.parametrize("name", ODD_FILES)
+def test_an_odd_file_is_played_whole_and_at_its_level(name: str) -> None:
+    body, extension = ODD_FILES[name]
+
+    sound = decode_audio(body, extension, max_duration_s=LONGEST_S)
+
+    assert (
+        0.9 < sound.seconds < 1.16
+    )  # The padding of an MP3 encoder stays if the frame that counts it is not the first.
+    assert hertz(sound) == pytest.approx(1000, abs=3)
+    assert sound.level_db == pytest.approx(-13.5, abs=1.5)
