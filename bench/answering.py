@@ -15,6 +15,7 @@ from holdfast.voice.control.read_only_state import Message
 from holdfast.voice.model.commands import Instruction, ReceiveCall
 from holdfast.voice.model.effects import AnswerLeg, LogNotification
 from holdfast.voice.model.ids import AccountSid, CallSid
+from holdfast.voice.model.phone_numbers import read_number
 from holdfast.voice.model.ports import Trace
 from holdfast.voice.runtime.directory.directory import AnsweringDocument
 from holdfast.voice.runtime.directory.records import LineRecord, RouteRecord
@@ -35,6 +36,10 @@ class OpenDirectory:
     def line(self, name: str) -> LineRecord | None:
         """Return None."""
         return None
+
+    def e164(self, written: str) -> str | None:
+        """Return a number in E.164. Source: dial_plan.LineLookup."""
+        return read_number(written, "US")
 
     def route_for(self, number: str) -> RouteRecord | None:
         """Return None."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
+from phonenumbers import SUPPORTED_REGIONS
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
@@ -105,6 +106,12 @@ def _route_from_host(value: object) -> object:
         return value
     host, colon, port = value.rpartition(":") if value.count(":") == 1 else (value, "", "")
     return {"host": host, "port": int(port)} if colon and port.isdigit() else {"host": value}
+
+
+def _country(text: str) -> str:
+    if text not in SUPPORTED_REGIONS:
+        raise ValueError("no country with phone numbers of its own")
+    return text
 
 
 def _upper(value: object) -> object:
@@ -282,6 +289,9 @@ class Settings(BaseSettings):
         None, repr=False, description="at least 16 characters, together with account_sid"
     )
     default_voice_url: WebAddress | None = Field(None, description="an http:// or https:// address")
+    default_country: Annotated[str, AfterValidator(_country)] = Field(
+        "US", description="two capital letters of a country, such as US or CH: numbers without a plus are dialled there"
+    )
     public_url: WebAddress | None = Field(None, description="an http:// or https:// address")
     webhook_allow: Annotated[tuple[HostOrNetwork, ...], NoDecode, BeforeValidator(_split)] = Field(
         (), description="host names, addresses or networks such as 10.0.0.0/8, separated by commas"

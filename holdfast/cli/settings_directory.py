@@ -25,6 +25,7 @@ async def open_directory(kv: KeyValues, settings: Settings | None, *, account: s
         routes=[route_of(prefix, route) for prefix, route in settings.routes.items()],
         numbers={number: VoiceSettings(**voice.model_dump()) for number, voice in settings.numbers.items()},
         default_voice_url=settings.default_voice_url,
+        default_country=settings.default_country,
     )
 
 

@@ -291,7 +291,7 @@ class World:
 
     def crash(self) -> None:
         """Discard all state, and restore it from the snapshots of all steps."""
-        reborn = EngineState()
+        reborn = EngineState(default_country=self.state.default_country)
         reborn.restore(restored(self.stored.values()))
         assert reborn.calls == self.state.calls
         assert reborn.rooms == self.state.rooms

@@ -90,6 +90,7 @@ class MemoryStore:
 class Nouns:
     """The engine state."""
 
+    default_country: str = "US"
     calls: dict[CallSid, Call] = field(default_factory=dict)
     rooms: dict[RoomSid, Room] = field(default_factory=dict)
     queues: dict[QueueSid, Queue] = field(default_factory=dict)

@@ -11,6 +11,7 @@ from holdfast.voice.api.ops.explain_endpoint import REJECTED
 from holdfast.voice.api.ops.json_errors import NOT_AN_OBJECT
 from holdfast.voice.control.entities import CallStatus, RoomStatus
 from holdfast.voice.media_process.control_link.protocol import Statistics
+from holdfast.voice.model.commands import CreateCall
 from holdfast.voice.model.ports import JournalEntry
 from holdfast.voice.runtime.directory.directory import Directory
 from holdfast.voice.runtime.directory.records import RouteRecord
@@ -159,6 +160,24 @@ async def test_a_number_is_called_only_by_a_route(api: RestApi) -> None:
     assert "112 is no number or line of ours, and too short for a trunk" in refused.json["message"]
 
 
+@pytest.mark.parametrize("path", ["/Calls.json", "/Conferences/room/Participants.json"])
+async def test_a_number_is_called_as_people_write_it(api: RestApi, path: str) -> None:
+    form = {"From": "(555) 010-0001"} | ({} if "Participants" in path else {"Twiml": "<Response/>"})
+    await post(api, "/engine/routes", {"prefix": "+41", "host": "203.0.113.41", "port": 5060})
+    for written in ("415-555-1212", "(415) 555-1212", "4155551212"):
+        refused = await api.post(path, {**form, "To": written})
+        assert refused.json["code"] == 21214, "a route for +41 must not take a number of the United States"
+    await post(api, "/engine/routes", {"prefix": "+1", "host": "203.0.113.1", "port": 5060})
+    for written in ("415-555-1212", "(415) 555-1212", "4155551212", "+1 415 555 1212"):
+        assert (await api.post(path, {**form, "To": written})).status == 201
+        placed = api.engine.commands[-1]
+        assert isinstance(placed, CreateCall)
+        assert (placed.target.to, placed.from_) == ("+14155551212", OURS)
+    for written, code in (("415-555-121", 21211), ("0415551212", 21211), ("+1415555121", 21217), ("911", 21214)):
+        refused = await api.post(path, {**form, "To": written})
+        assert (refused.status, refused.json["code"]) == (400, code)
+
+
 async def test_numbers_are_added_changed_and_removed(api: RestApi) -> None:
     added = await post(api, "/engine/numbers", {"phone_number": "1 555 010 0007", "voice_url": VOICE_URL})
     assert (added.status, added.json["phone_number"]) == (201, "+15550100007")
@@ -194,7 +213,11 @@ async def test_numbers_are_added_changed_and_removed(api: RestApi) -> None:
         ("routes", {**ROUTE, "transport": "WS"}, "transport must be 'UDP', 'TCP' or 'TLS'"),
         ("routes", {**ROUTE, "sources": ["all"]}, "sources.0: 'all' does not appear to be an IPv4 or IPv6 network"),
         ("routes", {**ROUTE, "user": "a\r\nX: y"}, "user has characters, or a form, that are not allowed"),
-        ("numbers", {"phone_number": "alice"}, "phone_number must be in E.164, such as +15550100123"),
+        (
+            "numbers",
+            {"phone_number": "alice"},
+            "phone_number must be a phone number, best in E.164",
+        ),
         (
             "numbers",
             {"phone_number": OURS, "voice_url": "here"},

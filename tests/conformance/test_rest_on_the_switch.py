@@ -272,7 +272,7 @@ async def test_the_two_legs_of_a_dial_are_calls_and_no_conference(live: Live) ->
     assert (await live.api.get("/Conferences.json")).json["conferences"] == []
     bridges = [sid for sid, room in live.switch.state.rooms.items() if room.kind == "bridge"]
     for sid in bridges:
-        assert (await live.api.get(f"/Conferences/{sid}.json")).status == 404
+        assert (await live.api.get(f"/Conferences/{sid}.json")).status == 405
     assert len(bridges) == 1
 
 

@@ -43,6 +43,7 @@ from holdfast.voice.model.facts import (
     PhoneResumed,
 )
 from holdfast.voice.model.ids import AccountSid, CallSid
+from holdfast.voice.model.phone_numbers import read_number
 from holdfast.voice.model.ports import Trace
 from holdfast.voice.runtime.directory.directory import AnsweringDocument
 from holdfast.voice.runtime.directory.records import LineRecord, RouteRecord
@@ -151,6 +152,9 @@ class FakeDirectory:
             if name in lines
             else None
         )
+
+    def e164(self, written: str) -> str | None:
+        return read_number(written, "US")
 
     def route_for(self, number: str) -> RouteRecord | None:
         return next((route for route in self.routes if number.startswith(route.prefix)), None)

@@ -134,6 +134,25 @@ async def test_a_number_leaves_by_its_trunk(
     bench.legs.carry_out(HangUpLeg(call=CALL))
 
 
+@pytest.mark.parametrize("written", ["415-555-1212", "(415) 555-1212", "4155551212"])
+async def test_a_number_without_a_plus_leaves_by_the_trunk_of_the_default_country(
+    carrier: Carrier, bench: LegsHarness, written: str
+) -> None:
+    unused = replace(trunk(carrier), prefix="+41", port=1)
+    bench.book.routes = (unused, replace(trunk(carrier), prefix="+1"))
+    bench.place(written)
+    await bench.fact(LegAnswered)
+    assert (await carrier.called()).called == "+14155551212"
+    bench.legs.carry_out(HangUpLeg(call=CALL))
+
+
+async def test_a_number_that_cannot_be_one_is_refused_and_not_guessed(carrier: Carrier, bench: LegsHarness) -> None:
+    bench.book.routes = (replace(trunk(carrier), prefix="+"),)
+    bench.place("+4155551212")
+    refused = await bench.fact(LegRefused)
+    assert (refused.sip_code, refused.code) == (404, 13223)
+
+
 async def test_a_trunk_whose_certificate_has_a_name_is_believed_by_that_name() -> None:
     files = TlsFiles(certificate=LOCALHOST, authorities=LOCALHOST)
     async with (

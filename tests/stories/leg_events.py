@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from holdfast.testing.world import ACCOUNT, WebRequestSeen, World, twiml
-from holdfast.voice.control.webhook_params import geography_params
+from holdfast.voice.control.geography import geography_params
 from holdfast.voice.model.commands import EndCall, Instruction, RedirectCall, WebRequest
 from holdfast.voice.model.ids import CallSid
 

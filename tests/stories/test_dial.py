@@ -6,7 +6,7 @@ import pytest
 
 from holdfast.testing.world import World, twiml
 from holdfast.voice.model.commands import Target
-from holdfast.voice.model.effects import PlaceLeg, RingLeg
+from holdfast.voice.model.effects import PlaceLeg, PostCallback, RingLeg
 from holdfast.voice.model.facts import LegRinging
 from holdfast.voice.model.ids import CallSid
 
@@ -111,6 +111,38 @@ def test_a_dial_without_a_noun_continues_with_the_next_verb(world: World, inside
 def test_a_number_is_dialled_without_its_punctuation(world: World) -> None:
     dial(world, "<Number> +1 (555) 010-0.11 </Number>")
     assert target(world).to == "+15550100" + "11"
+
+
+@pytest.mark.parametrize("noun", ["{}", "<Number>{}</Number>"])
+@pytest.mark.parametrize(
+    "written", ["415-555-1212", "(415) 555-1212", "4155551212", " 1 415.555.1212 ", "+14155551212"]
+)
+def test_a_number_is_dialled_as_people_write_it(world: World, noun: str, written: str) -> None:
+    caller = dial(world, noun.format(written))
+    (child,) = world.children(caller)
+    assert world.call(child).to == "+14155551212"
+    assert world.notifications == []
+    world.refuses(child, 486)
+    assert after(world)["DialCallStatus"] == "busy"
+
+
+@pytest.mark.parametrize(("country", "to"), [("US", "0446681800"), ("CH", "+41446681800"), ("DE", "+49446681800")])
+def test_a_number_without_a_plus_is_one_of_the_default_country(world: World, country: str, to: str) -> None:
+    world.state.default_country = country
+    (child,) = world.children(dial(world, "<Number>044 668 18 00</Number>"))
+    assert world.call(child).to == to
+
+
+def test_the_requests_of_a_dialled_number_say_where_it_is(world: World) -> None:
+    dial(world, '<Number statusCallback="/status" statusCallbackEvent="initiated">(415) 555-1212</Number>')
+    (posted,) = [effect.request for effect in world.effects if isinstance(effect, PostCallback)]
+    form = dict(posted.form)
+    assert [form[name] for name in ("To", "ToCity", "ToState", "ToCountry")] == [
+        "+14155551212",
+        "SAN FRANCISCO",
+        "CA",
+        "US",
+    ]
 
 
 def test_a_client_has_an_identity_and_parameters(world: World) -> None:
@@ -371,7 +403,11 @@ def test_the_callees_phone_shows_the_caller_or_the_caller_id_of_the_document(wor
     dial(world, "<Client>anna</Client>")
     dial(world, "<Client>anna</Client>", 'callerId="+15550199"')
     dial(world, "<Client>anna</Client>", 'callerId="client:sales"')
-    assert [leg.from_ for leg in placed(world)] == ["client:customer", "+15550199", "client:sales"]
+    dial(world, "<Client>anna</Client>", 'callerId="(415) 555-1212"')
+    dial(world, "<Client>anna</Client>", 'callerId="100"')
+    shown = ["client:customer", "+15550199", "client:sales", "+14155551212", "100"]
+    assert [leg.from_ for leg in placed(world)] == shown
+    assert world.notifications == []
 
 
 def test_another_countrys_ringing(world: World) -> None:

@@ -111,6 +111,11 @@ def test_secrets_are_not_printed() -> None:
         ({"account_sid": "AC" + "0" * 32}, "set both, or neither"),
         ({"account_sid": "AC1"}, "--account-sid: 'AC1' is not allowed; allowed: AC and 32 of"),
         ({"default_voice_url": "ftp://h/x"}, "--default-voice-url: 'ftp://h/x' is not allowed"),
+        (
+            {"default_country": "us"},
+            "--default-country: 'us' is not allowed; allowed: two capital letters of a country",
+        ),
+        ({"default_country": "ZZ"}, "--default-country: 'ZZ' is not allowed"),
         ({"public_url": "https://h:99999"}, "--public-url: 'https://h:99999' is not allowed"),
         ({"trusted_proxies": "proxy.example"}, "--trusted-proxies.0: 'proxy.example' is not allowed"),
         ({"webhook_allow": "10.0.0.0/99"}, "--webhook-allow.0: '10.0.0.0/99' is not allowed"),

@@ -236,6 +236,7 @@ def engine_settings(wiring: ControlWiring) -> EngineSettings:
         own_urls=[wiring.url, *([settings.public_url] if settings.public_url else [])],
         webhook_allow=settings.webhook_allow,
         webhook_authorities=settings.webhook_authorities,
+        default_country=settings.default_country,
     )
 
 

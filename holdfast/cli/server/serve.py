@@ -75,6 +75,9 @@ def serve(
     default_voice_url: Annotated[
         str | None, typer.Option(metavar="URL", help="The document for numbers without a voice URL.")
     ] = None,
+    default_country: Annotated[
+        str | None, typer.Option(metavar="CC", help="The country of numbers without a plus [US].")
+    ] = None,
     public_url: Annotated[
         str | None, typer.Option(metavar="URL", help="The URL at which others reach this server.")
     ] = None,
@@ -129,6 +132,7 @@ def serve(
         account_sid=account_sid,
         auth_token=auth_token,
         default_voice_url=default_voice_url,
+        default_country=default_country,
         public_url=public_url,
         webhook_allow=webhook_allow,
         keep_days=keep_days,

@@ -21,11 +21,11 @@ from holdfast.voice.api.errors import (
 )
 from holdfast.voice.api.forms import Form
 from holdfast.voice.model.commands import Target
+from holdfast.voice.model.phone_numbers import bare_number, is_short
 from holdfast.voice.runtime.directory.directory import (
     E164,
     LINE_NAME,
     Directory,
-    normalize_number,
 )
 
 MAX_IDENTITY = 256
@@ -62,13 +62,16 @@ def read_target(to: str, directory: Directory) -> Target:
         return _client(to)
     if lowered.startswith(("sip:", "sips:")):
         return _sip(to)
-    number = normalize_number(to)
     if LINE_NAME.match(to) and directory.line(to) is not None and not E164.match(to):
         return Target(to=to)
-    if not E164.match(number):
+    number = directory.e164(to)
+    if number is None:
         if to.startswith("+"):
             raise ToImplausible(f"'To' does not appear to be a phone number: {to}")
-        raise ToInvalid(f"'To' is not a phone number, client:, sip: or a line of ours: {to}")
+        if is_short(to):
+            raise ToUnreachable(f"'To' phone number cannot be reached: {directory.unreachable_reason(to)}")
+        why = f": {directory.unreachable_reason(to)}" if bare_number(to) is not None else ""
+        raise ToInvalid(f"'To' is not a phone number, client:, sip: or a line of ours: {to}{why}")
     if not directory.is_own_number(number) and directory.route_for(number) is None:
         raise ToUnreachable(f"'To' phone number cannot be reached: {directory.unreachable_reason(to)}")
     return Target(to=number)
@@ -113,8 +116,8 @@ def _pairs(query: str) -> tuple[tuple[str, str], ...]:
 
 
 def _caller(from_: str, directory: Directory, *, to_number: bool) -> str:
-    number = normalize_number(from_)
-    if E164.match(number):
+    number = directory.e164(from_)
+    if number is not None:
         if to_number and not directory.is_own_number(number):
             raise FromNotOurs(f"'From' phone number {number} is not one of ours; add it to the directory first")
         return number

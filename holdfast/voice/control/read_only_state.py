@@ -47,6 +47,10 @@ class ReadOnlyState(Protocol):
     """
 
     @property
+    def default_country(self) -> str:
+        """Return the country in which a number without a plus is dialled."""
+
+    @property
     def calls(self) -> Mapping[CallSid, Call]:
         """Return every call by its SID."""
 

@@ -69,6 +69,8 @@ ParticipantNote = LeaveRoom | RefuseEntry | NotePhoneHold | LegSpeaks | NotePart
 class EngineState:
     """The engine's state holds all calls, rooms, queues and recordings. Invariant: only `apply` changes it."""
 
+    default_country: str = "US"
+    """The country in which documents dial numbers without a plus; it is a setting, and is not stored."""
     calls: dict[CallSid, Call] = field(default_factory=dict)
     rooms: dict[RoomSid, Room] = field(default_factory=dict)
     queues: dict[QueueSid, Queue] = field(default_factory=dict)

@@ -95,7 +95,8 @@ class EngineSettings:
 
     Shape: `own_urls` are the addresses of our own web server, which webhooks may always reach, the last of them the
     address of recordings; `webhook_allow` lists networks, addresses or hosts that webhooks may reach besides the public
-    ones, and on `loopback` they may reach this machine. Recordings are kept `keep_days` (None: without limit).
+    ones, and on `loopback` they may reach this machine. Recordings are kept `keep_days` (None: without limit). Numbers
+    without a plus are dialled in `default_country`.
     """
 
     account: AccountSid
@@ -108,6 +109,7 @@ class EngineSettings:
     own_urls: Sequence[str] = ()
     webhook_allow: Sequence[str] = ()
     accepts_messages: bool = True
+    default_country: str = "US"
     webhook_authorities: Path | None = None
     """A PEM file of certificate authorities that webhooks trust besides the system's own."""
 
@@ -333,7 +335,7 @@ async def open_engine(
             audio=audio,
             counters=counters,
         )
-        switch = Switch(journal=journal, mailbox=mailbox, effects=executor)
+        switch = Switch(journal=journal, mailbox=mailbox, effects=executor, default_country=settings.default_country)
         engine = Engine(
             directory=directory,
             journal=journal,

@@ -76,8 +76,8 @@ class Switch:
     by what carries out effects: that uses the mailbox.
     """
 
-    def __init__(self, *, journal: Journal, mailbox: Mailbox, effects: EffectPort) -> None:
-        self.state = EngineState()
+    def __init__(self, *, journal: Journal, mailbox: Mailbox, effects: EffectPort, default_country: str = "US") -> None:
+        self.state = EngineState(default_country=default_country)
         self.store_failure: str | None = None
         """The reason why the newest step could not be stored; None if it was."""
         self._orphans = OrphanTraces()

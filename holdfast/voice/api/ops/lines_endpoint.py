@@ -14,10 +14,8 @@ from holdfast.voice.api.forms import is_web_address
 from holdfast.voice.media.rtp.latch import RtpSource
 from holdfast.voice.model.errors import NotFound
 from holdfast.voice.runtime.directory.directory import (
-    E164,
     LINE_NAME,
     Directory,
-    normalize_number,
 )
 from holdfast.voice.runtime.directory.records import LineRecord, NumberRecord, VoiceSettings
 
@@ -112,9 +110,9 @@ def add_numbers(engine: APIRouter, directory: Directory, *, now: Callable[[], fl
 
     @engine.post("/numbers", status_code=201, summary="Add a number, or change what answers it")
     async def add_number(number: NewNumber) -> NumberResponse:
-        e164 = normalize_number(number.phone_number)
-        if not E164.match(e164):
-            raise ParameterInvalid("phone_number must be in E.164, such as +15550100123")
+        e164 = directory.new_e164(number.phone_number)
+        if e164 is None:
+            raise ParameterInvalid("phone_number must be a phone number, best in E.164, such as +15550100123")
         if number.voice_url is not None and not is_web_address(number.voice_url):
             raise ParameterInvalid("voice_url must be absolute and begin with http:// or https://")
         timestamp = now()
@@ -132,7 +130,8 @@ def add_numbers(engine: APIRouter, directory: Directory, *, now: Callable[[], fl
 
     @engine.delete("/numbers/{phone_number}", status_code=204, summary="Remove a number")
     async def remove_number(phone_number: str) -> None:
-        if not await directory.numbers.remove(normalize_number(phone_number)):
+        known = directory.number(phone_number)
+        if known is None or not await directory.numbers.remove(known.phone_number):
             raise NotFound(f"{phone_number} is not ours")
 
 

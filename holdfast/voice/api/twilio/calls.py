@@ -35,7 +35,6 @@ from holdfast.voice.model.commands import (
 )
 from holdfast.voice.model.errors import CallNotInProgress, NotFound
 from holdfast.voice.model.ids import CallSid
-from holdfast.voice.runtime.directory.directory import normalize_number
 
 STATUSES: Final = tuple(status.value for status in CallStatus)
 
@@ -166,19 +165,24 @@ async def delete(context: ApiContext, request: ApiRequest) -> ApiResponse:
     return ApiResponse(status=204, body=None)
 
 
+def _written_forms(context: ApiContext, party: str | None) -> tuple[str, ...]:
+    """Return the forms in which a call may have a party that a filter names; none without a filter."""
+    return () if party is None else (party, context.directory.e164(party) or party)
+
+
 async def list_page(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """List the calls, the newest first. Raises: ParameterInvalid, PageTooLarge."""
     form = request.form
     status = form.choice("Status", STATUSES, error=ParameterInvalid)
-    to, from_ = normalize_number(form.text("To") or ""), normalize_number(form.text("From") or "")
+    to, from_ = _written_forms(context, form.text("To")), _written_forms(context, form.text("From"))
     parent = form.text("ParentCallSid")
     started, ended = DateRange.read(form, "StartTime"), DateRange.read(form, "EndTime")
     found = (
         call
         for call in context.switch.state.calls.values()
         if (status is None or call.status.value == status)
-        and to in ("", call.to)
-        and from_ in ("", call.from_)
+        and (not to or call.to in to)
+        and (not from_ or call.from_ in from_)
         and (parent is None or call.parent == parent)
         and started.contains(call.started_at)
         and ended.contains(call.ended_at)

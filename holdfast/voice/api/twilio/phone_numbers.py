@@ -22,7 +22,6 @@ from holdfast.voice.api.paging import PAGING
 from holdfast.voice.api.resource import ApiContext, ApiRequest, Operation, Resource
 from holdfast.voice.api.stored_resource import StoredResource
 from holdfast.voice.api.voice_settings import MESSAGES, VOICE, has_name, read_name, read_voice
-from holdfast.voice.runtime.directory.directory import E164, normalize_number
 from holdfast.voice.runtime.directory.records import NumberRecord
 
 UPDATE: Final = VOICE | {"VoiceApplicationSid"}
@@ -55,9 +54,9 @@ def _requested_number(form: Form, context: ApiContext) -> str:
             if context.directory.number(free) is None:
                 return free
         raise AreaCodeExhausted(f"No phone numbers are left in area code {area_code}")
-    e164 = normalize_number(phone_number or "")
-    if not E164.match(e164):
-        raise NumberInvalid("PhoneNumber is required and must be in E.164, such as +15550100123")
+    e164 = context.directory.new_e164(phone_number or "")
+    if e164 is None:
+        raise NumberInvalid("PhoneNumber is required and must be a phone number, best in E.164, such as +15550100123")
     if context.directory.number(e164) is not None:
         raise NumberTaken(f"{e164} is not available: it is ours already")
     return e164

@@ -86,6 +86,7 @@ from holdfast.voice.model.internal_commands import (
     StartScript,
     StopScript,
 )
+from holdfast.voice.model.phone_numbers import read_number
 from holdfast.voice.model.sip_status_mapping import SIP_FAILED, call_status_of, describe_refusal
 from holdfast.voice.twiml.runner import Runner
 from holdfast.voice.twiml.verb import AnswerCaller, DeclineCaller, EarlyMedia
@@ -131,8 +132,8 @@ def dial(command: CallChild, parent: Call, now: float, view: ReadOnlyState, runn
         sid=command.call,
         account=parent.account,
         direction="outbound-dial",
-        from_=command.from_,
-        to=command.target.to,
+        from_=command.from_ if command.from_ == parent.from_ else _party(command.from_, view),
+        to=_party(command.target.to, view),
         status=CallStatus.QUEUED,
         created_at=now,
         updated_at=now,
@@ -147,6 +148,11 @@ def dial(command: CallChild, parent: Call, now: float, view: ReadOnlyState, runn
     step = CallStep(call=call, now=now, view=view, runner=runner)
     step.place_leg(command.target)
     return Transition(step.call, tuple(step.emitted))
+
+
+def _party(written: str, view: ReadOnlyState) -> str:
+    """Return a party that a document names, in E.164 if it is a phone number."""
+    return read_number(written, view.default_country) or written
 
 
 def receive(command: ReceiveCall, now: float, view: ReadOnlyState, runner: Runner) -> Transition[Call]:

@@ -16,6 +16,7 @@ from holdfast.voice.model.commands import (
     WebRequest,
 )
 from holdfast.voice.model.ids import AccountSid, derive
+from holdfast.voice.model.phone_numbers import bare_number, is_short, read_number, spellings
 from holdfast.voice.model.ports import KeyValues
 from holdfast.voice.runtime.directory.access import Access, ApiKey, CredentialList, SipDomain
 from holdfast.voice.runtime.directory.collection import Collection, DirectoryRecord
@@ -30,10 +31,6 @@ from holdfast.voice.sip.effects import Address
 
 E164 = re.compile(r"\+[1-9][0-9]{1,14}\Z")
 LINE_NAME = re.compile(r"[A-Za-z0-9_.+-]{1,64}\Z")
-SHORTEST_DIGITS = 7
-"""With fewer digits, country code included, a number is not international. Source: ITU-T E.164 §6."""
-
-_PUNCTUATION = re.compile(r"[\s().-]+")
 
 PREFIX = re.compile(r"\+[0-9]{0,15}\Z")
 """The prefix of a route: `+` means every number, `+44` those of one country."""
@@ -71,6 +68,7 @@ class Directory:
         applications: Collection[ApplicationRecord],
         routes: Collection[RouteRecord],
         default_voice_url: str | None = None,
+        default_country: str = "US",
     ) -> None:
         self.access = access
         self.own_lines = own_lines
@@ -79,6 +77,7 @@ class Directory:
         self.routes = routes
         self._account = account
         self._default_voice_url = default_voice_url
+        self._default_country = default_country
 
     @classmethod
     async def open(
@@ -91,6 +90,7 @@ class Directory:
         numbers: Mapping[str, VoiceSettings] | None = None,
         routes: Iterable[RouteRecord] = (),
         default_voice_url: str | None = None,
+        default_country: str = "US",
     ) -> Directory:
         """Load the stored directory, with `lines`, `numbers` and `routes` of the settings in place of stored ones.
 
@@ -104,6 +104,7 @@ class Directory:
             applications=await Collection.open(kv, ApplicationRecord),
             routes=await Collection.open(kv, RouteRecord),
             default_voice_url=default_voice_url,
+            default_country=default_country,
         )
         directory.own_lines.preset(lines)
         directory.routes.preset(routes)
@@ -130,8 +131,24 @@ class Directory:
     # --- numbers
 
     def number(self, dialled: str) -> NumberRecord | None:
-        """Return our number that was dialled, with or without plus, spaces, dots, dashes and brackets, or None."""
-        return self.numbers.get(normalize_number(dialled))
+        """Return our number that was dialled, as it is written in E.164, in the default country, or without plus."""
+        found = (self.numbers.get(each) for each in spellings(dialled, self._default_country))
+        return next((number for number in found if number is not None), None)
+
+    def e164(self, written: str) -> str | None:
+        """Return a phone number in E.164, or None for a text that cannot be one.
+
+        Our numbers, and lines named by a number, are recognised in every form; any other number is read as it is
+        dialled in the default country.
+        """
+        forms = spellings(written, self._default_country)
+        ours = (each for each in forms if each in self.numbers or each in self.own_lines)
+        return next(ours, None) or read_number(written, self._default_country)
+
+    def new_e164(self, written: str) -> str | None:
+        """Return the form in which a number of ours is stored, or None. One with a plus may be in no country's plan."""
+        bare = bare_number(written) or ""
+        return bare if E164.match(bare) else read_number(bare, self._default_country)
 
     def new_number(self, e164: str, *, now: float, friendly_name: str | None = None) -> NumberRecord:
         """Return a number that is not in the directory yet; its SID is derived from the number."""
@@ -165,8 +182,8 @@ class Directory:
 
         Short numbers have no route either: the meaning of 112 or 611 depends on the country.
         """
-        e164 = normalize_number(number)
-        if not E164.match(e164) or len(e164) <= SHORTEST_DIGITS or self.is_own_number(e164):
+        e164 = self.e164(number)
+        if e164 is None or is_short(e164) or self.is_own_number(e164):
             return None
         fitting = [route for route in self.routes.all() if e164.startswith(route.prefix)]
         return max(fitting, key=lambda route: len(route.prefix), default=None)
@@ -187,20 +204,23 @@ class Directory:
 
     def is_own_number(self, number: str) -> bool:
         """Return whether a phone number is one of our numbers, or the name of a line."""
-        e164 = normalize_number(number)
+        e164 = self.e164(number) or number
         return e164 in self.numbers or e164 in self.own_lines or number in self.own_lines
 
     def unreachable_reason(self, number: str) -> str:
         """Return the reason why neither a line nor a trunk accepts a call to a number."""
-        e164 = normalize_number(number)
-        if e164 in self.numbers:
+        e164 = self.e164(number)
+        if e164 is not None and e164 in self.numbers:
             return f"{e164} is a number of yours with no voice URL, and no line of that name to ring"
-        if not E164.match(e164):
-            return f"{number} is no line of ours, and no phone number in E.164, such as +15550100"
-        if len(e164) <= SHORTEST_DIGITS:
+        if is_short(number):
             return (
                 f"{number} is no number or line of ours, and too short for a trunk: "
                 "give the whole number with its country, such as +15550100"
+            )
+        if e164 is None:
+            return (
+                f"{number} is no line of ours, and cannot be a phone number of "
+                f"{'its country' if number.startswith('+') else f'{self._default_country} (default_country)'}"
             )
         return f"{e164} is no number or line of ours, and no route fits: holdfast route add {e164[:3]} --host …"
 
@@ -231,7 +251,7 @@ class Directory:
 
     def answer_of_number(self, number: str) -> AnsweringDocument | None:
         """Return the document that answers a call to one of our numbers; None for other numbers or without one."""
-        return self.answer_for(number) if normalize_number(number) in self.numbers else None
+        return self.answer_for(number) if self.number(number) is not None else None
 
     def answer_of_application(self, sid: str) -> AnsweringDocument | None:
         """Return the document that answers a call to an application; None without an application or document."""
@@ -240,17 +260,6 @@ class Directory:
         if application is None or instruction is None:
             return None
         return AnsweringDocument(instruction=instruction, callback=application.voice.callback())
-
-
-def normalize_number(number: str) -> str:
-    """Return a phone number in E.164 if it can be parsed as one, else unchanged.
-
-    Phones omit the plus and write brackets; `sip:+1555…@host`, `tel:` and parameters are not parsed here.
-    """
-    bare = _PUNCTUATION.sub("", number)
-    if E164.match(bare):
-        return bare
-    return f"+{bare}" if E164.match(f"+{bare}") else number
 
 
 def format_number(e164: str) -> str:

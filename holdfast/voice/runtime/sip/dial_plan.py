@@ -12,7 +12,8 @@ from holdfast.voice.model.commands import Target
 from holdfast.voice.model.errors import AskedWrong
 from holdfast.voice.model.header_names import setter_of
 from holdfast.voice.model.ids import AccountSid, CallSid
-from holdfast.voice.runtime.directory.directory import E164, normalize_number
+from holdfast.voice.model.phone_numbers import bare_number, is_short
+from holdfast.voice.runtime.directory.directory import E164
 from holdfast.voice.runtime.directory.records import LineRecord, RouteRecord
 from holdfast.voice.sip.effects import Address, Headers, Transport
 from holdfast.voice.sip.errors import UriUnreadable
@@ -40,6 +41,8 @@ NOT_REGISTERED = 32009
 """Source: Twilio error dictionary, "user you tried to dial is not registered"."""
 NUMBER_UNREACHABLE = 13224
 """Source: Twilio error dictionary, "Dial: number invalid or not supported"."""
+NUMBER_INVALID = 13223
+"""Source: Twilio error dictionary, "Dial: invalid phone number format"."""
 URI_INVALID = 13243
 HOST_UNRESOLVED = 13254
 
@@ -49,6 +52,10 @@ class LineLookup(Protocol):
 
     def line(self, name: str) -> LineRecord | None:
         """Return the line of that name."""
+        ...
+
+    def e164(self, written: str) -> str | None:
+        """Return a phone number in E.164, or None for a text that cannot be one."""
         ...
 
     def route_for(self, number: str) -> RouteRecord | None:
@@ -137,7 +144,7 @@ def destinations_of(
         return _line_destinations(unquote(to[7:].partition("?")[0]), lines, contacts, headers)
     if not to.lower().startswith(("sip:", "sips:")):
         name = line_named(to, lines)
-        if name is None and to[:1] in "+0123456789":
+        if name is None and bare_number(to) is not None:
             return (_routed_destination(to, lines, headers),)
         return _line_destinations(name or to, lines, contacts, headers)
     bare, _, query = to.partition("?")
@@ -156,23 +163,26 @@ def destinations_of(
 
 def line_named(number: str, lines: LineLookup) -> str | None:
     """Return the name of the line that is rung for a number, in whatever form it is written, or for its own name."""
-    names = (number, number.removeprefix("+"), normalize_number(number))
-    return next((name for name in names if lines.line(name) is not None), None)
+    bare = bare_number(number)
+    forms = () if bare is None else (bare, bare.removeprefix("+"), lines.e164(bare), f"+{bare}")
+    return next((name for name in (number, *forms) if name is not None and lines.line(name) is not None), None)
 
 
 def _routed_destination(number: str, lines: LineLookup, headers: Headers) -> DialDestination:
-    """Return the destination of a number by its route. Source: Twilio, error 13224 (number that cannot be called)."""
-    route = lines.route_for(number)
-    if route is None:
-        raise Unreachable(lines.unreachable_reason(number), sip_code=404, twilio_code=NUMBER_UNREACHABLE)
-    return _trunk_destination(number, route, headers)
+    """Return the destination of a number by its route. Source: Twilio errors 13223 (format) and 13224 (no route)."""
+    e164 = lines.e164(number)
+    route = None if e164 is None else lines.route_for(e164)
+    if e164 is None or route is None:
+        code = NUMBER_INVALID if e164 is None and not is_short(number) else NUMBER_UNREACHABLE
+        raise Unreachable(lines.unreachable_reason(number), sip_code=404, twilio_code=code)
+    return _trunk_destination(e164, route, headers)
 
 
 def _trunk_destination(number: str, route: RouteRecord, headers: Headers) -> DialDestination:
     credentials = None
     if route.user is not None and route.password is not None:
         credentials = DigestCredentials(user=route.user, password=route.password, realms=route.realms)
-    uri = contact_at(normalize_number(number), route.address)
+    uri = contact_at(number, route.address)
     if route.domain is not None:
         # Many trunks identify their customer by the host in the Request-URI, and know only their own host name.
         host, _, _ = uri.partition("@")[2].partition(";")
@@ -221,7 +231,7 @@ def _redirect_within_trunk(destination: DialDestination, trunk: RouteRecord, con
         return None
     transport = trunk.transport if uri.param("transport") is None else transport_of(uri)
     to = numeric_address(uri.host, uri.port, trunk.transport)
-    same_number = normalize_number(number_of(uri.user)) == normalize_number(number_of(parse_uri(destination.uri).user))
+    same_number = _digits(uri.user) == _digits(parse_uri(destination.uri).user)
     if to is None or transport != trunk.transport or to == destination.next_hop or not same_number:
         return None
     if uri.scheme == "sips" and trunk.transport != "TLS":
@@ -229,6 +239,12 @@ def _redirect_within_trunk(destination: DialDestination, trunk: RouteRecord, con
     if not any(known.host == to.host or known.trusts(to.host) for known in trunk.trunks):
         return None
     return replace(destination, uri=uri.text, next_hop=to, was_redirected=True)
+
+
+def _digits(user: str) -> str:
+    """Return the digits of a user part that is a number, with or without plus, any other user part unchanged."""
+    number = number_of(user)
+    return (bare_number(number) or number).removeprefix("+")
 
 
 def _line_destinations(

@@ -9,7 +9,7 @@ from typing import Protocol
 from holdfast.voice.media.rtp.latch import RtpSource
 from holdfast.voice.model.commands import ReceiveCall
 from holdfast.voice.model.ids import AccountSid, CallSid
-from holdfast.voice.runtime.directory.directory import AnsweringDocument, normalize_number
+from holdfast.voice.runtime.directory.directory import AnsweringDocument
 from holdfast.voice.runtime.directory.records import LineRecord, RouteRecord
 from holdfast.voice.runtime.sip.config.settings import loopback_form
 from holdfast.voice.runtime.sip.dial_plan import LineLookup
@@ -107,9 +107,10 @@ def rtp_source_of(invited: Invited, line: LineRecord | None, trunks: Iterable[Ro
     return next((trunk.rtp_source for trunk in trunks if trunk.trusts(invited.source.host)), None)
 
 
-def may_call(line: LineRecord, called: str) -> bool:
-    """Return whether a line may call this number or name."""
-    return any(form.startswith(prefix) for form in (called, normalize_number(called)) for prefix in line.may_call)
+def may_call(line: LineRecord, called: str, directory: LineLookup) -> bool:
+    """Return whether a line may call this number, as it is dialled or in E.164, or this name."""
+    forms = (called, directory.e164(called) or called)
+    return any(form.startswith(prefix) for form in forms for prefix in line.may_call)
 
 
 def dialled_number(invited: Invited, trunks: LineRegistered) -> str:

@@ -75,7 +75,7 @@ class InboundCalls:
         context = self._context
         invited = replace(invited, called=dialled_number(invited, self._directory))
         line = self._directory.line(invited.user) if invited.user is not None else None
-        if line is not None and not may_call(line, invited.called):
+        if line is not None and not may_call(line, invited.called, self._directory):
             self._reject(leg, invited.session, 403, f"line {line.name} may not call {invited.called[:64]!r}")
             return
         arrival = self._loopback_calls.claim(leg.call, invited)

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from holdfast.voice.model.commands import ReceiveCall, Target
 from holdfast.voice.model.effects import PlaceLeg
 from holdfast.voice.model.ids import AccountSid, CallSid
-from holdfast.voice.runtime.directory.directory import AnsweringDocument, normalize_number
+from holdfast.voice.model.phone_numbers import bare_number
+from holdfast.voice.runtime.directory.directory import AnsweringDocument
 from holdfast.voice.runtime.sip.dial_plan import (
     NUMBER_UNREACHABLE,
     DialDestination,
@@ -68,7 +69,7 @@ class LoopbackCalls:
         if target.to.startswith(SCHEME):
             user, found = self._application(effect, hops + 1)
         elif (answer := self._number(target)) is not None:
-            user = normalize_number(target.to.strip())
+            user = self.directory.e164(target.to) or target.to.strip()
             found = _PendingCall(from_=effect.from_, to=user, answer=answer, hops=hops + 1)
         else:
             return None
@@ -107,7 +108,7 @@ class LoopbackCalls:
     def _number(self, target: Target) -> AnsweringDocument | None:
         """Return what answers a number of the engine; None if it is another number, or a line of that name is rung."""
         to = target.to.strip()
-        if to[:1] not in "+0123456789" or line_named(to, self.directory) is not None:
+        if bare_number(to) is None or line_named(to, self.directory) is not None:
             return None
         return self.directory.answer_of_number(to)
 

@@ -9,6 +9,7 @@ from holdfast.voice.model.commands import RecordingOptions, WebRequest
 from holdfast.voice.model.facts import ChildRefers, DigitPressed, Fact, PhoneRefers
 from holdfast.voice.model.ids import RecordingSid
 from holdfast.voice.model.internal_commands import BeginRecording
+from holdfast.voice.model.phone_numbers import bare_number
 from holdfast.voice.twiml.attributes import AttributeReader
 from holdfast.voice.twiml.verb import Continue, GoToDocument, Outcome, VerbContext
 from holdfast.voice.twiml.verbs.recording_params import RecordingProgress, read_options
@@ -115,6 +116,7 @@ class DialAttributes:
 def _caller_id(reader: AttributeReader) -> str:
     """Return the caller ID that the callee's phone shows. Source: Twilio error 13214."""
     given = reader.text("callerId").strip()
+    given = bare_number(given) or given
     if not given or _CALLER_ID.match(given):
         return given
     reader.warn(

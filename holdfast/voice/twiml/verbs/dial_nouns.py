@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, unquote
 from holdfast.voice.model.commands import Target
 from holdfast.voice.model.header_names import Fault, describe_fault, fault_of
 from holdfast.voice.model.ids import is_sid
+from holdfast.voice.model.phone_numbers import bare_number
 from holdfast.voice.twiml.attributes import AttributeReader, Node
 from holdfast.voice.twiml.verbs.dial_legs import DialNoun
 from holdfast.voice.twiml.verbs.play_say import PLAYABLE_DIGITS
@@ -74,7 +75,7 @@ def _warn_invalid(reader: AttributeReader, given: str, why: str) -> None:
 
 
 def _number(reader: AttributeReader) -> Target | None:
-    """Read a phone number, with or without its usual punctuation, or the name of a line.
+    """Read a phone number as people write it, or the name of a line. The call that is made says which country's it is.
 
     A SIP URI, which belongs in `<Sip>`, is read by the same rules as there.
     """
@@ -82,7 +83,7 @@ def _number(reader: AttributeReader) -> Target | None:
     text = reader.node.text.strip()
     if is_sip_uri(text.partition("?")[0]):
         return _uri(reader, text)
-    to = "".join(character for character in text if character not in " ()-.") if text[:1] in "+0123456789" else text
+    to = bare_number(text) or text
     if not to or len(to) > 64 or not to.isprintable() or any(character in to for character in ' <>"'):
         _warn_invalid(reader, text, "it is no phone number")
         return None

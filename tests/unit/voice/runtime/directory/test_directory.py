@@ -27,7 +27,6 @@ from holdfast.voice.runtime.directory.directory import (
     AnsweringDocument,
     Directory,
     format_number,
-    normalize_number,
 )
 from holdfast.voice.runtime.directory.records import (
     ApplicationRecord,
@@ -82,9 +81,16 @@ async def opened(
     lines: Iterable[LineRecord] = (),
     numbers: Mapping[str, VoiceSettings] | None = None,
     default: str | None = None,
+    country: str = "US",
 ) -> Directory:
     return await Directory.open(
-        shelf, account=ACCOUNT, now=now, lines=lines, numbers=numbers, default_voice_url=default
+        shelf,
+        account=ACCOUNT,
+        now=now,
+        lines=lines,
+        numbers=numbers,
+        default_voice_url=default,
+        default_country=country,
     )
 
 
@@ -288,18 +294,19 @@ def test_every_number_survives_storage(text: str, at: float) -> None:
 
 
 @given(st.from_regex(E164, fullmatch=True))
-def test_a_number_is_normalized_to_e164_with_or_without_its_plus(e164: str) -> None:
-    assert (
-        normalize_number(e164)
-        == normalize_number(e164.removeprefix("+"))
-        == normalize_number(f" {e164[:4]}-({e164[4:]})")
-        == e164
-    )
+async def test_a_number_of_ours_is_recognised_with_and_without_its_plus(e164: str) -> None:
+    directory = await opened(Shelf(), numbers={e164: VOICE})
+    (number,) = directory.numbers.all()
+    for written in (e164, e164.removeprefix("+"), f" {e164[:4]}-({e164[4:]})"):
+        assert (directory.number(written), directory.e164(written)) == (number, e164)
+        assert directory.new_e164(e164) == e164
 
 
 @given(st.text())
-def test_a_text_that_is_no_number_is_unchanged(text: str) -> None:
-    assert normalize_number(text) == text or E164.match(normalize_number(text))
+async def test_a_text_is_a_number_in_e164_or_none(text: str) -> None:
+    directory = await opened(Shelf())
+    for number in (directory.e164(text), directory.new_e164(text)):
+        assert number is None or E164.match(number)
 
 
 def test_numbers_are_formatted_as_in_their_country() -> None:
@@ -405,12 +412,12 @@ async def test_a_number_takes_the_route_of_the_longest_prefix_and_our_own_take_n
         await directory.routes.put(each)
     hosts = {
         number: found.host if (found := directory.route_for(number)) else None
-        for number in ("+49301234567", "+44121234567", "4420 7946 0000", OURS, "+15550100002", "alice", "+", "112")
+        for number in ("+49301234567", "+44121234567", "+44 (0)20 7946 0000", OURS, "+15550100002", "alice", "+", "112")
     }
     assert hosts == {
         "+49301234567": "203.0.113.5",
         "+44121234567": "203.0.113.6",
-        "4420 7946 0000": "203.0.113.7",
+        "+44 (0)20 7946 0000": "203.0.113.7",
         **dict.fromkeys((OURS, "+15550100002", "alice", "+", "112")),
     }
     again = await opened(shelf)
@@ -423,10 +430,43 @@ async def test_a_number_takes_the_route_of_the_longest_prefix_and_our_own_take_n
 async def test_a_number_of_seven_digits_has_a_route_and_a_shorter_one_has_none() -> None:
     directory = await opened(Shelf())
     await directory.routes.put(route("+"))
-    found = [directory.route_for(each) is not None for each in ("+123456", "+1234567", "+" + "1" * 15, "+" + "1" * 16)]
-    assert found == [False, True, True, False]
-    assert "too short for a trunk" in directory.unreachable_reason("+123456")
-    assert "no route fits" in directory.unreachable_reason("+1234567")
+    written = ("+683400", "+6834000", "+4930" + "1" * 9, "+141555512123")
+    assert [directory.route_for(each) is not None for each in written] == [False, True, True, False]
+    assert "too short for a trunk" in directory.unreachable_reason("+683400")
+    assert "no route fits" in directory.unreachable_reason("+6834000")
+
+
+@pytest.mark.parametrize(
+    ("country", "written", "host"),
+    [
+        ("US", "4155551212", "203.0.113.1"),
+        ("US", "(415) 555-1212", "203.0.113.1"),
+        ("US", "+41446681800", "203.0.113.41"),
+        ("US", "044 668 18 00", None),
+        ("CH", "044 668 18 00", "203.0.113.41"),
+        ("CH", "415-555-1212", None),
+    ],
+)
+async def test_a_number_without_a_plus_leaves_by_the_trunk_of_its_own_country(
+    country: str, written: str, host: str | None
+) -> None:
+    directory = await opened(Shelf(), country=country)
+    for each in (route("+1", "203.0.113.1"), route("+41", "203.0.113.41")):
+        await directory.routes.put(each)
+    found = directory.route_for(written)
+    assert (None if found is None else found.host) == host
+
+
+async def test_our_own_number_is_found_before_one_abroad() -> None:
+    directory = await opened(Shelf(), numbers={"+41446681800": VOICE, OURS: VOICE})
+    assert [directory.e164(each) for each in ("41446681800", "(555) 010-0001", "415-555-1212")] == [
+        "+41446681800",
+        OURS,
+        "+14155551212",
+    ]
+    assert directory.new_e164("415-555-1212") == "+14155551212"
+    assert directory.new_e164("+123 456 789 012 345") == "+123456789012345"
+    assert [directory.new_e164(each) for each in ("", "alice", "112", "+0123", "041 555 12 12 12")] == [None] * 5
 
 
 async def test_a_call_from_us_to_our_own_number_is_answered_by_its_document() -> None:
@@ -443,7 +483,8 @@ async def test_an_unreachable_number_has_a_reason() -> None:
     await directory.routes.put(route("+44"))
     assert "yours with no voice URL, and no line of that name" in directory.unreachable_reason("+15550100003")
     assert directory.unreachable_reason("112").startswith("112 is no number or line of ours, and too short for a trunk")
-    assert "no phone number in E.164" in directory.unreachable_reason("0123456789")
+    assert "cannot be a phone number of US (default_country)" in directory.unreachable_reason("0123456789")
+    assert "cannot be a phone number of its country" in directory.unreachable_reason("+0123456789")
     assert directory.unreachable_reason("+49301234567").endswith("and no route fits: holdfast route add +49 --host …")
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from holdfast.voice.model.commands import Target
+from holdfast.voice.model.phone_numbers import read_number
 from holdfast.voice.runtime.directory.records import LineRecord, RouteRecord
 from holdfast.voice.runtime.sip.dial_plan import (
     MAX_CONTACTS,
@@ -28,6 +29,9 @@ class Book:
         return (
             LineRecord.with_password(name=name, password="secret") if name in ("+15550123", "15550124", "100") else None
         )
+
+    def e164(self, written: str) -> str | None:
+        return read_number(written, "US")
 
     def route_for(self, number: str) -> RouteRecord | None:
         return FIRST if number.startswith("+44") else None
@@ -71,6 +75,20 @@ def test_a_number_without_a_trunk_is_unreachable_for_the_reason_the_directory_gi
     with pytest.raises(Unreachable, match="112 leads nowhere") as refused:
         leads("112")
     assert refused.value.twilio_code == 13224
+
+
+@pytest.mark.parametrize(
+    ("to", "code"), [("415-555-121", 13223), ("+4155551212", 13223), ("(415) 555-1212", 13224), ("+123456", 13224)]
+)
+def test_a_number_that_cannot_be_one_has_another_code_than_one_without_a_trunk(to: str, code: int) -> None:
+    with pytest.raises(Unreachable) as refused:
+        leads(to)
+    assert (refused.value.twilio_code, refused.value.sip_code) == (code, 404)
+
+
+@pytest.mark.parametrize("to", ["011 44 20 7946 0000", "+44 (0)20 7946 0000", "(+44) 2079460000"])
+def test_a_number_leaves_in_e164_however_it_is_written(to: str) -> None:
+    assert leads(to)[0].uri == "sip:+442079460000@carrier.example"
 
 
 @pytest.mark.parametrize(

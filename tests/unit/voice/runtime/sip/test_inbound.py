@@ -8,6 +8,7 @@ import pytest
 
 from holdfast.voice.model.commands import Instruction
 from holdfast.voice.model.ids import AccountSid, CallSid
+from holdfast.voice.model.phone_numbers import read_number
 from holdfast.voice.runtime.directory.directory import AnsweringDocument
 from holdfast.voice.runtime.directory.records import LineRecord, RouteRecord
 from holdfast.voice.runtime.sip.config.settings import (
@@ -102,6 +103,9 @@ class Lines:
 
     def line(self, name: str) -> LineRecord | None:
         return LineRecord.with_password(name=name, password="secret") if name == "anybody" else None
+
+    def e164(self, written: str) -> str | None:
+        return read_number(written, "US")
 
     def route_for(self, number: str) -> RouteRecord | None:
         return None

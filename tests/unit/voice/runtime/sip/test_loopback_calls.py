@@ -7,7 +7,8 @@ import pytest
 from holdfast.voice.model.commands import Callback, Instruction, Target, WebRequest
 from holdfast.voice.model.effects import PlaceLeg
 from holdfast.voice.model.ids import AccountSid, CallSid
-from holdfast.voice.runtime.directory.directory import AnsweringDocument, normalize_number
+from holdfast.voice.model.phone_numbers import read_number, spellings
+from holdfast.voice.runtime.directory.directory import AnsweringDocument
 from holdfast.voice.runtime.directory.records import LineRecord, RouteRecord
 from holdfast.voice.runtime.sip.dial_plan import DialDestination, Unreachable
 from holdfast.voice.runtime.sip.inbound import InboundAdmission
@@ -38,6 +39,10 @@ class Book:
     def line(self, name: str) -> LineRecord | None:
         return LineRecord.with_password(name=name, password="secret") if name == RUNG else None
 
+    def e164(self, written: str) -> str | None:
+        ours = (form for form in spellings(written, "US") if form in (OFFICE, RUNG))
+        return next(ours, None) or read_number(written, "US")
+
     def route_for(self, number: str) -> RouteRecord | None:
         return None
 
@@ -60,7 +65,7 @@ class Book:
         return None
 
     def answer_of_number(self, number: str) -> AnsweringDocument | None:
-        return OFFICE_ANSWER if normalize_number(number) in (OFFICE, RUNG) else None
+        return OFFICE_ANSWER if self.e164(number) in (OFFICE, RUNG) else None
 
     def answer_of_application(self, sid: str) -> AnsweringDocument | None:
         return ANSWER if sid == SHOP else None
