@@ -150,6 +150,7 @@ async def test_a_number_that_cannot_be_one_is_refused_and_not_guessed(carrier: C
     bench.book.routes = (replace(trunk(carrier), prefix="+"),)
     bench.place("+4155551212")
     refused = await bench.fact(LegRefused)
+    assert isinstance(refused, LegRefused)
     assert (refused.sip_code, refused.code) == (404, 13223)
 
 

@@ -165,16 +165,11 @@ async def delete(context: ApiContext, request: ApiRequest) -> ApiResponse:
     return ApiResponse(status=204, body=None)
 
 
-def _written_forms(context: ApiContext, party: str | None) -> tuple[str, ...]:
-    """Return the forms in which a call may have a party that a filter names; none without a filter."""
-    return () if party is None else (party, context.directory.e164(party) or party)
-
-
 async def list_page(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """List the calls, the newest first. Raises: ParameterInvalid, PageTooLarge."""
     form = request.form
     status = form.choice("Status", STATUSES, error=ParameterInvalid)
-    to, from_ = _written_forms(context, form.text("To")), _written_forms(context, form.text("From"))
+    to, from_ = (context.directory.written_forms(form.text(name)) for name in ("To", "From"))
     parent = form.text("ParentCallSid")
     started, ended = DateRange.read(form, "StartTime"), DateRange.read(form, "EndTime")
     found = (

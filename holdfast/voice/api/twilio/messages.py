@@ -36,7 +36,8 @@ from holdfast.voice.api.paging import PAGING, DateRange, date_filters, page
 from holdfast.voice.api.resource import ApiContext, ApiRequest, ApiResponse, Operation, Resource, new_sid
 from holdfast.voice.api.stored_resource import StoredResource
 from holdfast.voice.model.ids import is_sid
-from holdfast.voice.runtime.directory.directory import E164, SHORTEST_DIGITS, Directory, normalize_number
+from holdfast.voice.model.phone_numbers import bare_number, is_short
+from holdfast.voice.runtime.directory.directory import Directory
 from holdfast.voice.runtime.messages.message_log import NOT_SENT
 from holdfast.voice.runtime.messages.message_record import MessageRecord, count_segments
 
@@ -76,7 +77,7 @@ async def create(context: ApiContext, request: ApiRequest) -> ApiResponse:
 
 def _read(form: Form, directory: Directory, *, now: float) -> MessageRecord:
     """Return the message of a form. Raises: the error of each parameter."""
-    to = _recipient(form)
+    to = _recipient(form, directory)
     sender, service = _sender(form, directory)
     if sender is not None and _channel(sender) != _channel(to):
         raise ChannelsDiffer("'From' and 'To' should be of the same channel")
@@ -104,15 +105,15 @@ def _read(form: Form, directory: Directory, *, now: float) -> MessageRecord:
     )
 
 
-def _recipient(form: Form) -> str:
+def _recipient(form: Form, directory: Directory) -> str:
     """Return the phone number or channel address in `To`. Raises: RecipientMissing, ToInvalid."""
     to = form.text("To")
     if to is None:
         raise RecipientMissing("A 'To' phone number is required")
     if _CHANNEL.match(to):
         return to
-    number = normalize_number(to)
-    if not E164.match(number) or len(number) <= SHORTEST_DIGITS:
+    number = directory.e164(to)
+    if number is None or is_short(number):
         raise ToInvalid(f"The 'To' number {to[:64]} is not a valid phone number")
     return number
 
@@ -131,8 +132,8 @@ def _sender(form: Form, directory: Directory) -> tuple[str | None, str | None]:
         raise MessagingServiceInvalid("The MessagingServiceSid is MG and 32 hexadecimal digits")
     if from_ is None or _CHANNEL.match(from_):
         return from_, service
-    number = normalize_number(from_)
-    if E164.match(number):
+    number = directory.e164(from_) or bare_number(from_)
+    if number is not None:
         if number not in directory.numbers:
             raise SenderNotOurs(f"'From' {number} is not one of our phone numbers; add it to the directory first")
         return number, service
@@ -177,12 +178,12 @@ def _redact(context: ApiContext, request: ApiRequest, stored: MessageRecord) -> 
 async def list_page(context: ApiContext, request: ApiRequest) -> ApiResponse:
     """List the messages, the newest first. Raises: ParameterInvalid, PageTooLarge."""
     form = request.form
-    to, from_ = normalize_number(form.text("To") or ""), normalize_number(form.text("From") or "")
+    to, from_ = (context.directory.written_forms(form.text(name)) for name in ("To", "From"))
     when = DateRange.read(form, "DateSent")
     rows = [
         each
         for each in context.messages.all()
-        if to in ("", each.to) and from_ in ("", each.from_) and when.contains(each.created_at)
+        if (not to or each.to in to) and (not from_ or each.from_ in from_) and when.contains(each.created_at)
     ]
     return page(
         rows,

@@ -145,6 +145,10 @@ class Directory:
         ours = (each for each in forms if each in self.numbers or each in self.own_lines)
         return next(ours, None) or read_number(written, self._default_country)
 
+    def written_forms(self, party: str | None) -> tuple[str, ...]:
+        """Return the forms in which a record may have a party that a filter names; none without a filter."""
+        return () if party is None else (party, self.e164(party) or party)
+
     def new_e164(self, written: str) -> str | None:
         """Return the form in which a number of ours is stored, or None. One with a plus may be in no country's plan."""
         bare = bare_number(written) or ""
