@@ -1,18 +1,28 @@
-"""Measure what one hold costs in conferences of 2 to 250: decision, bytes to the media process, journal, routing.
+"""Measure what one hold costs in conferences of 2 to 250, and how long it takes to be heard there.
 
-The engine's state and the arrays of the media process are measured by themselves, without sockets and phones: a hold
-and a resume of one participant, many times. The bar of a size is three times the figure of a conference of 10.
+Decision, bytes to the media process, journal and routing are measured on the engine's state and the arrays of the
+media process by themselves, without sockets: a hold and a resume of one participant, many times. The bar of a size is
+three times the figure of a conference of 10. What is heard, and what the holds service stores, is measured on a server
+with that many phones, which in the end are all redirected into another conference.
 """
 
 from __future__ import annotations
 
+import asyncio
+import json
+import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from rich.console import Console
 
-from bench.figures import Figure
+from bench.crowd import open_crowd
+from bench.figures import Figure, percentiles
+from bench.hold_latency import by_holds, by_rest, rounds
+from bench.requests import redirect_all
+from bench.room import NUMBER, Room, conference_document, open_room
 from holdfast.testing.world import World, twiml
 from holdfast.voice.control.serialization import entries_of, snapshots
 from holdfast.voice.media.tick import MixEngine
@@ -26,6 +36,8 @@ SIZES = (2, 10, 50, 100, 250)
 ROWS = 500
 TIMES = 3
 STORE_BAR_BYTES = 8000
+SERVER_ROWS = 260
+REDIRECTS_BAR_S = 5
 PAGE = "https://app.example/room"
 
 
@@ -82,10 +94,10 @@ def median_ms(seconds: Sequence[float]) -> float:
     return round(sorted(seconds)[len(seconds) // 2] * 1000, 3)
 
 
-async def measure(console: Console, *, holds: int = 200) -> list[Figure]:
-    """Measure every size; a figure is the median of its holds and resumes."""
-    console.print(f"{holds} holds in conferences of {', '.join(map(str, SIZES))} …")
-    by_size = {size: costs(size, holds=holds) for size in SIZES}
+async def measure(console: Console, *, holds: int = 200, heard: int = 30, sizes: Sequence[int] = SIZES) -> list[Figure]:
+    """Measure every size, 10 among them; a cost is the median of its holds and resumes."""
+    console.print(f"{holds} holds in conferences of {', '.join(map(str, sizes))} …")
+    by_size = {size: costs(size, holds=holds) for size in sizes}
     ten = by_size[10]
     figures: list[Figure] = []
     for size, found in by_size.items():
@@ -101,5 +113,45 @@ async def measure(console: Console, *, holds: int = 200) -> list[Figure]:
         figures.append(
             Figure(what=f"{what}: to the media process", value=found.wire, unit="bytes", bar=TIMES * ten.wire)
         )
-        figures.append(Figure(what=f"{what}: to the store", value=found.stored, unit="bytes", bar=STORE_BAR_BYTES))
-    return figures
+    console.print(f"{heard} holds in each, heard by phones …")
+    return [*figures, *await _heard({size: found.stored for size, found in by_size.items()}, holds=heard)]
+
+
+async def _heard(stored_by_engine: Mapping[int, int], *, holds: int) -> list[Figure]:
+    """Measure holds on a server whose conference grows, and at its largest a redirect of all who are in it."""
+    figures: list[Figure] = []
+    async with open_room(rows=SERVER_ROWS) as room, open_crowd(room.server.sip) as crowd:
+        inside = 2
+        for size, stored in stored_by_engine.items():
+            what = f"hold in a conference of {size}"
+            await crowd.call(NUMBER, size - inside)
+            inside = size
+            room.rest.close()  # idle since the last size, so that the server may have closed it; it opens by itself
+            held, _ = await rounds(room, holds, *by_rest(room))
+            figures += percentiles(f"{what}: asked by REST → first packet of the music", held, p50_ms=20, p99_ms=45)
+            figures.append(
+                Figure(
+                    what=f"{what}: to the store",
+                    value=stored + await _stored_by_service(room),
+                    unit="bytes",
+                    bar=STORE_BAR_BYTES,
+                    note=f"{stored} of them by the engine",
+                )
+            )
+        participants = room.server.sdk().conferences(room.conference_sid).participants
+        calls = [str(each.call_sid) for each in await asyncio.to_thread(participants.list)]
+        seconds = await redirect_all(room.server, calls, conference_document("other"))
+        await asyncio.gather(room.customer.hears("bob"), room.agent.hears("alice"))
+    what = f"{len(calls)} redirects by REST into another conference"
+    return [*figures, Figure(what=what, value=seconds, unit="s", bar=REDIRECTS_BAR_S)]
+
+
+async def _stored_by_service(room: Room) -> int:
+    """Hold through the holds API, and return how many bytes the service wrote: its row with each event, and those."""
+    hold, resume = by_holds(room)
+    await hold()
+    with closing(sqlite3.connect(f"file:{room.server.store}?mode=ro", uri=True)) as store:
+        (record,) = store.execute("SELECT record FROM holds ORDER BY asked_at DESC LIMIT 1").fetchone()
+        events = store.execute("SELECT * FROM hold_events WHERE hold = ?", (json.loads(record)["id"],)).fetchall()
+    await resume()
+    return sum(len(record) + len(json.dumps(event)) for event in events)

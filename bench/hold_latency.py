@@ -19,9 +19,9 @@ async def measure(console: Console, *, holds: int) -> list[Figure]:
     """Hold and resume so many times each way."""
     async with open_room() as room:
         console.print(f"{holds} holds and resumes by REST …")
-        held, resumed = await _rounds(room, holds, *_by_rest(room))
+        held, resumed = await rounds(room, holds, *by_rest(room))
         console.print(f"{holds} holds and resumes through POST /holds …")
-        held_too, resumed_too = await _rounds(room, holds, *_by_holds(room))
+        held_too, resumed_too = await rounds(room, holds, *by_holds(room))
     floor = [
         Figure(
             what="the tick's own floor, mean", value=FRAME_S / 2 * 1000, unit="ms", note="a request meets any phase"
@@ -37,24 +37,27 @@ async def measure(console: Console, *, holds: int) -> list[Figure]:
     ]
 
 
-async def _rounds(room: Room, rounds: int, hold: Ask, resume: Ask) -> tuple[list[float], list[float]]:
+async def rounds(room: Room, number: int, hold: Ask, resume: Ask) -> tuple[list[float], list[float]]:
+    """Hold and resume so many times; return how long each took to be heard. Units: seconds."""
     held: list[float] = []
     resumed: list[float] = []
     ear = room.customer.ear
-    for number in range(WARM_UP + rounds):
+    for each in range(WARM_UP + number):
         await pause()
         sent_s = await hold()
         held_s = await first_packet(ear, MUSIC, since_s=sent_s) - sent_s
         await pause()
         sent_s = await resume()
         resumed_s = await first_packet(ear, {AGENT}, since_s=sent_s) - sent_s
-        if number >= WARM_UP:
+        if each >= WARM_UP:
             held.append(held_s)
             resumed.append(resumed_s)
     return held, resumed
 
 
-def _by_rest(room: Room) -> tuple[Ask, Ask]:
+def by_rest(room: Room) -> tuple[Ask, Ask]:
+    """Return what holds, and what resumes, by an update of the participant."""
+
     async def hold() -> float:
         sent_s, _ = await room.rest.post_form(room.participant, Hold="true", HoldUrl=room.music_url, HoldMethod="GET")
         return sent_s
@@ -66,7 +69,8 @@ def _by_rest(room: Room) -> tuple[Ask, Ask]:
     return hold, resume
 
 
-def _by_holds(room: Room) -> tuple[Ask, Ask]:
+def by_holds(room: Room) -> tuple[Ask, Ask]:
+    """Return what holds, and what resumes, through the holds API."""
     current: list[str] = []
 
     async def hold() -> float:

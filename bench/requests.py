@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from collections.abc import Sequence
+from contextlib import closing
 from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import urlencode
 
 from holdfast.testing.clock import now_s
 from holdfast.testing.server import Server
+
+CONNECTIONS = 8
+"""The connections of one that redirects many calls."""
 
 
 class RestConnection:
@@ -43,3 +48,21 @@ class RestConnection:
         if response.status >= 300:
             raise RuntimeError(f"POST {path}: {response.status} {content.decode('utf-8', 'replace')[:500]}")
         return sent_s, json.loads(content)
+
+
+async def redirect_all(server: Server, calls: Sequence[str], document: str) -> float:
+    """Redirect calls to a document, on several connections; return the time from the first request to the last answer.
+
+    Units: seconds.
+    """
+    waiting = list(calls)
+
+    async def redirect() -> None:
+        with closing(RestConnection(server)) as rest:
+            while waiting:
+                path = f"/2010-04-01/Accounts/{server.account_sid}/Calls/{waiting.pop()}.json"
+                await rest.post_form(path, Twiml=document)
+
+    began_s = now_s()
+    await asyncio.gather(*(redirect() for _ in range(CONNECTIONS)))
+    return now_s() - began_s

@@ -19,7 +19,7 @@ from holdfast.testing.audio.music import MUSIC_BOX, play
 from holdfast.testing.clock import now_s
 from holdfast.testing.file_server import FileServer
 from holdfast.testing.phone import Phone
-from holdfast.testing.server import Server
+from holdfast.testing.server import ROWS, Server
 from holdfast.testing.signals import ALICE, BOB, FRAME_S, RATE_HZ, as_samples
 from holdfast.voice.media.codec.g711 import decode, encode
 
@@ -57,14 +57,16 @@ class Room:
 
 
 @asynccontextmanager
-async def open_room() -> AsyncIterator[Room]:
-    """Start everything, and wait until both hear each other."""
+async def open_room(*, rows: int = ROWS) -> AsyncIterator[Room]:
+    """Start everything, with this many rows for calls, and wait until both hear each other."""
     with TemporaryDirectory() as folder:
         music = Path(folder) / "music.wav"
         soundfile.write(music, decode(MUSIC_ULAW), RATE_HZ, subtype="PCM_16")
         with FileServer(music) as files:
             async with (
-                Server(numbers={NUMBER: files.put("voice.xml", _conference_document())}) as server,
+                Server(
+                    numbers={NUMBER: files.put("voice.xml", conference_document(ROOM))}, settings={"rtp_rows": rows}
+                ) as server,
                 Phone("alice", server=server.sip) as customer,
                 Phone("bob", server=server.sip) as agent,
             ):
@@ -101,8 +103,9 @@ async def pause() -> None:
     await asyncio.sleep(3 * FRAME_S + random.random() * FRAME_S)
 
 
-def _conference_document() -> str:
+def conference_document(name: str) -> str:
+    """Return a document that enters a conference without beeps and music."""
     response, dial = VoiceResponse(), Dial()
-    dial.conference(ROOM, wait_url="", beep="false")
+    dial.conference(name, wait_url="", beep="false")
     response.append(dial)
     return str(response)

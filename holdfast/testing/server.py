@@ -36,10 +36,10 @@ from holdfast.console.sessions import sign_in_url
 HOST = "127.0.0.1"
 ROWS = 128
 PORTS = range(10240, 16384)
-RTP_BASES = range(16384, 32768 - 2 * ROWS, 2 * ROWS)
-"""The first ports of the ranges to try.
+RTP_PORTS = range(16384, 32768)
+"""The ports for audio.
 
-These and `PORTS` are below the ports that Linux assigns by itself, so that no other program takes one in between.
+They and `PORTS` are below the ports that Linux assigns by itself, so that no other program takes one in between.
 """
 
 Value: TypeAlias = "str | int | Sequence[Value] | Mapping[str, Value] | None"
@@ -157,12 +157,13 @@ class Server:
         await self._stop()
 
     def _configuration(self) -> str:
+        rows = self._settings.get("rtp_rows", ROWS)
         values: dict[str, Value] = {
             "http_host": HOST,
             "http_port": self.http[1],
             "sip_host": HOST,
             "sip_port": self.sip[1],
-            "rtp_base": free_rtp_base(),
+            "rtp_base": free_rtp_base(rows if isinstance(rows, int) else ROWS),
             "rtp_rows": ROWS,
             "store": f"sqlite:///{self.store}",
             "account_sid": self.account_sid,
@@ -233,20 +234,21 @@ def free_port(kind: socket.SocketKind, *others: socket.SocketKind) -> int:
     raise OSError(f"no free port from {PORTS[0]} to {PORTS[-1]} on {HOST}")
 
 
-def free_rtp_base() -> int:
-    """Return the first of `2 * ROWS` loopback ports that are all free now.
+def free_rtp_base(rows: int = ROWS) -> int:
+    """Return the first of `2 * rows` loopback ports that are all free now.
 
     Raises: OSError if there is no such range.
     """
-    for base in random.sample(RTP_BASES, len(RTP_BASES)):
+    bases = range(RTP_PORTS.start, RTP_PORTS.stop - 2 * rows, 2 * ROWS)
+    for base in random.sample(bases, len(bases)):
         with ExitStack() as taken:
             try:
-                for port in range(base, base + 2 * ROWS):
+                for port in range(base, base + 2 * rows):
                     taken.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)).bind((HOST, port))
             except OSError:
                 continue
             return base
-    raise OSError(f"no {2 * ROWS} free UDP ports in a row on {HOST}")
+    raise OSError(f"no {2 * rows} free UDP ports in a row on {HOST}")
 
 
 def _environment() -> dict[str, str]:

@@ -9,7 +9,7 @@ from urllib.request import Request, urlopen
 import pytest
 from rich.console import Console
 
-from bench import call_rate, hold_latency, impaired, media, steady_stream
+from bench import call_rate, conference_size, hold_latency, impaired, media, steady_stream
 from bench.__main__ import measure_all
 from bench.application import Application
 from bench.figures import Figure, NotMeasured, percentiles, show
@@ -35,6 +35,17 @@ async def test_every_way_to_hold_is_timed() -> None:
     timed = [figure for figure in figures if figure.what.endswith("p50")]
     assert len(timed) == 4
     assert all(figure.value > 0 for figure in timed)
+
+
+async def test_a_hold_is_measured_in_conferences_of_each_size() -> None:
+    figures = await conference_size.measure(paper(), holds=2, heard=2, sizes=(2, 10))
+
+    timed = [figure.what for figure in figures if figure.what.endswith("p50")]
+    assert timed == [f"hold in a conference of {n}: asked by REST → first packet of the music, p50" for n in (2, 10)]
+    stored = [figure for figure in figures if figure.what.endswith("to the store")]
+    assert [figure.within for figure in stored] == [True, True]
+    assert all(figure.value > 1000 for figure in stored)
+    assert figures[-1].what == "10 redirects by REST into another conference"
 
 
 async def test_many_legs_are_carried_and_counted() -> None:
