@@ -25,7 +25,6 @@ from holdfast.voice.runtime.sip.config.settings import (
 )
 from holdfast.voice.runtime.sip.sip_legs import SipLegs
 from holdfast.voice.runtime.sip.transport.bound_sockets import bind_sockets
-from holdfast.voice.sip.effects import Address
 
 EMPTY_DOCUMENT = AnsweringDocument(instruction=Instruction(twiml="<Response/>"))
 
@@ -52,18 +51,6 @@ class OpenDirectory:
     def trunks(self) -> tuple[RouteRecord, ...]:
         """Return no trunk."""
         return ()
-
-    def is_registered_as(self, user: str, host: str) -> bool:
-        """Return False."""
-        return False
-
-    def trusts(self, host: str) -> bool:
-        """Return False: clients on loopback may call anyway."""
-        return False
-
-    def tls_name(self, to: Address) -> str | None:
-        """Return None."""
-        return None
 
     def answer_for(self, dialled: str, *, host: str = "") -> AnsweringDocument | None:
         """Return the same document for every number."""

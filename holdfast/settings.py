@@ -89,6 +89,30 @@ def _host_or_network(text: str) -> str:
     return text
 
 
+def _trunk_host(text: str) -> str:
+    name = text.lower().removesuffix(".")
+    labels = name.split(".")
+    is_name = all(re.fullmatch(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", label) for label in labels)
+    return name if is_name and len(name) <= 253 and not labels[-1].isdigit() else _numeric(text)
+
+
+def _nameserver(text: str) -> str:
+    nameserver_address(text)
+    return text
+
+
+def nameserver_address(text: str) -> tuple[str, int]:
+    """Return the numeric address and the port in `192.0.2.53`, `192.0.2.53:5353`, `2001:db8::1` or `[2001:db8::1]:53`.
+
+    Raises: ValueError.
+    """
+    found = re.fullmatch(r"\[(.+)\](?::([0-9]{1,5}))?|([^:]+)(?::([0-9]{1,5}))?", text)
+    host, port = (text, None) if found is None else (found[1] or found[3], found[2] or found[4])
+    if port is not None and not 0 < int(port) < 65536:
+        raise ValueError("not a port")
+    return str(ipaddress.ip_address(host)), 53 if port is None else int(port)
+
+
 def _split(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
@@ -125,6 +149,8 @@ def _network(text: str) -> str:
 Port = Annotated[int, Field(ge=0, le=65535)]
 Numeric = Annotated[str, AfterValidator(_numeric)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
+TrunkHost = Annotated[str, AfterValidator(_trunk_host)]
+Nameserver = Annotated[str, AfterValidator(_nameserver)]
 HostOrNetwork = Annotated[str, AfterValidator(_host_or_network)]
 LineName = Annotated[str, Field(pattern="^[A-Za-z0-9_.+-]{1,64}$")]
 Network = Annotated[str, AfterValidator(_network)]
@@ -161,12 +187,12 @@ class Route(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True, hide_input_in_errors=True
     )
-    host: Numeric = Field(description="a numeric IP address")
+    host: TrunkHost = Field(description="a numeric IP address, or a host name that is looked up")
     port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
-        None, description="a port from 1 to 65535 (not set: 5060, over TLS 5061)"
+        None, description="a port from 1 to 65535 (not set: as DNS says; for an address 5060, over TLS 5061)"
     )
-    transport: Annotated[Literal["UDP", "TCP", "TLS"], BeforeValidator(_upper)] = Field(
-        "UDP", description="udp, tcp or tls"
+    transport: Annotated[Literal["UDP", "TCP", "TLS"], BeforeValidator(_upper)] | None = Field(
+        None, description="udp, tcp or tls (not set: as DNS says; for an address udp)"
     )
     user: str | None = Field(None, description="a text: our user name at the trunk")
     password: str | None = Field(None, repr=False, description="a text: the password of user")
@@ -299,6 +325,14 @@ class Settings(BaseSettings):
     webhook_authorities: Path | None = Field(
         None, description="a PEM file with authorities that webhooks trust beside the system's"
     )
+    nameservers: Annotated[tuple[Nameserver, ...], NoDecode, BeforeValidator(_split)] = Field(
+        (),
+        description="addresses of DNS servers such as 192.0.2.53 or 127.0.0.1:5353, separated by commas "
+        "(not set: those of the system)",
+    )
+    trunk_allow: Annotated[tuple[HostOrNetwork, ...], NoDecode, BeforeValidator(_split)] = Field(
+        (), description="host names, addresses or networks such as 10.0.0.0/8, separated by commas"
+    )
     api_requests_per_s: Annotated[float, Field(gt=0, le=100_000)] | None = Field(
         None, description="how many REST requests are accepted in a second (not set: all); others get 429"
     )
@@ -321,7 +355,7 @@ class Settings(BaseSettings):
     routes: Mapping[Prefix, Annotated[Route, BeforeValidator(_route_from_host)]] = Field(
         default_factory=dict,
         repr=False,
-        description="prefixes such as +44, or + for all, each with a numeric host",
+        description="prefixes such as +44, or + for all, each with a host",
     )
 
     @classmethod

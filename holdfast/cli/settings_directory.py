@@ -10,7 +10,6 @@ from holdfast.voice.model.ids import AccountSid
 from holdfast.voice.model.ports import KeyValues
 from holdfast.voice.runtime.directory.directory import Directory
 from holdfast.voice.runtime.directory.records import LineRecord, RouteRecord, VoiceSettings
-from holdfast.voice.sip.message.uri import DEFAULT_PORTS
 
 
 async def open_directory(kv: KeyValues, settings: Settings | None, *, account: str) -> Directory:
@@ -33,7 +32,6 @@ def route_of(prefix: str, trunk: settings_of.Route) -> RouteRecord:
     """Return a route of the settings as a record of the directory."""
     return RouteRecord(
         prefix=prefix,
-        port=DEFAULT_PORTS[trunk.transport] if trunk.port is None else trunk.port,
         backup=None if trunk.backup is None else route_of(prefix, trunk.backup),
-        **trunk.model_dump(by_alias=True, exclude={"port", "backup"}),
-    )
+        **trunk.model_dump(by_alias=True, exclude={"backup"}),
+    ).completed()

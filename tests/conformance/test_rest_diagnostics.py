@@ -15,7 +15,9 @@ from holdfast.voice.model.commands import CreateCall
 from holdfast.voice.model.ports import JournalEntry
 from holdfast.voice.runtime.directory.directory import Directory
 from holdfast.voice.runtime.directory.records import RouteRecord
+from holdfast.voice.runtime.sip.names.location import Location
 from holdfast.voice.runtime.sip.trunks import TrunkStatus
+from holdfast.voice.sip.effects import Address
 from tests.conformance.engine import ACCOUNT, ALSO_OURS, NOON, OURS, VOICE_URL
 from tests.conformance.rest_client import BASIC, MemoryJournal, Reply, RestApi, asgi_request, new_rest_api
 
@@ -101,7 +103,9 @@ async def test_routes_are_added_shown_without_password_and_removed(api: RestApi)
     route |= {"rtp_source": "named"}
     added = await post(api, "/engine/routes", {**route, "password": "hush"})
     shown = {**route, "sources": ["203.0.113.0/28"], "transport": "UDP"}
-    shown |= dict.fromkeys(("realm", "caller_id", "identity", "tls_name", "domain", "registration", "backup"))
+    shown |= dict.fromkeys(
+        ("realm", "caller_id", "identity", "tls_name", "domain", "registration", "backup", "location")
+    )
     shown |= {"register": False}
     assert (added.status, added.json) == (201, shown)
     assert (await api.request("GET", "/engine/routes")).json == {"routes": [shown]}
@@ -126,6 +130,11 @@ class Registrar:
             return None
         return TrunkStatus(host=trunk.host, port=trunk.port, user=trunk.user, state=self.state, status=403)
 
+    def trunk_location(self, trunk: RouteRecord) -> Location | None:
+        if not trunk.is_named:
+            return None
+        return Location(addresses=(Address("203.0.113.5", 5060), Address("2001:db8::1", 5061, "TLS")), problem="half")
+
 
 async def test_a_route_shows_the_registration_of_its_trunk_and_of_the_backup() -> None:
     registrar = Registrar("failed")
@@ -146,6 +155,21 @@ async def test_a_route_shows_the_registration_of_its_trunk_and_of_the_backup() -
         assert (await api.request("DELETE", "/engine/routes/+44/backup")).status == status
     assert (await api.request("DELETE", "/engine/routes/+44")).status == 204
     assert registrar.followed == 5
+
+
+async def test_a_route_by_name_leaves_port_and_transport_to_dns_and_shows_its_addresses() -> None:
+    api = await new_rest_api(registrations=Registrar("trying"))
+    added = await post(api, "/engine/routes", {"prefix": "+44", "host": "SIP.Carrier.example."})
+    assert added.status == 201
+    assert [added.json[name] for name in ("host", "port", "transport")] == ["sip.carrier.example", None, None]
+    assert added.json["location"] == {
+        "addresses": ["203.0.113.5:5060 by UDP", "[2001:db8::1]:5061 by TLS"],
+        "problem": "half",
+    }
+    numeric = await post(api, "/engine/routes", {"prefix": "+45", "host": "203.0.113.5", "transport": "TLS"})
+    assert [numeric.json[name] for name in ("port", "transport", "location")] == [5061, "TLS", None]
+    for wrong in ("carrier..example", "203.0.113", "-a.example", "a b", "sip:carrier.example", "x" * 64 + ".example"):
+        assert (await post(api, "/engine/routes", {"prefix": "+46", "host": wrong})).status == 400, wrong
 
 
 async def test_a_number_is_called_only_by_a_route(api: RestApi) -> None:
@@ -202,12 +226,12 @@ async def test_numbers_are_added_changed_and_removed(api: RestApi) -> None:
         ("lines", {"name": "bob", "password": "x", "colour": "red"}, "there is no field colour"),
         ("lines", [1], NOT_AN_OBJECT),
         ("routes", {**ROUTE, "register": True}, "register needs user and password"),
-        ("routes", {**ROUTE, "backup": {"host": "203.0.113.6"}}, "backup.port is missing"),
+        ("routes", {**ROUTE, "backup": {"port": 5060}}, "backup.host is missing"),
         ("routes", {**ROUTE, "prefix": "44"}, "prefix has characters, or a form, that are not allowed"),
         (
             "routes",
-            {**ROUTE, "host": "sip.example"},
-            "host: 'sip.example' does not appear to be an IPv4 or IPv6 address",
+            {**ROUTE, "host": "sip..example"},
+            "host: 'sip..example' is neither a numeric address nor a host name",
         ),
         ("routes", {**ROUTE, "port": 0}, "port must be greater than or equal to 1"),
         ("routes", {**ROUTE, "transport": "WS"}, "transport must be 'UDP', 'TCP' or 'TLS'"),

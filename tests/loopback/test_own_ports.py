@@ -15,6 +15,7 @@ from holdfast.cli.run_file import find_run_file
 from holdfast.testing.server import Server
 from holdfast.voice.model.effects import AnswerLeg, HangUpLeg
 from holdfast.voice.model.facts import LegAnswered, LegEnded, LegRefused, LegRinging, PhoneHeld
+from holdfast.voice.runtime.directory.records import RouteRecord
 from holdfast.voice.runtime.interface_addresses import interface_addresses
 from holdfast.voice.runtime.sip.own_ports import OwnPorts
 from holdfast.voice.runtime.sip.sip_legs import SipSettings
@@ -160,11 +161,9 @@ def loopback_broadcast(bench: LegsHarness) -> bytes:
     return sends_to("127.255.255.255", 4000)
 
 
-class Trusting(FakeDirectory):
-    """Calls from loopback come in, wherever we listen."""
-
-    def trusts(self, host: str) -> bool:
-        return host == "127.0.0.1"
+def trusting() -> FakeDirectory:
+    """Return a directory of a trunk on loopback, whose calls come in wherever we listen."""
+    return FakeDirectory(routes=(RouteRecord(prefix="+999", host="127.0.0.1", port=9, sources=("127.0.0.1/32",)),))
 
 
 UNUSABLE = [sip_port, row_of_another_call, limited_broadcast, loopback_broadcast]
@@ -181,7 +180,7 @@ async def rings_somewhere(bench: LegsHarness, far: RemotePeer) -> None:
 @pytest.mark.parametrize("describes", UNUSABLE)
 async def test_a_call_in_that_names_a_port_of_ours_is_refused(listening: str, describes: Describes) -> None:
     settings = SipSettings(address=(listening, 0), rtp_ip="127.0.0.1", advertised_ip="127.0.0.1")
-    async with opened(settings, Trusting()) as bench, RemotePeer() as other, RemotePeer() as far:
+    async with opened(settings, trusting()) as bench, RemotePeer() as other, RemotePeer() as far:
         await rings_somewhere(bench, other)
         far.call(Address("127.0.0.1", bench.legs.address.port), describes(bench))
         assert (await far.event(Refused)).status == 488

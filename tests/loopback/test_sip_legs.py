@@ -162,17 +162,8 @@ class FakeDirectory:
     def unreachable_reason(self, number: str) -> str:
         return f"{number} leads nowhere"
 
-    def trusts(self, host: str) -> bool:
-        return any(route.trusts(host) for route in self.routes)
-
     def trunks(self) -> tuple[RouteRecord, ...]:
         return tuple(trunk for route in self.routes for trunk in route.trunks)
-
-    def is_registered_as(self, user: str, host: str) -> bool:
-        return any(route.register and route.user == user and route.trusts(host) for route in self.routes)
-
-    def tls_name(self, to: Address) -> str | None:
-        return next((route.tls_name for route in self.routes if route.address == to), None)
 
     def answer_for(self, dialled: str, *, host: str = "") -> AnsweringDocument | None:
         return None if dialled.startswith("+1999") else VOICE

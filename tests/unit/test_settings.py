@@ -10,7 +10,17 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from holdfast.cli.server.serve import serve
-from holdfast.settings import Line, Number, Route, Settings, SettingsInvalid, read, unknown_variables
+from holdfast.cli.settings_directory import route_of
+from holdfast.settings import (
+    Line,
+    Number,
+    Route,
+    Settings,
+    SettingsInvalid,
+    nameserver_address,
+    read,
+    unknown_variables,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -239,9 +249,15 @@ def test_a_route_is_an_address_or_a_table(tmp_path: Path) -> None:
     settings = read()
     shown = {prefix: (route.host, route.port, route.transport) for prefix, route in settings.routes.items()}
     assert shown == {
-        "+": ("203.0.113.5", 5070, "UDP"),
-        "+33": ("203.0.113.5", None, "UDP"),
+        "+": ("203.0.113.5", 5070, None),
+        "+33": ("203.0.113.5", None, None),
         "+44": ("203.0.113.6", None, "TLS"),
+    }
+    addresses = {prefix: route_of(prefix, route).address for prefix, route in settings.routes.items()}
+    assert addresses == {
+        "+": ("203.0.113.5", 5070, "UDP"),
+        "+33": ("203.0.113.5", 5060, "UDP"),
+        "+44": ("203.0.113.6", 5061, "TLS"),
     }
     assert settings.routes["+44"].sources == ("203.0.113.0/28",)
     assert {name: line.may_call for name, line in settings.lines.items()} == {"alice": ("+1555", "100"), "bob": ("",)}
@@ -280,8 +296,9 @@ def test_settings_are_the_same_after_they_are_passed_to_another_process() -> Non
     "route",
     [
         *('{ host = "1.2.3.4", register = true }', '{ host = "1.2.3.4", user = "a", password = "b", domain = "a b" }'),
-        *('{ host = "1.2.3.4", backup = "sip.example" }', '{ host = "1.2.3.4", backup = { port = 5060 } }'),
-        *('"sip.carrier.example"', '"203.0.113.5:0"', '"203.0.113.5:70000"', "{}", "5"),
+        *('{ host = "1.2.3.4", backup = "sip..example" }', '{ host = "1.2.3.4", backup = { port = 5060 } }'),
+        *('"sip..example"', '"203.0.113"', '{ host = "-sip.example" }', '"sip_1.example:0"', '"b\u00fccher.example"'),
+        *('"203.0.113.5:0"', '"203.0.113.5:70000"', "{}", "5"),
         *('{ host = "1.2.3.4", transport = "ws" }', '{ host = "1.2.3.4", sources = ["everybody"] }'),
         '{ host = "1.2.3.4", rtp_source = "everybody" }',
         *('{ host = "1.2.3.4", caller_id = "me" }', '{ host = "1.2.3.4", secret = "x" }'),
@@ -291,6 +308,35 @@ def test_an_invalid_route_is_refused(tmp_path: Path, route: str) -> None:
     (tmp_path / "holdfast.toml").write_text(f'[routes]\n"+" = {route}\n')
     (problem, *_) = problems()
     assert problem.startswith("routes.+")
+
+
+def test_a_route_may_have_a_name_and_leaves_to_dns_what_it_does_not_say(tmp_path: Path) -> None:
+    (tmp_path / "holdfast.toml").write_text(
+        """
+        nameservers = ["192.0.2.53", "127.0.0.1:5353", "2001:db8::1", "[2001:db8::2]:54"]
+        trunk_allow = "10.0.0.0/8, pbx.lan"
+        [routes]
+        "+1" = "SIP.Carrier.example."
+        "+44" = { host = "sip.carrier.example", transport = "tls", backup = "gw.carrier.example:5070" }
+        """
+    )
+    settings = read()
+    named, secured = settings.routes["+1"], settings.routes["+44"]
+    assert (named.host, named.port, named.transport) == ("sip.carrier.example", None, None)
+    assert (secured.port, secured.transport) == (None, "TLS")
+    assert secured.backup is not None
+    assert (secured.backup.host, secured.backup.port) == ("gw.carrier.example", 5070)
+    addresses = [nameserver_address(text) for text in settings.nameservers]
+    assert addresses == [("192.0.2.53", 53), ("127.0.0.1", 5353), ("2001:db8::1", 53), ("2001:db8::2", 54)]
+    assert settings.trunk_allow == ("10.0.0.0/8", "pbx.lan")
+
+
+@pytest.mark.parametrize(
+    "text", ["dns.example", "192.0.2.53:0", "192.0.2.53:70000", "192.0.2.53:", "[::1", "", "::1]:53"]
+)
+def test_a_nameserver_is_a_numeric_address(text: str) -> None:
+    with pytest.raises(SettingsInvalid, match="nameservers"):
+        read({"nameservers": [text]})
 
 
 def test_an_invalid_prefix_is_refused(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from typing import Annotated, Any
 
 import typer
@@ -27,9 +27,8 @@ from holdfast.voice.runtime.directory.directory import (
     E164,
     PREFIX,
 )
-from holdfast.voice.runtime.directory.records import RouteRecord
+from holdfast.voice.runtime.directory.records import RouteRecord, trunk_host
 from holdfast.voice.sip.effects import Transport
-from holdfast.voice.sip.message.uri import DEFAULT_PORTS
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -45,11 +44,15 @@ _TRANSPORTS: dict[str, Transport] = {"udp": "UDP", "tcp": "TCP", "tls": "TLS"}
 @app.command("add")
 def add(
     prefix: Prefix,
-    host: Annotated[str, typer.Option("--host", metavar="IP", help="The numeric address of the trunk.")],
+    host: Annotated[str, typer.Option("--host", metavar="HOST", help="The name or the numeric address of the trunk.")],
     port: Annotated[
-        str | None, typer.Option("--port", metavar="PORT", help="The port of the trunk [5060, or 5061 over TLS].")
+        str | None,
+        typer.Option("--port", metavar="PORT", help=r"Its port \[as DNS says; of an address 5060, over TLS 5061]."),
     ] = None,
-    transport: Annotated[str, typer.Option("--transport", metavar="udp|tcp|tls", help="The transport of SIP.")] = "udp",
+    transport: Annotated[
+        str | None,
+        typer.Option("--transport", metavar="udp|tcp|tls", help=r"The transport \[as DNS says; of an address udp]."),
+    ] = None,
     user: Annotated[str | None, typer.Option("--user", help="Our user name at the trunk.")] = None,
     password: Annotated[
         str | None, typer.Option("--password", help="The user's password; you are asked for it if it is left out.")
@@ -90,12 +93,12 @@ def add(
 
     \b
     holdfast route add + --host 203.0.113.5 --user acme
-    holdfast route add +44 --host 203.0.113.9 --transport tls --tls-name sip.carrier.example
+    holdfast route add +44 --host sip.carrier.example                   a name: DNS says transport and servers
     holdfast route add + --host 203.0.113.5 --source 203.0.113.0/28     its calls come in from these addresses
     holdfast route add + --host 203.0.113.5 --user acme --register      we register with it
     holdfast route add + --host 203.0.113.6 --user acme --backup        used when the first fails
     """
-    kind = choice_of("--transport", transport, _TRANSPORTS)
+    kind = None if transport is None else choice_of("--transport", transport, _TRANSPORTS)
     if password_stdin or (user is not None and password is None):
         password = read_password(password, stdin=password_stdin)
     if register and user is None:
@@ -103,7 +106,7 @@ def add(
     route = RouteRecord(
         prefix=_checked_prefix(prefix),
         host=_checked_host(host),
-        port=DEFAULT_PORTS[kind] if port is None else _checked_port(port),
+        port=None if port is None else _checked_port(port),
         transport=kind,
         user=user,
         password=password,
@@ -115,7 +118,7 @@ def add(
         register=register,
         domain=_checked_domain(domain),
         rtp_source=rtp_source_from(rtp_source),
-    )
+    ).completed()
     settings = settings_from(config=config, store=store)
     destination = _where(route.host, route.port, route.transport)
     if backup:
@@ -178,8 +181,9 @@ def remove(prefix: Prefix, config: Config = None, store: Store = None) -> None:
     note_if_in_file("routes", prefix, settings.routes)
 
 
-def _where(host: str, port: int, transport: str) -> str:
-    return f"{host}:{port} by {transport}"
+def _where(host: str, port: int | None, transport: str | None) -> str:
+    there = host if port is None else f"{host}:{port}"
+    return there if transport is None else f"{there} by {transport}"
 
 
 def _invalid(message: str, fix: str) -> CommandStopped:
@@ -202,10 +206,9 @@ def _checked_prefix(prefix: str) -> str:
 
 def _checked_host(host: str) -> str:
     try:
-        return str(ip_address(host))
-    except ValueError:
-        fix = f"Host names are not looked up; find its address: getent hosts {host}"
-        raise _invalid(f"{host!r} is not a numeric address", fix) from None
+        return trunk_host(host)
+    except ValueError as error:
+        raise _invalid(str(error), "Give it without port or scheme: sip.carrier.example, or 203.0.113.5") from None
 
 
 def _checked_number(number: str | None) -> str | None:

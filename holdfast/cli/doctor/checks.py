@@ -129,11 +129,14 @@ def check_webhook_authorities(settings: Settings) -> Iterator[Finding]:
 
 
 def check_trunks(routes: Iterable[Mapping[str, Any]]) -> Iterator[Finding]:
-    """Check the registrations of a running server with its trunks, from its list of routes."""
+    """Check what the names of trunks lead to and our registrations, from the list of routes of a running server."""
     for route in routes:
         trunk: Mapping[str, Any] | None = route
         while trunk is not None:
-            where = f"trunk {trunk.get('user')}@{trunk['host']}:{trunk['port']}"
+            port = "" if trunk["port"] is None else f":{trunk['port']}"
+            where = f"trunk {trunk.get('user')}@{trunk['host']}{port}"
+            if location := trunk.get("location"):
+                yield _check_location(trunk["host"], location)
             match trunk.get("registration"):
                 case {"state": "registered"}:
                     yield ok(f"registered with {where}")
@@ -145,6 +148,17 @@ def check_trunks(routes: Iterable[Mapping[str, Any]]) -> Iterator[Finding]:
                 case {"state": _}:
                     yield warning(f"{where} has not answered our registration yet", "Is its address right?")
             trunk = trunk.get("backup")
+
+
+def _check_location(host: str, location: Mapping[str, Any]) -> Finding:
+    """Return what the name of a trunk leads to."""
+    leads_to = f"{host} leads to {', '.join(location['addresses'])}"
+    if not location["problem"]:
+        return ok(f"trunk {leads_to}")
+    fix = "Compare the name with what the provider gave you, and the setting nameservers: docs/trunks.md."
+    if location["addresses"]:
+        return warning(f"trunk {leads_to}, and not to all its addresses: {location['problem']}", fix)
+    return broken(f"trunk {host} leads nowhere: {location['problem']}", fix)
 
 
 def rtp_ports(settings: Settings) -> str:

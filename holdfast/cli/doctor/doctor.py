@@ -23,7 +23,8 @@ COLOURS = {Severity.OK: "green", Severity.WARNING: "yellow", Severity.BROKEN: "b
 def doctor(config: Config = None, store: Store = None) -> None:
     """Look for faults that keep Holdfast from working here, and say what to do about each.
 
-    It checks ports, certificates, file descriptors, the clock, the store and the decoding of audio. The exit status
+    It checks ports, certificates, trunks and where their names lead, file descriptors, the clock, the store and the
+    decoding of audio. The exit status
     is 1 if something is broken.
 
     \b

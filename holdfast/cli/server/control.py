@@ -48,7 +48,7 @@ from holdfast.holds.account.client import Account
 from holdfast.holds.service import Holds
 from holdfast.holds.web.app import DOCS, DOCS_HEADERS, make_web
 from holdfast.holds.web.metrics import HoldsCollector
-from holdfast.settings import Settings
+from holdfast.settings import Settings, nameserver_address
 from holdfast.store.account_file import StoredAccount
 from holdfast.store.database import Database, DatabaseInvalid, open_database
 from holdfast.store.hold_store import SqlHolds
@@ -221,6 +221,8 @@ def engine_settings(wiring: ControlWiring) -> EngineSettings:
             srtp_without_tls=settings.sip_srtp_without_tls,
             rtp_source=settings.rtp_source,
             trusted_proxies=settings.trusted_proxies,
+            nameservers=tuple(map(nameserver_address, settings.nameservers)),
+            trunk_allow=settings.trunk_allow,
             liveness=Liveness(
                 rtp_s=settings.rtp_timeout_s,
                 rtp_held_s=settings.rtp_timeout_held_s,

@@ -85,6 +85,14 @@ def serve(
         str | None,
         typer.Option(metavar="HOSTS", help="Private hosts or networks that webhooks may reach, separated by commas."),
     ] = None,
+    nameservers: Annotated[
+        str | None,
+        typer.Option(metavar="IPS", help=r"DNS servers for the names of trunks, separated by commas \[the system's]."),
+    ] = None,
+    trunk_allow: Annotated[
+        str | None,
+        typer.Option(metavar="HOSTS", help="Private hosts or networks to which the names of trunks may lead."),
+    ] = None,
     keep_days: Annotated[str | None, typer.Option(metavar="DAYS", help=r"Delete older recordings \[never].")] = None,
     messages: Annotated[
         str | None, typer.Option(metavar="RULE", help=r"Messages sent by REST: record or refuse \[record].")
@@ -135,6 +143,8 @@ def serve(
         default_country=default_country,
         public_url=public_url,
         webhook_allow=webhook_allow,
+        nameservers=nameservers,
+        trunk_allow=trunk_allow,
         keep_days=keep_days,
         messages=messages,
     )

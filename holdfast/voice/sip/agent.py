@@ -189,11 +189,13 @@ class Agent:
         domain: str | None = None,
         credentials: DigestCredentials | None = None,
         expires_s: int = 600,
+        others: tuple[Address, ...] = (),
         keep_trying: bool = False,
     ) -> list[Effect]:
         """Register our contact under `user` and keep it registered until `unregister`.
 
-        With `keep_trying` a failed registration is tried again, after a wait that grows.
+        `others` are further addresses of the registrar, which are tried where one has no service. With `keep_trying` a
+        failed registration is tried again, after a wait that grows.
         """
         stack = self._begin_turn(now)
         self._registrations[registration_name] = register_client.begin(
@@ -204,8 +206,17 @@ class Agent:
             domain=domain,
             credentials=credentials,
             expires_s=expires_s,
+            others=others,
             keep_trying=keep_trying,
         )
+        return stack.drain()
+
+    def move_registration(self, registration_name: str, registrars: tuple[Address, ...], *, now: float) -> list[Effect]:
+        """Follow a registrar to its new addresses."""
+        stack = self._begin_turn(now)
+        known = self._registrations.get(registration_name)
+        if known is not None and known.expires_s:
+            self._registrations[registration_name] = register_client.move(stack, known, registrars)
         return stack.drain()
 
     def unregister(self, registration_name: str, *, now: float) -> list[Effect]:

@@ -205,6 +205,5 @@ class TrunkCollector(Collector):
         description = "1 when we are registered with the trunk, else 0."
         family = GaugeMetricFamily("holdfast_trunk_registered", description, labels=["trunk"])
         for standing in self._trunks.statuses():
-            trunk = f"{standing.user}@{standing.host}:{standing.port}"
-            family.add_metric([trunk], 1 if standing.state == "registered" else 0)
+            family.add_metric([standing.label], 1 if standing.state == "registered" else 0)
         yield family

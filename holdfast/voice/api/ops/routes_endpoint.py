@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from typing import Annotated, Literal, Protocol, Self, TypeVar
 
 from fastapi import APIRouter
@@ -16,13 +16,11 @@ from holdfast.voice.runtime.directory.directory import (
     PREFIX,
     Directory,
 )
-from holdfast.voice.runtime.directory.records import RouteRecord
+from holdfast.voice.runtime.directory.records import RouteRecord, trunk_host
+from holdfast.voice.runtime.sip.names.location import Location
 from holdfast.voice.runtime.sip.trunks import TrunkStatus
 from holdfast.voice.sip.effects import Transport
-
-
-def _numeric(host: str) -> str:
-    return str(ip_address(host))
+from holdfast.voice.sip.message.uri import host_port
 
 
 def _network(text: str) -> str:
@@ -36,9 +34,9 @@ class Trunk(BaseModel):
     """A trunk: where calls are sent, and from where its calls come in."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
-    host: Annotated[str, AfterValidator(_numeric)]
-    port: Annotated[int, Field(ge=1, le=65535)]
-    transport: Transport = "UDP"
+    host: Annotated[str, AfterValidator(trunk_host)]
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    transport: Transport | None = None
     user: PlainText | None = None
     realm: PlainText | None = None
     caller_id: Annotated[str, Field(pattern="^" + E164.pattern.replace(r"\Z", "$"))] | None = None
@@ -60,9 +58,17 @@ class RegistrationResponse(BaseModel):
     again_at: float | None
 
 
+class LocationResponse(BaseModel):
+    """The addresses that the name of a trunk leads to, in the order of the last look-up, and what is wrong with it."""
+
+    addresses: list[str]
+    problem: str
+
+
 class TrunkResponse(Trunk):
     """A trunk without its password, and the trunk that is tried after it."""
 
+    location: LocationResponse | None = None
     registration: RegistrationResponse | None = None
     backup: TrunkResponse | None = None
 
@@ -89,7 +95,8 @@ class NewTrunk(Trunk):
         """Return the trunk as a record of the directory."""
         fields = self.model_dump(by_alias=True, include=set(Trunk.model_fields) | {"password"})
         backup = None if self.backup is None else self.backup.as_route(prefix)
-        return RouteRecord(**(fields | {"prefix": prefix, "sources": tuple(self.sources), "backup": backup}))
+        fields |= {"prefix": prefix, "sources": tuple(self.sources), "backup": backup}
+        return RouteRecord(**fields).completed()
 
 
 class NewRoute(NewTrunk):
@@ -111,7 +118,7 @@ T = TypeVar("T", bound=TrunkResponse)
 
 
 class TrunkRegistrations(Protocol):
-    """Knows our registrations with trunks."""
+    """Knows our registrations with trunks, and where their names lead."""
 
     def follow_trunks(self) -> None:
         """Handle a change of the directory: register with new trunks, and unregister from removed ones."""
@@ -119,6 +126,10 @@ class TrunkRegistrations(Protocol):
 
     def trunk_status(self, trunk: RouteRecord) -> TrunkStatus | None:
         """Return the state of our registration with one trunk, or None when we do not register there."""
+        ...
+
+    def trunk_location(self, trunk: RouteRecord) -> Location | None:
+        """Return what the name of a trunk leads to; None before it was looked up, and for a numeric address."""
         ...
 
 
@@ -129,6 +140,10 @@ class NoRegistrations:
         """Do nothing."""
 
     def trunk_status(self, trunk: RouteRecord) -> TrunkStatus | None:
+        """Return None."""
+        return None
+
+    def trunk_location(self, trunk: RouteRecord) -> Location | None:
         """Return None."""
         return None
 
@@ -177,7 +192,10 @@ def _response(kind: type[T], trunk: RouteRecord, registrations: TrunkRegistratio
     response = kind.model_validate(trunk, from_attributes=True)
     each: TrunkResponse | None = response
     for record in trunk.trunks:
-        status = registrations.trunk_status(record)
+        status, location = registrations.trunk_status(record), registrations.trunk_location(record)
+        if each is not None and location is not None:
+            addresses = [f"{host_port(address)} by {address.transport}" for address in location.addresses]
+            each.location = LocationResponse(addresses=addresses, problem=location.problem)
         if each is not None and status is not None:
             each.registration = RegistrationResponse.model_validate(status, from_attributes=True)
         each = each and each.backup

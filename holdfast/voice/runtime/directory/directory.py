@@ -27,7 +27,6 @@ from holdfast.voice.runtime.directory.records import (
     RouteRecord,
     VoiceSettings,
 )
-from holdfast.voice.sip.effects import Address
 
 E164 = re.compile(r"\+[1-9][0-9]{1,14}\Z")
 LINE_NAME = re.compile(r"[A-Za-z0-9_.+-]{1,64}\Z")
@@ -191,18 +190,6 @@ class Directory:
             return None
         fitting = [route for route in self.routes.all() if e164.startswith(route.prefix)]
         return max(fitting, key=lambda route: len(route.prefix), default=None)
-
-    def trusts(self, host: str) -> bool:
-        """Return whether calls from this numeric host are accepted without authentication."""
-        return any(trunk.trusts(host) for trunk in self.trunks())
-
-    def is_registered_as(self, user: str, host: str) -> bool:
-        """Return whether we register as this user with a trunk whose calls arrive from this numeric host."""
-        return any(trunk.register and trunk.user == user and trunk.trusts(host) for trunk in self.trunks())
-
-    def tls_name(self, to: Address) -> str | None:
-        """Return the name in a trunk's certificate, if that is not its address."""
-        return next((trunk.tls_name for trunk in self.trunks() if trunk.address == to), None)
 
     # --- looking up
 

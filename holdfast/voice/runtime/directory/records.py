@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address, ip_network
 from typing import ClassVar
 
@@ -16,6 +17,7 @@ from holdfast.voice.model.commands import (
 from holdfast.voice.runtime.directory.collection import DirectoryRecord, ResourceRecord
 from holdfast.voice.sip.effects import Address, Transport
 from holdfast.voice.sip.message.digest import Ha1
+from holdfast.voice.sip.message.uri import DEFAULT_PORTS
 
 MIN_PASSWORD_LENGTH = 8
 """The minimum length of a line's password where hosts other than this machine can try it."""
@@ -114,10 +116,26 @@ class ApplicationRecord(ResourceRecord):
     voice: VoiceSettings = VoiceSettings()
 
 
+_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
+
+
+def trunk_host(text: str) -> str:
+    """Return a numeric address or a host name in its plain form. Raises: ValueError."""
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        name = text.lower().removesuffix(".")
+        labels = name.split(".")
+        if len(name) > 253 or labels[-1].isdigit() or not all(map(_LABEL.fullmatch, labels)):
+            raise ValueError(f"{text!r} is neither a numeric address nor a host name") from None
+        return name
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteRecord(DirectoryRecord):
     """A route sends calls to the numbers that begin with `prefix`, unless a longer prefix fits, to a trunk.
 
+    Shape: `host` is a numeric address or a name. For a name `port` None and `transport` None leave it to DNS.
     `realm` None: the first challenge decides; several may be named, separated by commas. `caller_id` is sent in From
     in place of the call's own number. `tls_name` is the name in the trunk's certificate, if that is not its address.
     Calls from the networks in `sources` are accepted without authentication. With `register` we register with the
@@ -129,8 +147,8 @@ class RouteRecord(DirectoryRecord):
     KEY: ClassVar[str] = "prefix"
     prefix: str
     host: str
-    port: int
-    transport: Transport = "UDP"
+    port: int | None = None
+    transport: Transport | None = "UDP"
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     realm: str | None = None
@@ -147,8 +165,22 @@ class RouteRecord(DirectoryRecord):
 
     @property
     def address(self) -> Address:
-        """Return the address to which calls are sent."""
-        return Address(self.host, self.port, self.transport)
+        """Return the address to which calls are sent, for a numeric `host`."""
+        transport = self.transport or "UDP"
+        return Address(self.host, DEFAULT_PORTS[transport] if self.port is None else self.port, transport)
+
+    @property
+    def is_named(self) -> bool:
+        """Return whether `host` is a name."""
+        try:
+            ip_address(self.host)
+        except ValueError:
+            return True
+        return False
+
+    def completed(self) -> RouteRecord:
+        """Return the route with the port and the transport of a numeric host filled in."""
+        return self if self.is_named else replace(self, port=self.address.port, transport=self.address.transport)
 
     @property
     def realms(self) -> tuple[str, ...]:

@@ -24,13 +24,15 @@ class SsrfPolicy:
     """A policy allows public addresses; others only if they are our own, loopback where allowed, or listed.
 
     Shape: `own_origins` are host and port pairs of our own web server; `networks` and `hosts` come from the setting
-    `webhook_allow`.
+    named `setting`, which lists the addresses that `clients` may reach.
     """
 
     loopback: bool = False
     own_origins: frozenset[tuple[str, int]] = frozenset()
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
     hosts: frozenset[str] = frozenset()
+    setting: str = "webhook_allow"
+    clients: str = "webhooks"
 
     def check(self, host: str, port: int, address: str) -> None:
         """Check that `host`, which resolves to `address`, may be connected to. Raises: AddressRefused."""
@@ -49,12 +51,14 @@ class SsrfPolicy:
             return
         where = str(ip) if host == str(ip) else f"{host} is at {ip}, which"
         raise AddressRefused(
-            f"{where} is {_describe(embedded)}; the setting webhook_allow lists addresses that webhooks may reach"
-            f" (holdfast serve --webhook-allow {host})"
+            f"{where} is {_describe(embedded)}; the setting {self.setting} lists addresses that"
+            f" {self.clients} may reach (holdfast serve --{self.setting.replace('_', '-')} {host})"
         )
 
 
-def policy_of(*, loopback: bool, own_urls: Iterable[str], allow: Iterable[str]) -> SsrfPolicy:
+def policy_of(
+    *, loopback: bool, own_urls: Iterable[str], allow: Iterable[str], setting: str = "webhook_allow"
+) -> SsrfPolicy:
     """Return the policy of the settings.
 
     Shape: `own_urls` are URLs of our own web server; `allow` lists networks (CIDR), addresses or hosts.
@@ -69,7 +73,7 @@ def policy_of(*, loopback: bool, own_urls: Iterable[str], allow: Iterable[str]) 
         except ValueError as error:
             if not text or set(text) & set("/:@ *") or text.replace(".", "").isdigit():
                 raise WebhookSettingInvalid(
-                    f"webhook_allow: {entry!r} is neither a network, an address nor a host"
+                    f"{setting}: {entry!r} is neither a network, an address nor a host"
                 ) from error
             hosts.add(text)
     return SsrfPolicy(
@@ -77,6 +81,8 @@ def policy_of(*, loopback: bool, own_urls: Iterable[str], allow: Iterable[str]) 
         own_origins=frozenset(_origin(url) for url in own_urls),
         networks=tuple(networks),
         hosts=frozenset(hosts),
+        setting=setting,
+        clients=f"{setting.partition('_')[0]}s",
     )
 
 

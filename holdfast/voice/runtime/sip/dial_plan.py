@@ -229,12 +229,13 @@ def _redirect_within_trunk(destination: DialDestination, trunk: RouteRecord, con
         uri = parse_uri(parse_name_addr(contact).uri.partition("?")[0])
     except UriUnreadable:
         return None
-    transport = trunk.transport if uri.param("transport") is None else transport_of(uri)
-    to = numeric_address(uri.host, uri.port, trunk.transport)
+    agreed = trunk.address.transport
+    transport = agreed if uri.param("transport") is None else transport_of(uri)
+    to = numeric_address(uri.host, uri.port, agreed)
     same_number = _digits(uri.user) == _digits(parse_uri(destination.uri).user)
-    if to is None or transport != trunk.transport or to == destination.next_hop or not same_number:
+    if to is None or transport != agreed or to == destination.next_hop or not same_number:
         return None
-    if uri.scheme == "sips" and trunk.transport != "TLS":
+    if uri.scheme == "sips" and agreed != "TLS":
         return None
     if not any(known.host == to.host or known.trusts(to.host) for known in trunk.trunks):
         return None

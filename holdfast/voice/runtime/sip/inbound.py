@@ -43,10 +43,6 @@ class DirectoryPort(LineLookup, LineRegistered, Protocol):
         """Return every trunk."""
         ...
 
-    def tls_name(self, to: Address) -> str | None:
-        """Return the name in the certificate of a trunk, if it differs from its host."""
-        ...
-
     def answer_for(self, dialled: str, *, host: str = "") -> AnsweringDocument | None:
         """Return what answers a call to this user or number at this host."""
         ...

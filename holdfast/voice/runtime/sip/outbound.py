@@ -19,10 +19,10 @@ from holdfast.voice.runtime.sip.dial_plan import (
     is_redirect,
     redirect_destination,
 )
-from holdfast.voice.runtime.sip.inbound import DirectoryPort
 from holdfast.voice.runtime.sip.legs.context import SipContext
 from holdfast.voice.runtime.sip.legs.leg import Fork, SipLeg
 from holdfast.voice.runtime.sip.loopback_calls import LoopbackCalls
+from holdfast.voice.runtime.sip.names.located_directory import LocatedDirectory
 from holdfast.voice.runtime.sip.negotiation import LegNegotiation
 from holdfast.voice.sip import effects as s
 from holdfast.voice.sip.agent import DigestCredentials
@@ -43,7 +43,11 @@ class OutboundCalls:
     """The legs that the engine places, until they are answered or refused."""
 
     def __init__(
-        self, context: SipContext, directory: DirectoryPort, loopback_calls: LoopbackCalls, negotiation: LegNegotiation
+        self,
+        context: SipContext,
+        directory: LocatedDirectory,
+        loopback_calls: LoopbackCalls,
+        negotiation: LegNegotiation,
     ) -> None:
         self._context = context
         self._directory = directory
@@ -53,6 +57,7 @@ class OutboundCalls:
     async def place(self, leg: SipLeg, effect: PlaceLeg) -> None:
         """Open a row and call every destination of the target at once."""
         try:
+            await self._directory.locate(effect.target.to)
             found = self._destinations(effect)
             row = await self._context.rows.open(leg)
         except Unreachable as wrong:

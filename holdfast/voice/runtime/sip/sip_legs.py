@@ -32,19 +32,16 @@ from holdfast.voice.model.facts import (
 from holdfast.voice.model.ids import AccountSid, CallSid
 from holdfast.voice.runtime.directory.records import RouteRecord
 from holdfast.voice.runtime.mailbox import EngineEvents
-from holdfast.voice.runtime.sip.config.settings import (
-    SipSettings,
-)
-from holdfast.voice.runtime.sip.inbound import (
-    DirectoryPort,
-    InboundAdmission,
-)
+from holdfast.voice.runtime.sip.config.settings import SipSettings
+from holdfast.voice.runtime.sip.inbound import InboundAdmission
 from holdfast.voice.runtime.sip.inbound_calls import InboundCalls
 from holdfast.voice.runtime.sip.legs.context import SipContext
 from holdfast.voice.runtime.sip.legs.dtmf_dedup import PAIRING_WINDOW_S, ReportedDigit
 from holdfast.voice.runtime.sip.legs.leg import SipLeg, leg_end_cause
 from holdfast.voice.runtime.sip.legs.media_rows import RowsPort
 from holdfast.voice.runtime.sip.loopback_calls import LoopbackCalls
+from holdfast.voice.runtime.sip.names.located_directory import LocatedDirectory, StoredDirectory
+from holdfast.voice.runtime.sip.names.location import Location
 from holdfast.voice.runtime.sip.negotiation import LegNegotiation
 from holdfast.voice.runtime.sip.outbound import OutboundCalls
 from holdfast.voice.runtime.sip.registrations import StoredRegistrations
@@ -53,9 +50,7 @@ from holdfast.voice.runtime.sip.transport.endpoint import SipEndpoint
 from holdfast.voice.runtime.sip.trunks import Trunks, TrunkStatus
 from holdfast.voice.sip import effects as s
 from holdfast.voice.sip.effects import Address
-from holdfast.voice.sip.sdp.offer import (
-    withdraw_offer,
-)
+from holdfast.voice.sip.sdp.offer import withdraw_offer
 from holdfast.voice.sip.session_commands import (
     AcceptInvite,
     AnswerRefer,
@@ -89,18 +84,18 @@ class SipLegs:
         sockets: BoundSockets,
         *,
         account: AccountSid,
-        directory: DirectoryPort,
+        directory: StoredDirectory,
         media: RowsPort,
         events: EngineEvents,
         tasks: asyncio.TaskGroup,
         registrations: StoredRegistrations | None = None,
     ) -> None:
-        self._directory = directory
+        self._directory = LocatedDirectory(directory, settings, tasks, now=events.now)
         self._tasks = tasks
         self._events = events
         self.now = events.now
         admission = InboundAdmission(
-            directory,
+            self._directory,
             sockets.addresses[0],
             trust_loopback=settings.trust_loopback,
             trusted_proxies=settings.trusted_proxies,
@@ -111,9 +106,9 @@ class SipLegs:
         context = SipContext(endpoint, settings, account=account, media=media, events=events, admission=admission)
         self._context = context
         self._negotiation = LegNegotiation(context)
-        loopback_calls = LoopbackCalls(directory, account)
-        self._inbound = InboundCalls(context, directory, loopback_calls)
-        self._outbound = OutboundCalls(context, directory, loopback_calls, self._negotiation)
+        loopback_calls = LoopbackCalls(self._directory, account)
+        self._inbound = InboundCalls(context, self._directory, loopback_calls)
+        self._outbound = OutboundCalls(context, self._directory, loopback_calls, self._negotiation)
         self.trunks = Trunks()
         self.registrations = registrations or StoredRegistrations()
 
@@ -126,6 +121,7 @@ class SipLegs:
             context.agent.contacts.restore(line, contacts, context.now())
         await context.endpoint.open()
         self.follow_trunks()
+        self._directory.open(self._update_registrations)
 
     @property
     def address(self) -> Address:
@@ -159,6 +155,7 @@ class SipLegs:
     async def close(self) -> None:
         """Hang up every leg, wait a moment for the responses, and give the port back."""
         context = self._context
+        self._directory.close()
         for call in tuple(context.legs):
             self.carry_out(HangUpLeg(call=call))
         context.carry_out(self.trunks.update((), context.agent, context.now()))
@@ -166,9 +163,17 @@ class SipLegs:
         context.endpoint.close()
 
     def follow_trunks(self) -> None:
-        """Register with the trunks that the directory lists now, and with no other."""
+        """Register with the trunks that the directory lists now, and with no other, once their names are looked up."""
+        self._directory.handle_change()
+        self._update_registrations()
+
+    def _update_registrations(self) -> None:
         context = self._context
-        context.carry_out(self.trunks.update(self._directory.trunks(), context.agent, context.now()))
+        context.carry_out(self.trunks.update(self._directory.registrars(), context.agent, context.now()))
+
+    def trunk_location(self, trunk: RouteRecord) -> Location | None:
+        """Return what the name of a trunk leads to; None before it was looked up, and for a numeric address."""
+        return self._directory.location(trunk)
 
     def trunk_status(self, trunk: RouteRecord) -> TrunkStatus | None:
         """Return the status of the registration with a trunk; None if the engine does not register there."""

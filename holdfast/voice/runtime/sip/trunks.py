@@ -10,7 +10,7 @@ from typing import Literal
 
 from holdfast.voice.runtime.directory.records import RouteRecord
 from holdfast.voice.sip.agent import Agent
-from holdfast.voice.sip.effects import Effect, Registered, RegistrationFailed, Unregistered
+from holdfast.voice.sip.effects import Address, Effect, Registered, RegistrationFailed, Unregistered
 from holdfast.voice.sip.message.digest import DigestCredentials
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ class TrunkStatus:
     """The status of the registration with one trunk. Units: `until` and `again_at` seconds since the Unix epoch."""
 
     host: str
-    port: int
+    port: int | None
     user: str
     state: Literal["trying", "registered", "failed"] = "trying"
     until: float | None = None
@@ -32,6 +32,11 @@ class TrunkStatus:
     status: int | None = None
     reason: str = ""
     again_at: float | None = None
+
+    @property
+    def label(self) -> str:
+        """Return the user at the host, with the port where it is known."""
+        return f"{self.user}@{self.host}" if self.port is None else f"{self.user}@{self.host}:{self.port}"
 
 
 class Trunks:
@@ -41,32 +46,53 @@ class Trunks:
         self._unregistering: set[str] = set()
         self._all_unregistered = asyncio.Event()
         self._requested: dict[str, RouteRecord] = {}
+        self._registrars: dict[str, tuple[Address, ...]] = {}
+        """The addresses of each requested trunk; empty while its name leads nowhere."""
         self._states: dict[str, TrunkStatus] = {}
 
-    def update(self, wanted: Iterable[RouteRecord], agent: Agent, now: float) -> list[Effect]:
-        """Register with the trunks that are wanted now, and unregister from those that are not wanted any more."""
-        wanted_by_name = {_registration_name(trunk): replace(trunk, backup=None) for trunk in wanted if trunk.register}
+    def update(
+        self, wanted: Iterable[tuple[RouteRecord, tuple[Address, ...]]], agent: Agent, now: float
+    ) -> list[Effect]:
+        """Register with the trunks that are wanted now, each at its addresses, and unregister from all others.
+
+        A trunk whose name leads nowhere any more keeps the registration that it has.
+        """
+        wanted_by_name = {
+            _registration_name(trunk): (replace(trunk, backup=None), addresses)
+            for trunk, addresses in wanted
+            if trunk.register
+        }
         effects: list[Effect] = []
-        for name, trunk in list(self._requested.items()):
-            if wanted_by_name.get(name) != trunk:
+        for name, requested in list(self._requested.items()):
+            if name not in wanted_by_name or wanted_by_name[name][0] != requested:
                 del self._requested[name], self._states[name]
-                self._unregistering.add(name)
-                effects += agent.unregister(name, now=now)
-        for name, trunk in wanted_by_name.items():
-            if name not in self._requested and trunk.user is not None:
-                self._requested[name] = trunk
-                self._unregistering.discard(name)
-                self._states[name] = TrunkStatus(host=trunk.host, port=trunk.port, user=trunk.user)
-                effects += agent.register(
-                    name,
-                    trunk.address,
-                    trunk.user,
-                    now=now,
-                    domain=trunk.domain,
-                    credentials=DigestCredentials(user=trunk.user, password=trunk.password or "", realms=trunk.realms),
-                    expires_s=EXPIRES_S,
-                    keep_trying=True,
-                )
+                if self._registrars.pop(name):
+                    self._unregistering.add(name)
+                    effects += agent.unregister(name, now=now)
+        for name, (trunk, addresses) in wanted_by_name.items():
+            if trunk.user is None:
+                continue
+            self._requested[name] = trunk
+            self._states.setdefault(name, TrunkStatus(host=trunk.host, port=trunk.port, user=trunk.user))
+            known = self._registrars.setdefault(name, ())
+            if not addresses or set(addresses) == set(known):
+                continue
+            self._registrars[name] = addresses
+            self._unregistering.discard(name)
+            if known:
+                effects += agent.move_registration(name, addresses, now=now)
+                continue
+            effects += agent.register(
+                name,
+                addresses[0],
+                trunk.user,
+                now=now,
+                domain=trunk.domain or (trunk.host if trunk.is_named else None),
+                credentials=DigestCredentials(user=trunk.user, password=trunk.password or "", realms=trunk.realms),
+                expires_s=EXPIRES_S,
+                others=addresses[1:],
+                keep_trying=True,
+            )
         return effects
 
     async def wait_unregistered(self) -> None:
@@ -83,7 +109,7 @@ class Trunks:
         status = self._states.get(event.registration)
         if status is None or isinstance(event, Unregistered):
             return
-        where = f"{status.user}@{status.host}:{status.port}"
+        where = status.label
         if isinstance(event, Registered):
             if status.state != "registered":
                 log.info("trunk=%s fact=Registered for=%.0f s", where, event.expires_s)

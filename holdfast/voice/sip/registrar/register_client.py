@@ -17,6 +17,8 @@ REFRESH_AT = 0.8
 """The share of the granted time after which we register again."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 30.0, 1800.0
 """The wait after a failure, doubled after each further one. Source: RFC 5626 §4.5."""
+NO_SERVICE = (408, 503)
+"""Statuses after which the registrar's next address is tried. Source: RFC 3263 §4.3."""
 LOST_WAIT_S = 5.0
 """The longest wait after the end of a connection over which we were registered."""
 
@@ -34,6 +36,10 @@ class ClientRegistration:
     """The time that we ask for; 0 removes the contact."""
     call_id: str
     from_tag: str
+    others: tuple[Address, ...] = ()
+    """The registrar's other addresses, in the order in which they are tried."""
+    failed_addresses: int = 0
+    """How many addresses have failed since the last wait."""
     keep_trying: bool = False
     """Whether a failed registration is tried again until it is removed."""
     cseq: int = 0
@@ -57,6 +63,7 @@ def begin(
     domain: str | None,
     credentials: DigestCredentials | None,
     expires_s: int,
+    others: tuple[Address, ...] = (),
     keep_trying: bool = False,
 ) -> ClientRegistration:
     """Send the first REGISTER."""
@@ -69,6 +76,7 @@ def begin(
         expires_s=expires_s,
         call_id=f"{stack.token()}@{stack.settings.address.host}",
         from_tag=stack.token(),
+        others=others,
         keep_trying=keep_trying,
     )
     return send(stack, made)
@@ -97,6 +105,27 @@ def send(
     return registration
 
 
+def move(stack: SipStack, registration: ClientRegistration, registrars: tuple[Address, ...]) -> ClientRegistration:
+    """Follow a registrar to its new addresses; register at the first if the one in use is gone."""
+    if registration.registrar in registrars:
+        rest = tuple(address for address in registrars if address != registration.registrar)
+        return replace(registration, others=rest, failed_addresses=0)
+    stack.stop(timer_token(registration.name))
+    return send(stack, replace(_at(registration, registrars), failures=0, failed_addresses=0))
+
+
+def _at(registration: ClientRegistration, registrars: tuple[Address, ...]) -> ClientRegistration:
+    """Return a registration at the first of these addresses, where alone challenges are answered."""
+    registrar, *others = registrars
+    credentials = registration.credentials
+    return replace(
+        registration,
+        registrar=registrar,
+        others=tuple(others),
+        credentials=None if credentials is None else replace(credentials, host=registrar.host),
+    )
+
+
 def timer_token(name: str) -> TimerToken:
     """Return the token of the refresh timer of a registration."""
     return TimerToken(f"registration {name}")
@@ -115,7 +144,7 @@ def handle_response(
         granted = _granted(stack, registration, response)
         stack.start(timer_token(registration.name), max(1.0, granted * REFRESH_AT))
         stack.emit(Registered(registration=registration.name, expires_s=granted))
-        return replace(registration, failures=0, asked_longer=False)
+        return replace(registration, failures=0, failed_addresses=0, asked_longer=False)
     longer = response.first("Min-Expires") or ""
     if (
         response.status == 423
@@ -143,9 +172,16 @@ def handle_failure(
 ) -> ClientRegistration | None:
     """Report a failed registration; return it with its next try started, or None when it is not tried again.
 
-    Source: RFC 5626 §4.5; RFC 3261 §20.33.
+    Where one address has no service the next one is tried at once; the failure of the last is reported.
+    Source: RFC 3263 §4.3; RFC 5626 §4.5; RFC 3261 §20.33.
     """
     stack.stop(timer_token(registration.name))
+    if status in NO_SERVICE and registration.expires_s and registration.others:
+        failed = registration.failed_addresses + 1
+        registration = _at(registration, (*registration.others, registration.registrar))
+        if failed <= len(registration.others):
+            return send(stack, replace(registration, failed_addresses=failed))
+        registration = replace(registration, failed_addresses=0)
     wait_s = None
     if registration.keep_trying and registration.expires_s:
         limit_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(registration.failures, 10))

@@ -56,6 +56,10 @@ class SipSettings:
     liveness: Liveness = DEFAULT_LIVENESS
     trunk_timeout_s: float = 4.0
     """How long a trunk may send no response before its backup is tried."""
+    nameservers: tuple[tuple[str, int], ...] = ()
+    """The DNS servers at which the names of trunks are looked up, with their ports; (): those of the system."""
+    trunk_allow: tuple[str, ...] = ()
+    """Networks, addresses and names that are private, and to which the name of a trunk may lead."""
     domain: str = REALM
     user_agent: str = "Holdfast"
     sha256: bool = False
@@ -70,6 +74,11 @@ class SipSettings:
     def algorithms(self) -> tuple[str, ...]:
         """Return the algorithms of our digest challenges, the preferred one first."""
         return ("SHA-256", "MD5") if self.sha256 else ("MD5",)
+
+    @property
+    def transports(self) -> tuple[Transport, ...]:
+        """Return the transports that are spoken here."""
+        return ("UDP", "TCP") if self.tls is None else ("UDP", "TCP", "TLS")
 
     def srtp_policy(self, transport: Transport) -> SrtpPolicy:
         """Return how SRTP is used in a session that is signalled by this transport."""

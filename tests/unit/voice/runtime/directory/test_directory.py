@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -35,6 +36,8 @@ from holdfast.voice.runtime.directory.records import (
     RouteRecord,
     VoiceSettings,
 )
+from holdfast.voice.runtime.sip.config.settings import SipSettings
+from holdfast.voice.runtime.sip.names.located_directory import LocatedDirectory
 from holdfast.voice.sip.effects import Address
 from holdfast.voice.sip.message.digest import Ha1
 
@@ -488,12 +491,21 @@ async def test_an_unreachable_number_has_a_reason() -> None:
     assert directory.unreachable_reason("+49301234567").endswith("and no route fits: holdfast route add +49 --host …")
 
 
+def located(directory: Directory) -> LocatedDirectory:
+    """Return the directory as the SIP legs see it, where there is no DNS."""
+    return LocatedDirectory(directory, SipSettings(address=("192.0.2.1", 5060)), asyncio.TaskGroup(), now=lambda: 0.0)
+
+
 async def test_a_trunk_has_trusted_sources_and_a_certificate_name() -> None:
     directory = await opened(Shelf())
     await directory.routes.put(route("+1", sources=("203.0.113.0/28", "2001:db8::/32"), tls_name="sip.example"))
-    assert [directory.trusts(host) for host in ("203.0.113.15", "203.0.113.16", "2001:db8::1")] == [True, False, True]
-    assert directory.tls_name(Address("203.0.113.5", 5060)) == "sip.example"
-    assert directory.tls_name(Address("203.0.113.6", 5060)) is None
+    assert [located(directory).trusts(host) for host in ("203.0.113.15", "203.0.113.16", "2001:db8::1")] == [
+        True,
+        False,
+        True,
+    ]
+    assert located(directory).tls_name(Address("203.0.113.5", 5060)) == "sip.example"
+    assert located(directory).tls_name(Address("203.0.113.6", 5060)) is None
 
 
 async def test_a_route_may_have_a_backup_trunk() -> None:
@@ -505,8 +517,8 @@ async def test_a_route_may_have_a_backup_trunk() -> None:
     assert await directory.put_backup("+1", None) is False
     assert await directory.put_backup("+1", second) is True
     assert [trunk.host for trunk in directory.trunks()] == ["203.0.113.5", "203.0.113.6"]
-    assert directory.trusts("198.51.100.7")
-    assert directory.tls_name(Address("203.0.113.6", 5060)) == "two.example"
+    assert located(directory).trusts("198.51.100.7")
+    assert located(directory).tls_name(Address("203.0.113.6", 5060)) == "two.example"
     assert (await opened(shelf)).routes.all() == directory.routes.all()
     assert await directory.put_backup("+1", None) is True
     assert directory.trunks() == (route("+1"),)
@@ -515,13 +527,13 @@ async def test_a_route_may_have_a_backup_trunk() -> None:
 async def test_a_trunk_we_register_with_may_call_from_its_own_address() -> None:
     directory = await opened(Shelf())
     await directory.routes.put(route("+1", user="acme", password="hush", register=True))
-    assert [directory.trusts(host) for host in ("203.0.113.5", "203.0.113.6")] == [True, False]
-    assert directory.is_registered_as("acme", "203.0.113.5")
-    assert not directory.is_registered_as("acme", "203.0.113.6")
-    assert not directory.is_registered_as("+15550100", "203.0.113.5")
+    assert [located(directory).trusts(host) for host in ("203.0.113.5", "203.0.113.6")] == [True, False]
+    assert located(directory).is_registered_as("acme", "203.0.113.5")
+    assert not located(directory).is_registered_as("acme", "203.0.113.6")
+    assert not located(directory).is_registered_as("+15550100", "203.0.113.5")
     await directory.routes.put(route("+1", user="acme", password="hush", sources=("203.0.113.9",)))
-    assert [directory.trusts(host) for host in ("203.0.113.5", "203.0.113.9")] == [False, True]
-    assert not directory.is_registered_as("acme", "203.0.113.9")
+    assert [located(directory).trusts(host) for host in ("203.0.113.5", "203.0.113.9")] == [False, True]
+    assert not located(directory).is_registered_as("acme", "203.0.113.9")
 
 
 def test_a_route_survives_storage_and_hides_its_password() -> None:

@@ -58,9 +58,6 @@ class Book:
     def is_registered_as(self, user: str, host: str) -> bool:
         return False
 
-    def tls_name(self, to: Address) -> str | None:
-        return None
-
     def answer_for(self, dialled: str, *, host: str = "") -> AnsweringDocument | None:
         return None
 

@@ -475,6 +475,98 @@ def test_a_registrar_that_is_away_is_asked_again() -> None:
     assert header(peer.received()[0], "CSeq") == "2 REGISTER"
 
 
+FIRST, SECOND, THIRD = (Address(host, 5060) for host in ("10.0.0.31", "10.0.0.32", "10.0.0.33"))
+
+
+class Registrar:
+    """A registrar at three addresses, with which we are to register."""
+
+    def __init__(self) -> None:
+        self.wire = Wire()
+        self.alice = self.wire.node(ALICE)
+        self.peers = {address: Peer(self.wire, self.alice, address) for address in (FIRST, SECOND, THIRD)}
+        effects = self.alice.agent.register(
+            "r",
+            FIRST,
+            "acme",
+            now=self.wire.now,
+            domain="carrier.example",
+            credentials=DigestCredentials(user="acme", password="secret"),
+            expires_s=100,
+            others=(SECOND, THIRD),
+            keep_trying=True,
+        )
+        self.wire.do(self.alice, effects)
+
+    def asked(self) -> tuple[Peer, str]:
+        """Return the one address at which a REGISTER has arrived, and the REGISTER."""
+        ((to, text),) = dict.fromkeys((to, data.decode()) for data, _, to in self.wire.lost)
+        self.wire.lost.clear()
+        return self.peers[to], text
+
+    def refuse(self, status: int) -> Address:
+        """Refuse the REGISTER that has arrived, and return where it came."""
+        peer, text = self.asked()
+        peer.send(reply(text, status))
+        return peer.address
+
+
+def test_a_registrar_without_service_at_one_address_is_asked_at_the_next_before_any_wait() -> None:
+    scene = Registrar()
+    assert [scene.refuse(503) for _ in range(3)] == [FIRST, SECOND, THIRD]
+    assert waits(scene.alice) == [22.5], "the failure of the last address is reported, once"
+    scene.wire.run(22.6)
+    assert scene.refuse(503) == FIRST
+    peer, text = scene.asked()
+    assert peer is scene.peers[SECOND]
+    peer.send(reply(text, 200))
+    scene.wire.run(80.1)
+    assert scene.refuse(503) == SECOND, "where we are registered"
+    assert scene.asked()[0] is scene.peers[THIRD]
+
+
+def test_an_address_that_is_silent_is_left_after_its_transaction() -> None:
+    scene = Registrar()
+    scene.wire.run(31.9)
+    assert scene.asked()[0] is scene.peers[FIRST]
+    scene.wire.run(0.2)
+    assert scene.asked()[0] is scene.peers[SECOND]
+
+
+@pytest.mark.parametrize("status", [403, 404, 500])
+def test_a_refusal_is_the_answer_of_the_registrar_at_every_address(status: int) -> None:
+    scene = Registrar()
+    assert scene.refuse(status) == FIRST
+    assert waits(scene.alice) == [22.5]
+    assert scene.wire.lost == []
+
+
+def test_a_challenge_is_answered_at_the_address_that_was_asked() -> None:
+    scene = Registrar()
+    scene.refuse(503)
+    peer, text = scene.asked()
+    peer.send(reply(text, 401, 'WWW-Authenticate: Digest realm="carrier", nonce="n1", qop="auth"'))
+    again, text = scene.asked()
+    assert again is peer
+    assert header(text, "Authorization").startswith("Digest ")
+
+
+def test_a_registration_goes_where_the_registrar_moves_and_stays_where_it_still_is() -> None:
+    scene = Registrar()
+    peer, text = scene.asked()
+    peer.send(reply(text, 200))
+    scene.wire.do(scene.alice, scene.alice.agent.move_registration("r", (SECOND, FIRST), now=scene.wire.now))
+    assert scene.wire.lost == []
+    scene.wire.do(scene.alice, scene.alice.agent.move_registration("r", (THIRD,), now=scene.wire.now))
+    peer, moved = scene.asked()
+    assert peer is scene.peers[THIRD]
+    assert header(moved, "Call-ID") == header(text, "Call-ID")
+    assert header(moved, "CSeq") == "2 REGISTER"
+    peer.send(reply(moved, 200))
+    scene.wire.run(80.1)
+    assert scene.asked()[0] is peer, "and is refreshed there"
+
+
 def test_removing_the_registration_ends_the_tries() -> None:
     wire, alice, peer, text = failing_registration()
     peer.send(reply(text, 503))
