@@ -72,6 +72,62 @@ def test_two_parties_that_speak(world: World) -> None:
     )
 
 
+def enters(world: World, name: str, attributes: str) -> CallSid:
+    """A caller enters the conference with these attributes."""
+    return world.calls_in(name, twiml=f"<Response><Dial><Conference {attributes}>room</Conference></Dial></Response>")
+
+
+CALLBACK = 'statusCallback="https://user:hush@app.example/{}" statusCallbackEvent="join leave"'
+
+
+@pytest.mark.parametrize("first", ["", CALLBACK.format("first")])
+def test_the_status_callback_of_a_second_participant_has_no_effect_and_is_named_first(world: World, first: str) -> None:
+    alice = enters(world, "alice", first)
+    bob = enters(world, "bob", CALLBACK.format("second"))
+    counts = "POST https://app.example/first for join leave" if first else "none"
+    expected = (
+        "Its statusCallback (POST https://app.example/second for join leave) has no effect: "
+        f"conference 'room' takes it from its first participant alone, which named {counts}."
+    )
+    assert told(world, bob).splitlines()[0] == expected
+    assert "has no effect" not in told(world, alice)
+    world.hangs_up(bob)
+    world.hangs_up(alice)
+    assert "Its statusCallback (POST" in told(world, bob)
+    assert told(world, bob).startswith("The call is over: completed")
+
+
+def test_a_second_participant_with_the_same_status_callback_needs_no_word(world: World) -> None:
+    enters(world, "alice", CALLBACK.format("same"))
+    bob = enters(world, "bob", CALLBACK.format("same"))
+    assert "has no effect" not in told(world, bob)
+    carol = enters(world, "carol", CALLBACK.format("same").replace("join leave", "mute"))
+    assert "for mute) has no effect" in told(world, carol)
+
+
+def test_other_attributes_that_only_the_first_participant_sets(world: World) -> None:
+    enters(world, "alice", 'maxParticipants="5"')
+    bob = enters(world, "bob", 'maxParticipants="9" record="record-from-start"')
+    text = told(world, bob)
+    assert "Its maxParticipants (9) has no effect: conference 'room' takes it from its first participant" in text
+    assert "which named 5." in text
+    assert "Its record (record-from-start) has no effect" in text
+    assert "has no effect" not in told(world, enters(world, "carol", ""))
+
+
+def test_causes_stand_before_what_they_cause_and_warnings_last(world: World) -> None:
+    alice, _ = meet(world, "alice", "bob")
+    change(world, alice, hold=True, url=f"{APP}/gone.mp3")
+    lines = told(world, alice, ReceivedPackets(received=0, silent=False)).splitlines()
+    assert lines[0] == f"It was noted: error 11200: {APP}/gone.mp3 answered 404"
+    assert lines[1].startswith("Not one RTP packet has arrived from its phone")
+    assert lines[2].startswith("The call is in progress")
+    warned = world.calls_in("carol", twiml='<Response><Pause length="9" volume="11"/></Response>')
+    lines = told(world, warned).splitlines()
+    assert lines[0].startswith("client:carol calls")
+    assert lines[-1].startswith("It was noted: warning 12200")
+
+
 def test_held(world: World) -> None:
     alice, bob = meet(world, "alice", "bob")
     change(world, alice, hold=True)

@@ -18,8 +18,9 @@ from holdfast.voice.control.entities import (
     RoomStatus,
 )
 from holdfast.voice.control.read_only_state import ReadOnlyState
+from holdfast.voice.diagnostics.explain_admission import ineffective_sentences
 from holdfast.voice.diagnostics.explain_end import end_sentences, unreached_sentences
-from holdfast.voice.diagnostics.explain_player import PlayerAccount, newest_sound, recent_failures
+from holdfast.voice.diagnostics.explain_player import WARNING, PlayerAccount, newest_sound, recent_failures
 from holdfast.voice.diagnostics.explain_scripts import WEBHOOK_TIMEOUT_S, script_sentences
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.model.masking import mask_passwords
@@ -53,7 +54,7 @@ def explain(
     children: Mapping[CallSid, Sequence[JournalEntry]] | None = None,
     pending: PendingCallbacks | None = None,
 ) -> tuple[str, ...]:
-    """Return what matters about a call now, one sentence each, the most important first, with passwords masked.
+    """Return what matters about a call now, one sentence each, the causes of trouble first, with passwords masked.
 
     `entries` is the call's journal, oldest first, and `children` those of the legs it dialled; `packets` is None when
     nothing is known of its packets yet, and `pending` when web servers accepted all its callbacks.
@@ -72,20 +73,26 @@ def _sentences(
     children: Mapping[CallSid, Sequence[JournalEntry]],
     pending: PendingCallbacks | None,
 ) -> tuple[str, ...]:
-    unreached = tuple(unreached_sentences(entries, children, view.calls))
+    failures = recent_failures(entries)
+    warnings = tuple(f"It was noted: {failure}" for failure in failures if failure.startswith(WARNING))
+    causes = (
+        *(f"It was noted: {failure}" for failure in failures if not failure.startswith(WARNING)),
+        *_packets(call, view, packets),
+        *unreached_sentences(entries, children, view.calls),
+        *ineffective_sentences(entries, view),
+    )
     if not call.live:
-        return (*end_sentences(call, entries), *unreached, *_callbacks(pending, now), *_failures(entries))
+        return (*end_sentences(call, entries), *causes, *warnings, *_callbacks(pending, now))
     newest = newest_sound(entries)
     return (
+        *causes,
         _status(call, now),
         *_where(call, view, now),
         _hears(call, view, newest),
         *_heard_by(call, view),
-        *_packets(call, view, packets),
         *script_sentences(call, view, now),
-        *unreached,
+        *warnings,
         *_callbacks(pending, now),
-        *_failures(entries),
     )
 
 
@@ -256,11 +263,6 @@ def _rejected(packets: ReceivedPackets, sender: tuple[str, int]) -> str:
         f'(rtp_source = "{packets.rtp_source}"). If its phone sends them, set rtp_source = "{wider}" for its line or '
         "route; if not, they come from another sender."
     )
-
-
-def _failures(entries: Sequence[JournalEntry]) -> Iterator[str]:
-    for failure in recent_failures(entries):
-        yield f"It was noted: {failure}"
 
 
 def _name(call: CallSid, view: ReadOnlyState) -> str:

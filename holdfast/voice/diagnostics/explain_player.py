@@ -17,6 +17,8 @@ BUILTIN_MUSIC = {
     "builtin:beep": "a beep",
 }
 MAX_FAILURES = 3
+WARNING = "warning "
+"""The beginning of a notification that is a warning; any other is an error."""
 MAX_TEXT = 60
 """The number of characters of a spoken text that are shown."""
 _MARK = re.compile(r"<[^>]*>")
@@ -113,7 +115,7 @@ def recent_failures(entries: Sequence[JournalEntry]) -> list[str]:
         if entry.kind not in ("LogNotification", "DocumentFetchFailed", "SoundFailed"):
             continue
         data = json.loads(entry.data)
-        level = "warning " if entry.kind == "LogNotification" and data["log"] == 1 else "error "
+        level = WARNING if entry.kind == "LogNotification" and data["log"] == 1 else "error "
         text = f"{level}{data['code']}: {without_parameters(data['message'])}"
         found.pop(text, None)
         found[text] = None

@@ -23,7 +23,7 @@ REJECTED = "It was rejected before it became a call: `holdfast ladder` shows its
 
 
 class Explanation(BaseModel):
-    """A call explained in sentences, the most important first."""
+    """A call explained in sentences, the causes of trouble first."""
 
     call: str
     says: list[str]
