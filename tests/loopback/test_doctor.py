@@ -219,6 +219,27 @@ def test_a_running_server_is_found_and_a_dead_one_is_not(store: Path) -> None:
     assert find_run_file(store) is None
 
 
+def test_the_names_of_trunks_and_where_they_lead_are_shown() -> None:
+    addresses = ["203.0.113.5:5060 by UDP", "203.0.113.6:5060 by TCP"]
+    trunk: dict[str, object] = {"user": None, "host": "carrier.example", "port": None}
+    routes = [
+        trunk | {"location": {"addresses": addresses, "problem": ""}},
+        trunk | {"location": {"addresses": addresses[:1], "problem": "10.0.0.1 is private"}},
+        trunk | {"location": {"addresses": [], "problem": "there is no A record"}},
+        trunk | {"user": "acme", "registration": {"state": "registered"}},
+    ]
+    findings = list(checks.check_trunks(routes))
+    assert [finding.severity for finding in findings] == [
+        *(Severity.OK, Severity.WARNING, Severity.BROKEN, Severity.OK),
+    ]
+    assert [finding.message for finding in findings] == [
+        f"trunk carrier.example leads to {', '.join(addresses)}",
+        f"trunk carrier.example leads to {addresses[0]}, and not to all its addresses: 10.0.0.1 is private",
+        "trunk carrier.example leads nowhere: there is no A record",
+        "registered with trunk acme@carrier.example",
+    ]
+
+
 def test_the_registrations_with_trunks_are_shown() -> None:
     trunk = {"user": "acme", "host": "203.0.113.5", "port": 5060, "backup": None, "registration": None}
     failed = trunk | {"host": "203.0.113.6", "registration": {"state": "failed", "status": 403, "reason": "No"}}

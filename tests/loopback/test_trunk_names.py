@@ -9,17 +9,21 @@ from dataclasses import replace
 
 import pytest
 
+from holdfast.cli.doctor.checks import Finding, Severity, check_trunks
 from holdfast.testing.calls import CallFailed
 from holdfast.testing.phone import Phone, Refuses
+from holdfast.testing.server import Server, Value
 from holdfast.voice.model.effects import HangUpLeg
 from holdfast.voice.model.facts import LegAnswered, LegRefused
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.model.ports import SipMessageTrace
 from holdfast.voice.runtime.directory.records import RouteRecord
 from holdfast.voice.runtime.sip.config.tls import TlsFiles, load_tls
+from holdfast.voice.runtime.sip.names import dns_client
 from holdfast.voice.runtime.sip.sip_legs import SipSettings
 from holdfast.voice.sip.effects import Transport
 from tests.loopback.dns_server import DnsServer, dns_server
+from tests.loopback.shared_server import client
 from tests.loopback.test_sip_legs import CALL, LegsHarness, opened
 from tests.loopback.test_trunks import LOCALHOST, OURS, Carrier, carrier, trunk, until
 
@@ -117,6 +121,33 @@ async def test_every_address_of_a_host_and_then_the_backup_are_tried(carrier: Ca
         sent = {message.peer for message in messages if message.summary.startswith("INVITE ")}
         assert {f"127.0.0.41:{port}", f"127.0.0.42:{port}"} <= sent
         made.legs.carry_out(HangUpLeg(call=CALL))
+
+
+async def test_a_call_waits_for_no_name_of_a_backup(
+    carrier: Carrier, dns: DnsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name servers fall silent after the first look-up, for longer than the call would wait."""
+    monkeypatch.setattr(dns_client, "LOOKUP_S", 60.0)
+    dns.put(NAME, "A", "127.0.0.41", ttl_s=0)
+    async with legs(dns, replace(trunk(carrier), backup=BY_NAME)) as made:
+        await until(lambda: made.legs.trunk_location(BY_NAME) is not None)
+        dns.silent = True
+        made.place(NUMBER)
+        await answered(made)
+
+
+@pytest.mark.parametrize("to", ["sip:+442079460000@127.0.0.2:{port}", "client:alice"])
+async def test_a_target_that_is_no_number_is_looked_up_nowhere(
+    dns: DnsServer, to: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dns_client, "LOOKUP_S", 60.0)
+    dns.silent = True
+    async with Phone("one", host="127.0.0.2") as one, legs(dns, BY_NAME) as made:
+        made.place(to.format(port=one.address.port))
+        if to.startswith("sip:"):
+            await answered(made)
+        else:
+            assert (await refused(made)).code == 32009
 
 
 @pytest.mark.parametrize(("allow", "reachable"), [("", False), ("pbx.lan", False), (NAME, True)])
@@ -251,3 +282,32 @@ async def test_the_certificate_of_a_trunk_must_have_the_name_that_the_operator_g
             made.place(NUMBER, AGAIN)
             await answered(made, AGAIN)
             assert len(one.calls) == 1
+
+
+async def test_a_server_calls_by_a_name_and_says_where_it_leads(dns: DnsServer) -> None:
+    """By the settings of a server process: the call, the doctor, and the reason of a call that failed."""
+    host, port = dns.address
+    settings: dict[str, Value] = {"nameservers": [f"{host}:{port}"], "trunk_allow": ["127.0.0.2"]}
+    async with Phone("one", host="127.0.0.2") as one:
+        dns.put(f"_sip._udp.{NAME}", "SRV", *srv((1, 0, one)))
+        dns.put("one.example", "A", "127.0.0.2")
+        dns.put("lan.example", "A", "127.0.0.3")
+        routes = {"+44": {"host": NAME}, "+33": {"host": "lan.example"}}
+        async with Server(routes=routes, numbers={"+15550100": None}, settings=settings) as server:
+            ask, shown = client(server), list[Finding]()
+            async with asyncio.timeout(10):
+                while len(shown) < 2:
+                    shown = list(check_trunks((await asyncio.to_thread(ask.get, "/engine/routes"))["routes"]))
+            assert [finding.severity for finding in shown] == [Severity.BROKEN, Severity.OK]
+            assert "lan.example is at 127.0.0.3, which is this machine; the setting trunk_allow" in shown[0].message
+            assert shown[1].message == f"trunk {NAME} leads to 127.0.0.2:{one.address.port} by UDP"
+            calls = server.sdk().calls
+            made = await asyncio.to_thread(calls.create, to=NUMBER, from_="+15550100", twiml="<Response/>")
+            await one.called()
+            failed = await asyncio.to_thread(calls.create, to="+33170000000", from_="+15550100", twiml="<Response/>")
+            for sid, status in ((str(made.sid), "completed"), (str(failed.sid), "failed")):
+                async with asyncio.timeout(10):
+                    while (await asyncio.to_thread(calls(sid).fetch)).status != status:  # noqa: ASYNC110
+                        await asyncio.sleep(0.05)
+            explained = await asyncio.to_thread(ask.get, f"/engine/explain/{failed.sid}")
+            assert "trunk_allow" in str(explained)

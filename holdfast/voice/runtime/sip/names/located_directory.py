@@ -142,17 +142,22 @@ class LocatedDirectory:
     # --- names
 
     async def locate(self, number: str) -> None:
-        """Look up the names of the trunks of a number, unless what is known is still valid. A URI leaves by no trunk.
+        """Look up the name of the first trunk of a number that has an address, unless what is known is still valid.
 
+        A call waits for no name of a trunk that it may never need, unless that was never looked up. A URI leaves by no
+        trunk.
         Raises: NameUnresolved if none of its trunks has an address.
         """
         route = None if ":" in number else self._stored.route_for(number)
         if route is None:
             return
-        await self._look_up(route.trunks)
-        if self.route_for(number) is None:
-            location = self.location(route)
-            raise NameUnresolved("" if location is None else location.problem)
+        await self._look_up([trunk for trunk in route.trunks if _domain(trunk) not in self._locations])
+        for trunk in route.trunks:
+            await self._look_up([trunk])
+            if self._at_each_address(trunk):
+                return
+        location = self.location(route)
+        raise NameUnresolved("" if location is None else location.problem)
 
     def open(self, on_change: Callable[[], None]) -> None:
         """Look up the names of all trunks from now on, and call `on_change` when one leads elsewhere."""
