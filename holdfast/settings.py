@@ -159,6 +159,8 @@ E164 = Annotated[str, Field(pattern=r"^\+[1-9][0-9]{1,14}$")]
 
 
 RtpSource = Literal["named", "signalling", "any"]
+PhoneHoldMusic = Literal["trunks", "always ours", "always theirs"]
+PHONE_HOLD_MUSIC = "trunks, always ours or always theirs: which phones are heard that hold and go on sending"
 RTP_SOURCE = "named, signalling or any: from where RTP is accepted beside the address that a description names"
 
 
@@ -214,6 +216,7 @@ class Route(BaseModel):
         None, description="a host name: the domain in our requests to the trunk"
     )
     rtp_source: RtpSource | None = Field(None, description=RTP_SOURCE)
+    phone_hold_music: PhoneHoldMusic | None = Field(None, description=PHONE_HOLD_MUSIC)
     backup: Annotated[Route, BeforeValidator(_route_from_host)] | None = Field(
         None, description="another trunk, used when this one has no service"
     )
@@ -305,6 +308,7 @@ class Settings(BaseSettings):
         512, description="how many legs can have audio at once: 2 to 4096, two ports each, the last below 65536"
     )
     rtp_source: RtpSource = Field("signalling", description=RTP_SOURCE)
+    phone_hold_music: PhoneHoldMusic = Field("trunks", description=PHONE_HOLD_MUSIC)
     store: Annotated[str, AfterValidator(_sqlite)] = Field(
         default_factory=default_store, description="sqlite:/// and the path of a file"
     )

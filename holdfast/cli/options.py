@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, TypeVar, get_args
 
 import typer
 
 from holdfast.cli.terminal import CommandStopped
-from holdfast.settings import RtpSource, Settings, SettingsInvalid, read
+from holdfast.settings import PhoneHoldMusic, RtpSource, Settings, SettingsInvalid, read
 
 Config = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="A settings file, instead of ./holdfast.toml.")
@@ -50,6 +50,12 @@ def rtp_source_from(text: str | None) -> RtpSource | None:
     """Return the rule given with --rtp-source, or None when it was not given. Raises: CommandStopped."""
     words: dict[str, RtpSource] = {"named": "named", "signalling": "signalling", "any": "any"}
     return None if text is None else choice_of("--rtp-source", text, words)
+
+
+def phone_hold_music_from(text: str | None) -> PhoneHoldMusic | None:
+    """Return the rule given with --phone-hold-music, or None when it was not given. Raises: CommandStopped."""
+    words: dict[str, PhoneHoldMusic] = {each: each for each in get_args(PhoneHoldMusic)}
+    return None if text is None else choice_of("--phone-hold-music", text, words)
 
 
 def choice_of(flag: str, text: str, words: Mapping[str, Word]) -> Word:

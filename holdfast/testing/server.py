@@ -46,6 +46,8 @@ Value: TypeAlias = "str | int | Sequence[Value] | Mapping[str, Value] | None"
 """A value of a setting."""
 
 LOG_LINES_TOLD = 40
+PASSED_ON = ("HOLDFAST_PHONE_HOLD_MUSIC",)
+"""The settings that are taken from the environment, so that one scenario can be run by either rule without an edit."""
 
 
 class ServerFailed(Exception):
@@ -252,8 +254,12 @@ def free_rtp_base(rows: int = ROWS) -> int:
 
 
 def _environment() -> dict[str, str]:
-    """Return our environment without the settings of a Holdfast, and with this Holdfast importable."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("HOLDFAST_", "TWILIO_"))}
+    """Return our environment without the settings of a Holdfast but `PASSED_ON`, and with this Holdfast importable."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in PASSED_ON or not name.startswith(("HOLDFAST_", "TWILIO_"))
+    }
     root = str(Path(__file__).parents[2])
     path = os.pathsep.join(filter(None, [root, kept.get("PYTHONPATH")]))
     return kept | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}

@@ -100,7 +100,7 @@ async def test_lines_are_added_shown_without_password_and_removed(api: RestApi) 
 
 async def test_routes_are_added_shown_without_password_and_removed(api: RestApi) -> None:
     route = {"prefix": "+44", "host": "203.0.113.5", "port": 5060, "user": "acme", "sources": ["203.0.113.9/28"]}
-    route |= {"rtp_source": "named"}
+    route |= {"rtp_source": "named", "phone_hold_music": "always ours"}
     added = await post(api, "/engine/routes", {**route, "password": "hush"})
     shown = {**route, "sources": ["203.0.113.0/28"], "transport": "UDP"}
     shown |= dict.fromkeys(
@@ -110,7 +110,9 @@ async def test_routes_are_added_shown_without_password_and_removed(api: RestApi)
     assert (added.status, added.json) == (201, shown)
     assert (await api.request("GET", "/engine/routes")).json == {"routes": [shown]}
     again = await Directory.open(api.store, account=ACCOUNT, now=NOON)
-    assert [(kept.password, kept.rtp_source) for kept in again.routes.all()] == [("hush", "named")]
+    kept = [(kept.password, kept.rtp_source, kept.phone_hold_music) for kept in again.routes.all()]
+    assert kept == [("hush", "named", "always ours")]
+    assert (await post(api, "/engine/routes", {**route, "phone_hold_music": "theirs"})).status == 400
     assert (await api.request("DELETE", "/engine/routes/+44")).status == 204
     assert (await api.request("DELETE", "/engine/routes/+44")).status == 404
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any, Literal
 
 import pytest
@@ -17,10 +18,10 @@ from holdfast.testing.file_server import FileServer
 from holdfast.testing.hold_forms import HoldForm
 from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
-from holdfast.testing.signals import as_samples
+from holdfast.testing.signals import ALICE, BOB, Chord, as_samples
 from holdfast.voice.media.codec.g711 import encode
 from holdfast.voice.runtime.sounds.generated import music
-from tests.loopback.shared_server import answers
+from tests.loopback.shared_server import answers, client
 
 pytestmark = pytest.mark.anyio
 
@@ -194,3 +195,76 @@ async def listed(ask: HoldsClient, call: str, count: int) -> list[Any]:
             if len(holds) == count:
                 return holds
             await asyncio.sleep(0.1)
+
+
+# --- a holder that goes on sending ---------------------------------------------------------------------------------
+
+TRUNK, ABROAD = "127.0.0.9", "+442079460000"
+
+
+@asynccontextmanager
+async def trunk_at(server: Server, port: int, **more: str) -> AsyncIterator[None]:
+    """Have a trunk at `TRUNK` while the block runs."""
+    route = {"prefix": "+44", "host": TRUNK, "port": port, "sources": [f"{TRUNK}/32"], **more}
+    await asyncio.to_thread(client(server).post, "/engine/routes", route)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(client(server).delete, "/engine/routes/+44")
+
+
+async def goes_on_sending(call: PhoneCall, phone: Phone, peer: Phone, own: Chord) -> None:
+    """Hold by `sendonly`: what the phone sends is heard, our music while it is silent, and in the end all as before."""
+    assert await call.hold(HoldForm.SENDONLY) == "recvonly"
+    await asyncio.gather(peer.hears(phone.name), phone.hears("no packets"))
+    phone.speak(None)
+    await hears_music(peer)
+    phone.speak(own)
+    await peer.hears(phone.name)
+    assert await call.hold(HoldForm.INACTIVE) == "inactive"
+    call.leave_microphone_open()
+    await hears_music(peer)
+    assert await call.unhold() == "sendrecv"
+    await asyncio.gather(peer.hears(phone.name), phone.hears(peer.name))
+
+
+async def test_a_called_trunk_that_holds_and_goes_on_sending_is_heard(server: Server, files: FileServer) -> None:
+    """A PBX's own music, or "you are number three"."""
+    files.put("front.xml", twiml(f"<Dial>{ABROAD}</Dial>"))
+    async with (
+        Phone("bob", host=TRUNK) as bob,
+        Phone("alice", server=server.sip) as alice,
+        trunk_at(server, bob.address.port),
+    ):
+        await (await alice.call(FRONT)).answered()
+        await goes_on_sending(await bob.called(), bob, alice, BOB)
+
+
+async def test_a_calling_trunk_that_holds_and_goes_on_sending_is_heard(server: Server, files: FileServer) -> None:
+    async with (
+        Phone("alice", host=TRUNK, server=server.sip) as alice,
+        Phone("bob") as bob,
+        trunk_at(server, alice.address.port),
+    ):
+        files.put("front.xml", twiml(f"<Dial><Sip>{bob.uri}</Sip></Dial>"))
+        call = await alice.call(FRONT)
+        await call.answered()
+        await goes_on_sending(call, alice, bob, ALICE)
+
+
+async def test_a_trunk_whose_route_says_always_ours_is_not_heard(server: Server, files: FileServer) -> None:
+    files.put("front.xml", twiml(f"<Dial>{ABROAD}</Dial>"))
+    async with (
+        Phone("bob", host=TRUNK) as bob,
+        Phone("alice", server=server.sip) as alice,
+        trunk_at(server, bob.address.port, phone_hold_music="always ours"),
+    ):
+        await (await alice.call(FRONT)).answered()
+        called = await bob.called()
+        await alice.hears("bob")
+        await called.hold(HoldForm.SENDONLY)
+        await hears_music(alice)
+        sent = called.line.sent
+        await asyncio.sleep(0.6)
+        assert called.line.sent - sent > 15, "it goes on sending"
+        await hears_music(alice)

@@ -6,6 +6,7 @@ import socket
 import struct
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,7 +30,7 @@ from holdfast.voice.media_process.server import MediaServer
 from holdfast.voice.media_process.sockets.plain import PlainSockets
 from holdfast.voice.media_process.sockets.rtp_ports import Ports
 from holdfast.voice.model.effects import CaptureChannels, RouteAudio, StopSound
-from holdfast.voice.model.facts import DigitPressed, SoundEnded
+from holdfast.voice.model.facts import DigitPressed, HolderSounds, SoundEnded
 from holdfast.voice.model.ids import CallSid
 from tests.loopback.media_process import SILENT, TICK_S, Phone, fades, free_ports, rtp, seated, sound_of
 
@@ -296,6 +297,53 @@ def test_packets_that_are_too_long_are_counted_and_those_not_agreed_are_refused(
     ]
     assert final == [(2, 0, 1), (0, 3, 0)]
     assert bench.posted(DigitPressed) == []
+
+
+def hum_of(level_db: float) -> bytes:
+    """Return a frame of a tone at this level."""
+    wave = np.sin(2 * np.pi * np.arange(160) / 16) * np.sqrt(2) * 32768 * 10 ** (level_db / 20)
+    return encode(np.rint(wave).astype(np.int16))
+
+
+def says(bench: Bench, phone: Phone, port: int, payload: bytes | None, ticks: int) -> list[bool]:
+    """Let a phone send a frame in each of some ticks (None: nothing); return what is reported of its sound."""
+    before = len(bench.posted(HolderSounds))
+    for _ in range(ticks):
+        if payload is not None:
+            phone.send(rtp(phone.sent, payload), port)
+        phone.sent += 1
+        bench.tick()
+    return [fact.sounds for fact in bench.posted(HolderSounds)[before:]]
+
+
+@pytest.mark.parametrize("silent", [None, SILENT, hum_of(-53)], ids=["nothing", "silence", "a soft noise"])
+def test_a_holder_sounds_after_300_ms_above_minus_50_db_until_a_second_of_silence(
+    silent: bytes | None, bench: Bench
+) -> None:
+    trunk = bench.phone(0x21)
+    to_trunk = bench.leg("trunk", trunk)
+    described = replace(bench.described("trunk", trunk, send=False), report_sound=True)
+    bench.ask(described)
+    assert says(bench, trunk, to_trunk, hum_of(-53), 40) == []
+    # What conceals a loss counts as well: three frames more.
+    assert says(bench, trunk, to_trunk, hum_of(-47), 11) + says(bench, trunk, to_trunk, silent, 10) == []
+    assert says(bench, trunk, to_trunk, hum_of(-47), 20) == [True]
+    # The same description again, as a refresh brings it, changes nothing.
+    bench.ask(described)
+    assert says(bench, trunk, to_trunk, silent, 40) == []
+    assert says(bench, trunk, to_trunk, hum_of(-47), 10) == []
+    assert says(bench, trunk, to_trunk, silent, 60) == [False]
+    assert says(bench, trunk, to_trunk, hum_of(-47), 20) == [True]
+
+
+@pytest.mark.parametrize(("receive", "report_sound"), [(True, False), (False, True)])
+def test_the_sound_of_a_line_or_of_a_phone_that_may_send_nothing_is_not_reported(
+    receive: bool, report_sound: bool, bench: Bench
+) -> None:
+    phone = bench.phone(0x21)
+    port = bench.leg("line", phone)
+    bench.ask(replace(bench.described("line", phone, send=False, receive=receive), report_sound=report_sound))
+    assert says(bench, phone, port, hum_of(-10), 60) == []
 
 
 @pytest.mark.parametrize("events", [True, False])

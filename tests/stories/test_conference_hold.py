@@ -12,7 +12,7 @@ from holdfast.voice.model.commands import (
 )
 from holdfast.voice.model.effects import PlaySound
 from holdfast.voice.model.errors import NotFound
-from holdfast.voice.model.facts import PhoneHeld, PhoneResumed
+from holdfast.voice.model.facts import HolderSounds, PhoneHeld, PhoneResumed
 from holdfast.voice.model.ids import CallSid
 
 APP = "https://app.example"
@@ -273,6 +273,29 @@ def test_a_phone_that_holds_by_itself_gives_its_peer_music(world: World) -> None
     assert world.heard_by(bob) == "builtin:hold"
     world.post(PhoneResumed(call=alice))
     assert world.heard_by(bob) == {alice}
+    world.check()
+
+
+def test_a_trunk_that_holds_with_its_own_music_is_heard_in_a_conference_unless_it_is_held_or_muted(
+    world: World,
+) -> None:
+    trunk, bob, room = meet(world)
+    carol = world.calls_in("carol", f"{APP}/room")
+    world.post(PhoneHeld(call=trunk, may_be_heard=True))
+    assert (world.heard_by(bob), world.heard_by(carol)) == ({carol}, {bob})
+    world.post(HolderSounds(call=trunk, sounds=True))
+    assert (world.heard_by(bob), world.heard_by(carol)) == ({trunk, carol}, {trunk, bob})
+    hold(world, trunk)
+    assert world.heard_by(bob) == {carol}
+    resume(world, trunk)
+    assert world.heard_by(bob) == {trunk, carol}
+    world.post(ChangeParticipant(room=room.sid, call=trunk, muted=True))
+    assert world.heard_by(bob) == {carol}
+    world.post(ChangeParticipant(room=room.sid, call=trunk, muted=False))
+    world.hangs_up(carol)
+    assert world.heard_by(bob) == {trunk}
+    world.post(HolderSounds(call=trunk, sounds=False))
+    assert world.heard_by(bob) == "builtin:hold"
     world.check()
 
 

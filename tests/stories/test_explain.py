@@ -18,7 +18,7 @@ from holdfast.voice.model.commands import (
     Target,
     WebRequest,
 )
-from holdfast.voice.model.facts import LegEnded, LegRefused, PhoneHeld, PhoneResumed
+from holdfast.voice.model.facts import HolderSounds, LegEnded, LegRefused, PhoneHeld, PhoneResumed
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.model.ports import PendingCallbacks
 
@@ -357,6 +357,15 @@ def test_rejected_packets_are_explained_with_the_setting_that_rejects_them(world
     said = told(world, alice, replace(arrivals, received=9, rtp_source="named"))
     assert '(rtp_source = "named"). If its phone sends them, set rtp_source = "signalling" for its line or' in said
     assert "Not one" not in said
+
+
+def test_a_trunk_that_holds_and_is_heard_is_explained(world: World) -> None:
+    alice, bob = meet(world, "alice", "bob")
+    world.post(PhoneHeld(call=bob, may_be_heard=True))
+    assert "in place of our music" not in told(world, bob)
+    world.post(HolderSounds(call=bob, sounds=True))
+    assert "What it sends meanwhile is heard in place of our music (phone_hold_music)." in told(world, bob)
+    assert "It hears client:bob." in told(world, alice)
 
 
 def test_packets_that_are_too_long_to_be_played_are_explained(world: World) -> None:

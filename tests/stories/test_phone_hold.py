@@ -6,7 +6,7 @@ import pytest
 
 from holdfast.testing.world import World, twiml
 from holdfast.voice.model.commands import Instruction, RedirectCall, WebRequest
-from holdfast.voice.model.facts import PhoneHeld, PhoneResumed
+from holdfast.voice.model.facts import HolderSounds, PhoneHeld, PhoneResumed
 from holdfast.voice.model.ids import CallSid
 
 APP = "https://app.example"
@@ -104,4 +104,81 @@ def test_the_music_ends_with_the_phone_that_held(world: World) -> None:
     assert world.heard_by(parent) == "silence"
     assert parent not in world.playing
     assert world.call(child).phone_held_at is not None
+    world.check()
+
+
+# --- a holder that goes on sending ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("held", [0, 1])
+def test_a_trunk_that_holds_and_sends_its_own_music_is_heard_and_our_music_plays_while_it_is_silent(
+    world: World, held: int
+) -> None:
+    legs = two_legs(world)
+    trunk, other = legs[held], legs[1 - held]
+    world.post(PhoneHeld(call=trunk, may_be_heard=True))
+    assert world.heard_by(other) == MUSIC
+    for _ in range(2):
+        world.post(HolderSounds(call=trunk, sounds=True))
+        assert world.heard_by(other) == {trunk}
+        assert other not in world.playing
+        world.post(HolderSounds(call=trunk, sounds=False))
+        assert world.heard_by(other) == MUSIC
+    world.post(PhoneResumed(call=trunk))
+    assert (world.heard_by(trunk), world.heard_by(other)) == ({other}, {trunk})
+    world.check()
+
+
+def test_an_agent_that_holds_with_an_open_microphone_is_heard_by_no_party(world: World) -> None:
+    """Whatever the media process reports of it, during the hold and after it."""
+    customer, agent = two_legs(world)
+    world.post(HolderSounds(call=agent, sounds=True))
+    world.post(PhoneHeld(call=agent))
+    world.post(HolderSounds(call=agent, sounds=True))
+    assert world.heard_by(customer) == MUSIC
+    world.post(PhoneResumed(call=agent))
+    world.post(HolderSounds(call=agent, sounds=True))
+    world.post(PhoneHeld(call=agent))
+    assert world.heard_by(customer) == MUSIC
+    world.check()
+
+
+def test_a_trunk_that_stops_sending_or_holds_again_is_heard_only_when_it_sounds_again(world: World) -> None:
+    customer, trunk = two_legs(world)
+    world.post(PhoneHeld(call=trunk, may_be_heard=True))
+    since = world.call(trunk).phone_held_at
+    world.post(HolderSounds(call=trunk, sounds=True))
+    world.passes(5)
+    # The direction becomes inactive, and sendonly again: it is one hold.
+    world.post(PhoneHeld(call=trunk))
+    assert world.heard_by(customer) == MUSIC
+    world.post(PhoneHeld(call=trunk, may_be_heard=True))
+    assert world.heard_by(customer) == MUSIC
+    assert world.call(trunk).phone_held_at == since
+    world.post(HolderSounds(call=trunk, sounds=True))
+    assert world.heard_by(customer) == {trunk}
+    world.post(PhoneResumed(call=trunk))
+    world.post(PhoneHeld(call=trunk, may_be_heard=True))
+    assert world.heard_by(customer) == MUSIC
+    world.check()
+
+
+def test_a_trunk_that_plays_music_while_it_is_met_is_heard_at_once(world: World) -> None:
+    world.pages[f"{APP}/start"] = twiml("<Dial><Client>agent</Client></Dial>")
+    trunk = world.calls_in("customer", f"{APP}/start")
+    (child,) = world.children(trunk)
+    world.post(PhoneHeld(call=trunk, may_be_heard=True))
+    world.post(HolderSounds(call=trunk, sounds=True))
+    world.answers(child)
+    assert world.heard_by(child) == {trunk}
+    world.check()
+
+
+def test_two_holders_one_heard_hear_nothing_but_what_is_sent(world: World) -> None:
+    """Nothing is sent to a phone that holds, so no music is started for it."""
+    parent, child = two_legs(world)
+    world.post(PhoneHeld(call=parent))
+    world.post(PhoneHeld(call=child, may_be_heard=True))
+    world.post(HolderSounds(call=child, sounds=True))
+    assert (world.heard_by(parent), world.heard_by(child)) == ({child}, "silence")
     world.check()

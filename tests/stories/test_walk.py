@@ -35,7 +35,7 @@ from holdfast.voice.model.commands import (
 )
 from holdfast.voice.model.effects import PlaySound, StartTimer
 from holdfast.voice.model.errors import AskedWrong
-from holdfast.voice.model.facts import LegRinging, LegSpeaks, PhoneHeld, PhoneResumed
+from holdfast.voice.model.facts import HolderSounds, LegRinging, LegSpeaks, PhoneHeld, PhoneResumed
 from holdfast.voice.model.ids import CallSid, RecordingSid, RoomSid, derive
 
 APP = "https://app.example"
@@ -132,8 +132,8 @@ def live(world: World) -> list[CallSid]:
     return [call.sid for call in world.state.calls.values() if call.live]
 
 
-def act(world: World, dice: Random, number: int) -> None:
-    """One thing that can happen, chosen by the dice."""
+def act(world: World, dice: Random, number: int, *, trunks: bool = False) -> None:
+    """One thing that can happen, chosen by the dice. With `trunks` a phone that holds may be heard."""
     calls = live(world)
     deed = dice.choice(DEEDS)
     if deed == "in" or not calls:
@@ -189,7 +189,10 @@ def act(world: World, dice: Random, number: int) -> None:
             url = APP + dice.choice(tuple(PAGES))
             world.release(url) if url in world.withheld_urls else world.withheld_urls.add(url)
         case "phone" if leg == "up":
-            world.post(PhoneHeld(call=call) if dice.random() < 0.5 else PhoneResumed(call=call))
+            may_be_heard = trunks and dice.random() < 0.5
+            # Its sound is also reported of one that may not be heard, or holds no more: the news may be on its way.
+            sounds = HolderSounds(call=call, sounds=dice.random() < 0.7)
+            world.post(dice.choice((PhoneHeld(call=call, may_be_heard=may_be_heard), PhoneResumed(call=call), sounds)))
         case "sound" | "fail" if world.playing.get(call, ("", "", 0))[1].startswith("leg:"):
             pass  # What another phone sends is no sound of the library's: it neither ends by itself nor fails.
         case "sound" if call in world.playing:
@@ -286,7 +289,7 @@ def test_the_state_stays_consistent_in_every_walk(seed: int) -> None:
     for number in range(40):
         for world, dice in ((straight, ours), (rebuilt, theirs)):
             with suppress(AskedWrong):
-                act(world, dice, number)
+                act(world, dice, number, trunks=True)
             check(world)
         assert straight.effects == rebuilt.effects
     while calls := live(straight):

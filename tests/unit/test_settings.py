@@ -148,6 +148,8 @@ def test_secrets_are_not_printed() -> None:
             {"routes": {"+": {"host": "192.0.2.1", "backup": {"prt": 1}}}},
             ".backup.prt: there is no such setting; did you",
         ),
+        ({"phone_hold_music": "theirs"}, "allowed: trunks, always ours or always theirs"),
+        ({"routes": {"+": {"host": "192.0.2.1", "phone_hold_music": "ours"}}}, "always ours or always theirs"),
         ({"http_prot": 1}, "--http-prot: there is no such setting; did you mean http_port?"),
         ({"zzz": 1}, "--zzz: there is no such setting"),
     ],

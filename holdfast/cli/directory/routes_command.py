@@ -18,7 +18,15 @@ from holdfast.cli.directory.directory_command import (
     remove_entry,
     with_stored_directory,
 )
-from holdfast.cli.options import WRONG_SETTINGS, Config, Store, choice_of, rtp_source_from, settings_from
+from holdfast.cli.options import (
+    WRONG_SETTINGS,
+    Config,
+    Store,
+    choice_of,
+    phone_hold_music_from,
+    rtp_source_from,
+    settings_from,
+)
 from holdfast.cli.passwords import FromStdin, read_password
 from holdfast.cli.terminal import CommandStopped, print_line, print_table
 from holdfast.settings import Settings
@@ -77,6 +85,14 @@ def add(
     rtp_source: Annotated[
         str | None, typer.Option("--rtp-source", metavar="named|signalling|any", help="Whose RTP is rtp_rule.")
     ] = None,
+    phone_hold_music: Annotated[
+        str | None,
+        typer.Option(
+            "--phone-hold-music",
+            metavar="'always ours|theirs'",
+            help="Whose music plays while its phones hold; else the setting says.",
+        ),
+    ] = None,
     backup: Annotated[
         bool, typer.Option("--backup", help="Use it when the prefix's own trunk does not answer, or has no service.")
     ] = False,
@@ -118,6 +134,7 @@ def add(
         register=register,
         domain=_checked_domain(domain),
         rtp_source=rtp_source_from(rtp_source),
+        phone_hold_music=phone_hold_music_from(phone_hold_music),
     ).completed()
     settings = settings_from(config=config, store=store)
     destination = _where(route.host, route.port, route.transport)

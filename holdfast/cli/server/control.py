@@ -220,6 +220,7 @@ def engine_settings(wiring: ControlWiring) -> EngineSettings:
             srtp=settings.sip_srtp,
             srtp_without_tls=settings.sip_srtp_without_tls,
             rtp_source=settings.rtp_source,
+            phone_hold_music=settings.phone_hold_music,
             trusted_proxies=settings.trusted_proxies,
             nameservers=tuple(map(nameserver_address, settings.nameservers)),
             trunk_allow=settings.trunk_allow,

@@ -65,6 +65,13 @@ def serve(
         str | None,
         typer.Option(metavar="RULE", help=r"From where RTP is accepted: named, signalling or any \[signalling]."),
     ] = None,
+    phone_hold_music: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RULE",
+            help=r"Which phones are heard that hold: trunks, always ours or always theirs \[trunks].",
+        ),
+    ] = None,
     trusted_proxies: Annotated[
         str | None, typer.Option(metavar="NETWORKS", help="Trusted proxies, separated by commas.")
     ] = None,
@@ -136,6 +143,7 @@ def serve(
         rtp_base=rtp_base,
         rtp_rows=rtp_rows,
         rtp_source=rtp_source,
+        phone_hold_music=phone_hold_music,
         trusted_proxies=trusted_proxies,
         account_sid=account_sid,
         auth_token=auth_token,

@@ -72,6 +72,10 @@ class Call:
     phone_held: bool = False
     phone_held_at: float | None = None
     """The time at which its own phone held."""
+    holder_may_be_heard: bool = False
+    """Whether the others may hear what its phone sends while it holds."""
+    holder_heard: bool = False
+    """Whether they hear it: its phone may be heard, and sends no silence."""
     queue_wait: WebRequest | None = None
     """The waitUrl of the queue it waits in, requested each time its document ends; None: the built-in music."""
     scripts: tuple[Script, ...] = ()
@@ -92,6 +96,7 @@ class Participant:
     """A participant is a call's membership of a room. Who hears whom follows from these values and is never stored.
 
     Invariant: `held`, `muted`, `phone_held` and `coach` are separate inputs; a change of one leaves the others.
+    `holder_heard` is true only with `phone_held`.
     """
 
     call: CallSid
@@ -105,6 +110,8 @@ class Participant:
     held: bool = False
     hold: WebRequest | None = None
     phone_held: bool = False
+    holder_heard: bool = False
+    """Whether the others hear what its phone sends while it holds, as their hold music."""
     speaking: bool = False
     """Whether its party speaks, if the application subscribed to speaker events."""
     hears_comfort: bool = False
@@ -121,6 +128,11 @@ class Participant:
     wait: WebRequest | None = None
     hears_wait: bool = False
     """Whether it hears the wait document, because the conference has not begun."""
+
+    @property
+    def silenced_by_phone(self) -> bool:
+        """Return whether its phone holds and is not heard meanwhile."""
+        return self.phone_held and not self.holder_heard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

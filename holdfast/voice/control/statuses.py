@@ -40,6 +40,7 @@ from holdfast.voice.model.facts import (
     DigitPressed,
     DocumentFetched,
     DocumentFetchFailed,
+    HolderSounds,
     Interrupted,
     LegAnswered,
     LegEnded,
@@ -111,7 +112,7 @@ FINAL: Final = frozenset(
 )
 
 RestCallCommand = RedirectCall | EndCall | ChangeCall | RecordCall
-LegChange = LegRinging | LegAnswered | LegRefused | LegEnded | PhoneHeld | PhoneResumed
+LegChange = LegRinging | LegAnswered | LegRefused | LegEnded | PhoneHeld | HolderSounds | PhoneResumed
 TokenFact = TimerFired | DocumentFetched | DocumentFetchFailed | SoundEnded | SoundFailed
 """The facts that name a token, and not a call."""
 VerbFact = NounFact | LegReferred | ReferralNotified
@@ -130,7 +131,7 @@ CallMessage = (
 )
 CallTable = Mapping[tuple[CallStatus, type[CallMessage]], Mapping[CallStatus, str]]
 
-_SIGNALLING: tuple[type[CallMessage], ...] = (PhoneHeld, PhoneResumed, PhoneRefers, DigitPressed)
+_SIGNALLING: tuple[type[CallMessage], ...] = (PhoneHeld, HolderSounds, PhoneResumed, PhoneRefers, DigitPressed)
 """What a phone may send at any time."""
 _BESIDE: tuple[type[CallMessage], ...] = (StartScript, StopScript)
 _OF_BESIDE: tuple[type[CallMessage], ...] = (DocumentFetched, DocumentFetchFailed, SoundEnded, SoundFailed)
@@ -236,7 +237,9 @@ CALL_TRANSITIONS: CallTable = {
     (CallStatus.RINGING, QueueTaken): {CallStatus.IN_PROGRESS: ""},
     **{(CallStatus.IN_PROGRESS, kind): _NEXT_VERB for kind in _ENDS_VERB},
     **{(CallStatus.IN_PROGRESS, kind): {CallStatus.IN_PROGRESS: ""} for kind in (RecordCall, *_BESIDE, *_WITHIN_VERB)},
-    **{(CallStatus.IN_PROGRESS, kind): {CallStatus.IN_PROGRESS: ""} for kind in (PhoneHeld, PhoneResumed)},
+    **{
+        (CallStatus.IN_PROGRESS, kind): {CallStatus.IN_PROGRESS: ""} for kind in (PhoneHeld, HolderSounds, PhoneResumed)
+    },
     (CallStatus.IN_PROGRESS, PhoneRefers): {
         CallStatus.IN_PROGRESS: "it is refused, or its peer decides",
         CallStatus.COMPLETED: "its Dial transfers the peer",

@@ -125,7 +125,9 @@ def _where(call: Call, view: ReadOnlyState, now: float) -> Iterator[str]:
     if queue is not None:
         yield _in_queue(call, queue, view, now)
     if call.phone_held:
-        yield "Its own phone holds: it asked us to send no audio until it resumes."
+        yield "Its own phone holds: it asked us to send no audio until it resumes." + (
+            " What it sends meanwhile is heard in place of our music (phone_hold_music)." if call.holder_heard else ""
+        )
 
 
 def _in_room(room: Room, participant: Participant, view: ReadOnlyState) -> Iterator[str]:

@@ -46,6 +46,7 @@ LABELS = {
     "LegRefused": "refused",
     "LegEnded": "leg ended",
     "PhoneHeld": "the phone holds",
+    "HolderSounds": "audio of the phone that holds",
     "PhoneResumed": "the phone resumes",
     "LegSpeaks": "speech",
     "PhoneRefers": "the phone asks to transfer its peer",
@@ -169,6 +170,8 @@ def _detail(kind: str, data: dict[str, Any]) -> str:
             return f": {data['status']}"
         case "LegSpeaks":
             return " begins" if data["speaks"] else " ends"
+        case "HolderSounds":
+            return " begins" if data["sounds"] else " ends"
         case "PhoneRefers":
             return f" to {data['target']}"
         case "LegReferred" | "ReferralNotified":

@@ -41,7 +41,7 @@ from holdfast.voice.media.mix.g722_legs import PAYLOAD_TYPE as G722_PAYLOAD_TYPE
 from holdfast.voice.media.mix.g722_legs import G722Legs
 from holdfast.voice.media.mix.mixer import Mixer
 from holdfast.voice.media.mix.routing import Routing, Seats, derive
-from holdfast.voice.media.mix.vad import VoiceActivity
+from holdfast.voice.media.mix.vad import HOLD_LOUD_DB, HOLD_LOUD_FRAMES, VoiceActivity
 from holdfast.voice.media.rtp.jitter import G722, JitterBuffers
 from holdfast.voice.media.rtp.rtp import HEADER, OutgoingStreams, Packets
 
@@ -64,6 +64,9 @@ class MixEngine:
         self.voice_activity = VoiceActivity(rows)
         self.speech_changes: list[tuple[int, bool]] = []
         """The rows whose party began to speak in the newest tick (True), or stopped (False)."""
+        self.holder_activity = VoiceActivity(rows, loud_db=HOLD_LOUD_DB, loud_frames=HOLD_LOUD_FRAMES)
+        self.holder_changes: list[tuple[int, bool]] = []
+        """The rows whose phone holds and began in the newest tick to send no silence (True), or stopped (False)."""
         self.streams = OutgoingStreams(rows)
         self.clips = ClipBank(self.frames[self.layout.clips(ULAW) :])
         self.players = Players(self.layout)
@@ -113,6 +116,7 @@ class MixEngine:
         self.g722_legs.remove(row)
         self.tone_detector.set_enabled(row, enabled=False)
         self.voice_activity.set_enabled(row, enabled=False)
+        self.holder_activity.set_enabled(row, enabled=False)
         self.beeps.stop(row)
         self.tone_generator.clear(row)
         self.players.stop(row)
@@ -193,6 +197,7 @@ class MixEngine:
         )
         self.digits = self.tone_detector.detect(rx, self.companding)
         self.speech_changes = list(self.voice_activity.detect(rx, self.companding))
+        self.holder_changes = list(self.holder_activity.detect(rx, self.companding))
         ended = self.players.advance()
         listeners = len(routing.mix.group_of_listener)
         if listeners:

@@ -34,7 +34,7 @@ from holdfast.voice.media_process.sockets.plain import PacketIO
 from holdfast.voice.media_process.sockets.rtp_ports import Ports
 from holdfast.voice.model.effects import Beep, ChangeCapture, DetectSpeech, DropUnheard, RouteAudio, StopSound
 from holdfast.voice.model.errors import AskedWrong
-from holdfast.voice.model.facts import DigitPressed, LegSpeaks, SoundEnded
+from holdfast.voice.model.facts import DigitPressed, HolderSounds, LegSpeaks, SoundEnded
 from holdfast.voice.model.ids import CallSid, call_of
 
 ENDLESS_ROUNDS = 1000
@@ -272,6 +272,7 @@ class MediaServer:
         self._mix_engine.set_sending(row, sending=command.send)
         if not command.send:
             self._dtmf_relay.clear(row)
+        self._mix_engine.holder_activity.set_enabled(row, enabled=command.receive and command.report_sound)
         self._mix_engine.tone_detector.set_enabled(row, enabled=command.dtmf_payload_type is None and command.receive)
         self._rows.describe(row, command, srtp=srtp, now=now)
 
@@ -331,6 +332,8 @@ class MediaServer:
             self._facts.post(DigitPressed(call=CallSid(rows.used[row].leg), digit=digit))
         for row, speaking in mix_engine.speech_changes:
             self._facts.post(LegSpeaks(call=CallSid(rows.used[row].leg), speaks=speaking))
+        for row, sounds in mix_engine.holder_changes:
+            self._facts.post(HolderSounds(call=CallSid(rows.used[row].leg), sounds=sounds))
         sent = self._sender.send(skipped=skipped)
         if self._not_started:
             self._post_started(sent, time.monotonic())

@@ -54,9 +54,22 @@ class LegEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhoneHeld:
-    """The phone put us on hold by itself (re-INVITE or UPDATE with sendonly, inactive or c=0.0.0.0)."""
+    """The phone put us on hold by itself (re-INVITE or UPDATE with sendonly, inactive or c=0.0.0.0).
+
+    While `may_be_heard`, the others hear what it sends meanwhile, as far as that is loud (`HolderSounds`). The fact is
+    posted again when that changes.
+    """
 
     call: CallSid
+    may_be_heard: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HolderSounds:
+    """A phone that holds and may be heard began to send audio that is not silence, or stopped."""
+
+    call: CallSid
+    sounds: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -409,6 +422,7 @@ LegFact = (
     | LegRefused
     | LegEnded
     | PhoneHeld
+    | HolderSounds
     | PhoneResumed
     | DigitPressed
     | LegSpeaks

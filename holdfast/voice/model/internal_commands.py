@@ -155,10 +155,11 @@ class StopScript:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotePhoneHold:
-    """Note that the phone of this participant began or ended a hold of its own."""
+    """Note that the phone of this participant began or ended a hold of its own, and whether it is heard meanwhile."""
 
     call: CallSid
     held: bool
+    heard: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

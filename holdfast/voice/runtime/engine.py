@@ -53,7 +53,7 @@ from holdfast.voice.model.effects import (
     VerbBegan,
 )
 from holdfast.voice.model.errors import VoiceError
-from holdfast.voice.model.facts import DigitPressed, LegSpeaks, SoundEnded
+from holdfast.voice.model.facts import DigitPressed, HolderSounds, LegSpeaks, SoundEnded
 from holdfast.voice.model.ids import AccountSid, CallSid
 from holdfast.voice.model.ports import Journal, KeyValues
 from holdfast.voice.runtime.audio_effects import AudioEffectExecutor
@@ -223,7 +223,7 @@ class Engine:
                 case DigitPressed(call=call, digit=digit):
                     if self.legs.handle_digit(call, digit):
                         self.switch.post(fact)
-                case LegSpeaks():
+                case LegSpeaks() | HolderSounds():
                     self.switch.post(fact)
                 case media_protocol.RtpSilent(leg=leg, silent_s=silent_s):
                     self.legs.handle_silence(CallSid(leg), silent_s)

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from holdfast.voice.media.rtp.latch import RtpSource
 from holdfast.voice.model.errors import NotFound
+from holdfast.voice.model.phone_hold_music import PhoneHoldMusic
 from holdfast.voice.runtime.directory.directory import (
     DOMAIN,
     E164,
@@ -46,6 +47,7 @@ class Trunk(BaseModel):
     register_: bool = Field(False, alias="register")
     domain: Annotated[str, Field(pattern=f"^{DOMAIN}$")] | None = None
     rtp_source: RtpSource | None = None
+    phone_hold_music: PhoneHoldMusic | None = None
 
 
 class RegistrationResponse(BaseModel):

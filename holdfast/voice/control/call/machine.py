@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final, assert_never
 
+from holdfast.voice.control.call.phone_hold import with_phone_hold
 from holdfast.voice.control.call.scripts import (
     handle_fact,
     handle_refer,
@@ -62,6 +63,7 @@ from holdfast.voice.model.facts import (
     DigitPressed,
     DocumentFetched,
     DocumentFetchFailed,
+    HolderSounds,
     LegAnswered,
     LegEnded,
     LegRefused,
@@ -220,7 +222,7 @@ def handle(call: Call, message: CallMessage, now: float, view: ReadOnlyState, ru
             start_from_request(step, role, request)
         case StopScript(role=role):
             stop_script(step, role)
-        case LegRinging() | LegAnswered() | LegRefused() | LegEnded() | PhoneHeld() | PhoneResumed():
+        case LegRinging() | LegAnswered() | LegRefused() | LegEnded() | PhoneHeld() | HolderSounds() | PhoneResumed():
             _handle_leg_fact(step, message)
         case TimerFired() | DocumentFetched() | DocumentFetchFailed() | SoundEnded() | SoundFailed():
             _handle_token(step, message)
@@ -339,11 +341,10 @@ def _handle_leg_fact(step: CallStep, fact: LegChange) -> None:
             answered = call.status is CallStatus.IN_PROGRESS
             status = CallStatus.COMPLETED if answered else CallStatus.NO_ANSWER
             step.finish(status, sip_code if answered else 487, leg_is_gone=True)
-        case PhoneHeld() | PhoneResumed():
-            held = isinstance(fact, PhoneHeld)
-            if held != call.phone_held:
-                step.call = replace(call, phone_held=held, phone_held_at=step.now if held else None)
-                step.emit(NotePhoneHold(call=call.sid, held=held))
+        case PhoneHeld() | HolderSounds() | PhoneResumed():
+            step.call = after = with_phone_hold(call, fact, step.now)
+            if (after.phone_held, after.holder_heard) != (call.phone_held, call.holder_heard):
+                step.emit(NotePhoneHold(call=call.sid, held=after.phone_held, heard=after.holder_heard))
         case _:
             assert_never(fact)
 

@@ -55,7 +55,9 @@ def _seat(participant: Participant, *, has_begun: bool) -> Seat:
     return Seat(
         call=participant.call,
         held=participant.held,
-        muted=participant.muted or participant.phone_held or (participant.coaching and participant.coach is None),
+        muted=participant.muted
+        or participant.silenced_by_phone
+        or (participant.coaching and participant.coach is None),
         listens=_listens(participant, has_begun=has_begun),
         coach=participant.coach if participant.coaching else None,
     )
@@ -70,7 +72,7 @@ class Comfort:
     def __init__(self, room: Room) -> None:
         self._has_begun = _has_begun(room)
         inside = _inside(room).values() if self._has_begun else ()
-        self._awaited = _by_listener(each for each in inside if each.phone_held)
+        self._awaited = _by_listener(each for each in inside if each.silenced_by_phone)
         self._audible = _by_listener(each for each in inside if not _silenced(each)) if self._awaited else Counter()
 
     def is_needed(self, participant: Participant) -> bool:
@@ -167,7 +169,7 @@ def _has_begun(room: Room) -> bool:
 
 
 def _silenced(participant: Participant) -> bool:
-    return participant.held or participant.muted or participant.phone_held
+    return participant.held or participant.muted or participant.silenced_by_phone
 
 
 def beeps(changed: Sequence[Change], after: Room) -> tuple[Beep, ...]:

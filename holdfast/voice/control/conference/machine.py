@@ -100,8 +100,7 @@ def handle(room: Room, message: RoomMessage, now: float, view: ReadOnlyState) ->
     step = RoomStep(room=room, now=now, view=view)
     match message:
         case Bridge(call=call):
-            held = (joining := view.calls.get(call)) is not None and joining.phone_held
-            _add(step, Participant(call=call, joined_at=now, updated_at=now, phone_held=held))
+            _add(step, _with_phone_hold(step, Participant(call=call, joined_at=now, updated_at=now)))
         case EnterConference(call=call, admission=admission):
             seat = room.participant(call)
             if seat is not None and (seat.status, EnterConference) not in PARTICIPANT_TRANSITIONS:
@@ -138,8 +137,8 @@ def handle(room: Room, message: RoomMessage, now: float, view: ReadOnlyState) ->
             handle_announcement_start(step, call, instruction)
         case NoteAnnounced():
             handle_announcement_end(step, message)
-        case NotePhoneHold(call=call, held=held):
-            step.put(replace(step.participant(call), phone_held=held))
+        case NotePhoneHold(call=call, held=held, heard=heard):
+            step.put(replace(step.participant(call), phone_held=held, holder_heard=heard))
         case NoteParticipant(call=call, status=status):
             participant = step.participant(call)
             if status not in PARTICIPANT_TRANSITIONS.get((participant.status, NoteParticipant), ()):
@@ -230,14 +229,21 @@ def _enter(step: RoomStep, call: CallSid, admission: Admission) -> None:
         step.emit(RoomRefused(call=call, code=refusal[0], message=refusal[1]))
         _end_if_empty(step, None, "last-participant-left")
         return
-    joining = step.view.calls.get(call)
     # REST changes made while the phone rang stay.
     participant = (
         _participant(call, admission, step.now, "connected") if seat is None else replace(seat, status="connected")
     )
-    _add(step, replace(participant, updated_at=step.now, phone_held=joining is not None and joining.phone_held))
+    _add(step, _with_phone_hold(step, replace(participant, updated_at=step.now)))
     if participant.held:
         step.emit(StartScript(call=call, role="hold", request=participant.hold))
+
+
+def _with_phone_hold(step: RoomStep, participant: Participant) -> Participant:
+    """Return a participant that joins, with the hold of its phone."""
+    joining = step.view.calls.get(participant.call)
+    if joining is None:
+        return participant
+    return replace(participant, phone_held=joining.phone_held, holder_heard=joining.holder_heard)
 
 
 def _refusal(others: list[Participant], room: Room, admission: Admission) -> tuple[int, str] | None:

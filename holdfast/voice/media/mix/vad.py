@@ -1,4 +1,4 @@
-"""Voice activity detection: report when a party begins to speak and when it stops.
+"""Voice activity detection: report when a party begins to speak, or a holder to send music, and when it stops.
 
 Only levels are compared. A phone that hums or plays music counts as speaking; one in a silent room does not.
 """
@@ -19,14 +19,20 @@ dB, the noise of a quiet room below −50 dB."""
 LOUD_FRAMES, QUIET_FRAMES = 5, 50
 """The frames in a row that begin speech (100 ms of loud ones) and that end it (1 s of quiet ones)."""
 
+HOLD_LOUD_DB = -50.0
+"""The level from which a frame of a phone that holds is no silence: music may be softer than speech."""
+HOLD_LOUD_FRAMES = 15
+"""The loud frames in a row from which such a phone is heard: 300 ms. A click is shorter."""
+
 _SQUARE: NDArray[np.float32] = (DECODE.astype(np.float32) / np.float32(32768)) ** 2
-_LOUD = np.float32(10 ** (LOUD_DB / 10))
 
 
 class VoiceActivity:
     """Voice activity holds the detector state of each enabled row."""
 
-    def __init__(self, rows: int) -> None:
+    def __init__(self, rows: int, *, loud_db: float = LOUD_DB, loud_frames: int = LOUD_FRAMES) -> None:
+        self._loud = np.float32(10 ** (loud_db / 10))
+        self._loud_frames = loud_frames
         self._enabled: Mask = np.zeros(rows, dtype=np.bool_)
         self._rows: Numbers = np.zeros(0, dtype=np.intp)
         self._speaking: Mask = np.zeros(rows, dtype=np.bool_)
@@ -48,10 +54,10 @@ class VoiceActivity:
         rows = self._rows[self._rows < len(frames)]
         if not rows.size:
             return
-        loud = _SQUARE[companding[rows][:, None], frames[rows]].mean(axis=1) >= _LOUD
+        loud = _SQUARE[companding[rows][:, None], frames[rows]].mean(axis=1) >= self._loud
         speaking = self._speaking[rows]
         opposing = np.where(loud == speaking, 0, self._opposing[rows] + 1)
-        changes = opposing >= np.where(speaking, QUIET_FRAMES, LOUD_FRAMES)
+        changes = opposing >= np.where(speaking, QUIET_FRAMES, self._loud_frames)
         self._opposing[rows] = np.where(changes, 0, opposing)
         self._speaking[rows] = speaking ^ changes
         for row in rows[changes].tolist():

@@ -21,7 +21,7 @@ from holdfast.voice.media_process.control_link.recording_messages import (
     TapQuiet,
 )
 from holdfast.voice.model.effects import Beep, ChangeCapture, DetectSpeech, DropUnheard, RouteAudio, StopSound
-from holdfast.voice.model.facts import DigitPressed, LegSpeaks, SoundEnded
+from holdfast.voice.model.facts import DigitPressed, HolderSounds, LegSpeaks, SoundEnded
 from holdfast.voice.model.ids import Token
 
 Leg = str
@@ -48,7 +48,7 @@ class DescribeRow:
     `rtp_source` says from which sources its packets are accepted; `signalled_from` is the host of its signalling.
     `srtp` None: packets are plain both ways; otherwise only encrypted packets are sent and accepted, and the same keys
     again change nothing. A codec of `also` becomes `codec` when the party begins to send it. A new `remote`, or a party
-    that may send again, unlocks the latch.
+    that may send again, unlocks the latch. `report_sound` asks for `HolderSounds`: the phone holds, and may be heard.
     """
 
     leg: Leg
@@ -61,6 +61,7 @@ class DescribeRow:
     also: tuple[Codec, ...] = ()
     signalled_from: str | None = None
     rtp_source: RtpSource = "signalling"
+    report_sound: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -374,6 +375,7 @@ Fact = (
     | SoundEnded
     | DigitPressed
     | LegSpeaks
+    | HolderSounds
     | RtpSilent
     | Statistics
     | TicksSkipped

@@ -14,6 +14,7 @@ from holdfast.voice.model.commands import (
     Method,
     WebRequest,
 )
+from holdfast.voice.model.phone_hold_music import PhoneHoldMusic
 from holdfast.voice.runtime.directory.collection import DirectoryRecord, ResourceRecord
 from holdfast.voice.sip.effects import Address, Transport
 from holdfast.voice.sip.message.digest import Ha1
@@ -161,6 +162,8 @@ class RouteRecord(DirectoryRecord):
     domain: str | None = None
     rtp_source: RtpSource | None = None
     """The addresses from which its RTP is accepted; None: those of the settings."""
+    phone_hold_music: PhoneHoldMusic | None = None
+    """Whether its phones that hold and go on sending are heard; None: as the settings say."""
     backup: RouteRecord | None = None
 
     @property

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from ipaddress import ip_address, ip_network
 from typing import Protocol
 
-from holdfast.voice.media.rtp.latch import RtpSource
 from holdfast.voice.model.commands import ReceiveCall
 from holdfast.voice.model.ids import AccountSid, CallSid
 from holdfast.voice.runtime.directory.directory import AnsweringDocument
@@ -96,11 +95,9 @@ def is_proxy_or_trunk(host: str, proxies: Iterable[str], lines: DirectoryPort) -
     return any(address in ip_network(network) for network in proxies) or lines.trusts(host)
 
 
-def rtp_source_of(invited: Invited, line: LineRecord | None, trunks: Iterable[RouteRecord]) -> RtpSource | None:
-    """Return where the RTP of a calling phone is accepted from, as its line says, or its trunk."""
-    if line is not None:
-        return line.rtp_source
-    return next((trunk.rtp_source for trunk in trunks if trunk.trusts(invited.source.host)), None)
+def trunk_of(invited: Invited, trunks: Iterable[RouteRecord]) -> RouteRecord | None:
+    """Return the trunk that an unauthenticated call comes by, if it comes by one."""
+    return next((trunk for trunk in trunks if trunk.trusts(invited.source.host)), None)
 
 
 def may_call(line: LineRecord, called: str, directory: LineLookup) -> bool:

@@ -14,7 +14,7 @@ from holdfast.voice.runtime.sip.inbound import (
     may_call,
     no_answer_reason,
     receive_call,
-    rtp_source_of,
+    trunk_of,
 )
 from holdfast.voice.runtime.sip.legs.context import SipContext
 from holdfast.voice.runtime.sip.legs.leg import SipLeg
@@ -83,7 +83,9 @@ class InboundCalls:
             self._reject(leg, invited.session, 403, "a call from our own address that we did not make")
             return
         destinations = context.own_ports if arrival is None else AnyDestination()
-        leg.rtp_source = rtp_source_of(invited, line, self._directory.trunks())
+        leg.trunk = None if line is not None else trunk_of(invited, self._directory.trunks())
+        caller = line or leg.trunk
+        leg.rtp_source = None if caller is None else caller.rtp_source
         leg.acknowledges_provisional = invited.reliable
         sealing = context.settings.srtp_policy(invited.source.transport)
         negotiation = leg.begin_negotiation(context.rows.placeholder, sealing, destinations=destinations)
@@ -95,7 +97,7 @@ class InboundCalls:
             return
         if arrival is not None:
             leg.hops, command = arrival.hops, arrival.command
-            leg.rtp_source = "named"
+            leg.trunk, leg.rtp_source = None, "named"
         else:
             answer = self._directory.answer_for(invited.called, host=parse_uri(invited.target).host)
             if answer is None:

@@ -102,5 +102,8 @@ class LegNegotiation:
                 self._context.describe(leg, leg.negotiation.agreed)
 
     def update_hold(self, leg: SipLeg, agreed: Agreed) -> None:
-        if leg.update_hold(agreed, self._context.now()):
-            self._context.post(PhoneHeld(call=leg.call) if leg.held else PhoneResumed(call=leg.call))
+        """Post the begin, a change or the end of the phone's own hold."""
+        context, call = self._context, leg.call
+        heard = context.may_hear_holder(leg, agreed)
+        if leg.update_hold(agreed, context.now(), may_be_heard=heard):
+            context.post(PhoneHeld(call=call, may_be_heard=heard) if leg.held else PhoneResumed(call=call))

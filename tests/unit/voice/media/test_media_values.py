@@ -74,6 +74,10 @@ PROMISED: dict[str, tuple[object, object]] = {
         (vad.LOUD_FRAMES * FRAME_MS, vad.QUIET_FRAMES * FRAME_MS),
         (100, 1000),
     ),
+    "level and ms of audio from which a phone that holds is heard": (
+        (vad.HOLD_LOUD_DB, vad.HOLD_LOUD_FRAMES * FRAME_MS),
+        (-50, 300),
+    ),
     "ms of a beep": (beeps.FRAMES * FRAME_MS, 200),
     "steps of the beeps": (beeps.STEPS_HZ, {"entry": (1150, 1550), "exit": (1550, 1150)}),
     "level of a beep": (beeps.LEVEL, 0.14),
@@ -107,7 +111,7 @@ def test_the_value_is_the_one_that_is_promised(what: str) -> None:
 
 def test_speech_is_what_is_louder_than_minus_40_db() -> None:
     assert vad.LOUD_DB == -40
-    assert np.isclose(vad._LOUD, 1e-4)
+    assert np.isclose(vad.VoiceActivity(1)._loud, 1e-4)
 
 
 def test_a_digit_is_heard_from_minus_38_db_a_tone_and_with_8_db_of_twist() -> None:

@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from typing import Literal
 
 from holdfast.voice.media.rtp.latch import RtpSource
+from holdfast.voice.model.phone_hold_music import PhoneHoldMusic
 from holdfast.voice.runtime.sip.config.liveness import DEFAULT_LIVENESS, Liveness
 from holdfast.voice.runtime.sip.config.tls import Tls
 from holdfast.voice.sip.effects import Address, Transport
@@ -49,6 +50,8 @@ class SipSettings:
     """Whether scanners, and unauthenticated peers that do not register, get no response at all."""
     rtp_source: RtpSource = "signalling"
     """Where a phone's RTP is accepted from, if neither its line nor its trunk says so."""
+    phone_hold_music: PhoneHoldMusic = "trunks"
+    """Which phones that hold and go on sending are heard, if their trunk does not say so."""
     trusted_proxies: tuple[str, ...] = ()
     """Networks of the proxies that may name the host whose requests they forward."""
     srtp_without_tls: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from holdfast.voice.model.ids import AccountSid, CallSid
+from holdfast.voice.model.phone_hold_music import holder_may_be_heard
 from holdfast.voice.runtime.mailbox import EngineEvents
 from holdfast.voice.runtime.sip.config.settings import (
     SipSettings,
@@ -80,7 +81,21 @@ class SipContext:
         origin = None if session is None else self.agent.origin(session, fork=fork)
         if asked is not None and origin is not None and self.admission.is_trusted_proxy(origin):
             origin = self.agent.contacts.origin(asked.destination.uri, self.now()) or origin
-        self.rows.describe(leg, agreed, signalled_from=origin, rtp_source=rtp_source or self.settings.rtp_source)
+        self.rows.describe(
+            leg,
+            agreed,
+            signalled_from=origin,
+            rtp_source=rtp_source or self.settings.rtp_source,
+            report_sound=self.may_hear_holder(leg, agreed),
+        )
+
+    def may_hear_holder(self, leg: SipLeg, agreed: Agreed) -> bool:
+        """Return whether a leg's phone holds and goes on sending, and its line or trunk lets the others hear that."""
+        asked = None if leg.session is None else leg.forks.get(leg.session)
+        trunk = leg.trunk if asked is None else asked.destination.trunk
+        of_route = None if trunk is None else trunk.phone_hold_music
+        rule = self.settings.phone_hold_music
+        return agreed.peer_holds and agreed.receive and holder_may_be_heard(rule, of_route, by_trunk=trunk is not None)
 
     def discard(self, leg: SipLeg) -> None:
         """Discard a leg: post nothing more about it, and close its row."""

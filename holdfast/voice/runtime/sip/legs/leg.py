@@ -9,6 +9,7 @@ from typing import Literal, assert_never
 from holdfast.voice.media.rtp.latch import RtpSource
 from holdfast.voice.model.effects import PlaceLeg
 from holdfast.voice.model.ids import CallSid
+from holdfast.voice.runtime.directory.records import RouteRecord
 from holdfast.voice.runtime.media_client import RowAddress
 from holdfast.voice.runtime.sip.dial_plan import DialDestination
 from holdfast.voice.runtime.sip.legs.dtmf_dedup import DtmfDedup
@@ -124,10 +125,14 @@ class SipLeg:
     """How many of the phone's packets had arrived at the last report."""
     held: bool = False
     """Whether the phone holds us by itself."""
+    holder_may_be_heard: bool = False
+    """Whether the others may hear what it sends while it holds."""
     is_posted: bool = False
     """Whether the call was reported to the engine: the end of an earlier inbound call is not."""
     is_discarded: bool = False
     digits: DtmfDedup = field(default_factory=DtmfDedup)
+    trunk: RouteRecord | None = None
+    """The trunk that an inbound call came by."""
     rtp_source: RtpSource | None = None
     """Where the RTP of a calling phone is accepted from; None: as the settings say."""
 
@@ -144,13 +149,14 @@ class SipLeg:
             destinations=destinations,
         )
 
-    def update_hold(self, agreed: Agreed, now: float) -> bool:
-        """Store what was agreed, and return whether the phone's own hold began or ended with it."""
-        began_or_ended = agreed.peer_holds != self.held
-        if began_or_ended or agreed.receive != self.may_send:
+    def update_hold(self, agreed: Agreed, now: float, *, may_be_heard: bool = False) -> bool:
+        """Store what was agreed, and return whether the phone's own hold began, changed or ended with it."""
+        hold = agreed.peer_holds, may_be_heard
+        changed = hold != (self.held, self.holder_may_be_heard)
+        if (agreed.peer_holds, agreed.receive) != (self.held, self.may_send):
             self.agreed_at = now
-        self.held, self.may_send = agreed.peer_holds, agreed.receive
-        return began_or_ended
+        (self.held, self.holder_may_be_heard), self.may_send = hold, agreed.receive
+        return changed
 
     def all_refused(self) -> bool:
         """Return whether no fork is left that could answer."""

@@ -68,8 +68,16 @@ class RowRegistry:
         self._local_ips[row.port] = row.ip
         return shown
 
-    def describe(self, leg: SipLeg, agreed: Agreed, *, signalled_from: str | None, rtp_source: RtpSource) -> None:
-        """Describe what was agreed for a leg, and which hosts its RTP is accepted from."""
+    def describe(
+        self,
+        leg: SipLeg,
+        agreed: Agreed,
+        *,
+        signalled_from: str | None,
+        rtp_source: RtpSource,
+        report_sound: bool = False,
+    ) -> None:
+        """Describe what was agreed for a leg, which hosts its RTP is accepted from, and if its sound is reported."""
         keys = agreed.srtp
         self._media.send(
             DescribeRow(
@@ -83,6 +91,7 @@ class RowRegistry:
                 srtp=None if keys is None else SrtpKeys(send=keys.send, receive=keys.receive, profile=keys.suite),
                 signalled_from=signalled_from,
                 rtp_source=rtp_source,
+                report_sound=report_sound,
             )
         )
 
