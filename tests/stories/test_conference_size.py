@@ -8,7 +8,7 @@ from holdfast.testing.world import World, twiml
 from holdfast.voice.control.read_only_state import Message
 from holdfast.voice.control.serialization import entries_of, snapshots
 from holdfast.voice.media_process.control_link.packing import pack
-from holdfast.voice.model.commands import ChangeParticipant, Instruction, RedirectCall
+from holdfast.voice.model.commands import AnnounceToRoom, ChangeParticipant, Instruction, RedirectCall, WebRequest
 from holdfast.voice.model.effects import Beep, DetectSpeech, DropUnheard, RouteAudio
 from holdfast.voice.model.ids import CallSid
 
@@ -60,3 +60,20 @@ def test_a_caller_moves_from_a_conference_of_250_into_another_of_249() -> None:
     assert world.heard_by(first[1]) == frozenset(first[2:])
     routed = [each for each in world.effects[since:] if isinstance(each, RouteAudio)]
     assert [(len(each.seats), len(each.left)) for each in routed] == [(0, 1), (1, 0)]
+
+
+def test_a_hold_during_an_announcement_to_250_sends_and_stores_what_it_does_in_one_of_10() -> None:
+    found = []
+    for size in (10, 250):
+        world = World()
+        calls = filled(world, "room", size)
+        room = world.state.room_of(calls[4])
+        assert room is not None
+        world.pages[f"{APP}/news"] = twiml("<Play>news.mp3</Play>")
+        world.post(AnnounceToRoom(room=room.sid, request=WebRequest(url=f"{APP}/news")))
+        assert {world.heard_by(call) for call in calls} == {f"{APP}/news.mp3"}
+        world.sound_ends(calls[7])
+        found.append(bytes_of(world, ChangeParticipant(room=room.sid, call=calls[4], hold=True)))
+    (wire_of_10, stored_of_10), (wire, stored) = found
+    assert wire <= 3 * wire_of_10
+    assert stored <= min(3 * stored_of_10, STORE_BYTES)

@@ -261,7 +261,7 @@ def check(world: World) -> None:
         assert len(inside) == len(set(inside))
         assert all(board.calls[call].live for call in inside), "somebody gone is still in a room"
         if room.status is not RoomStatus.COMPLETED:
-            assert room.announcement is None or set(room.announcement.listeners) <= set(inside)
+            assert (room.announcement is not None) == any(one.announced for one in room.participants)
             for one in room.participants:
                 if one.held and one.status == "connected":
                     heard = [ear for ear, others in world.routes().items() if others and one.call in others]

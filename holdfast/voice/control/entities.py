@@ -120,6 +120,8 @@ class Participant:
     """An announcement to it alone, requested or playing."""
     hears_announcement: bool = False
     """Whether it hears an announcement, to it alone or to all."""
+    announced: bool = False
+    """Whether it is to hear the announcement to all, or still hears it."""
     coaching: bool = False
     coach: CallSid | None = None
     start_on_enter: bool = True
@@ -142,8 +144,6 @@ class Announcement:
     request: WebRequest
     leader: CallSid | None
     """The call whose script fetches the document; None once the document has arrived."""
-    listeners: tuple[CallSid, ...]
-    """The calls that are to hear it, or still hear it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

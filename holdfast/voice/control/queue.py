@@ -57,14 +57,15 @@ class QueueStep:
         diallers: tuple[Dialler, ...] | None = None,
         introductions: tuple[Introduction, ...] | None = None,
     ) -> None:
-        """Replace the members, diallers or introductions."""
-        self.queue = replace(
+        """Replace the members, diallers or introductions. A queue in which all are as they were is not updated."""
+        queue = replace(
             self.queue,
             members=self.queue.members if members is None else members,
             diallers=self.queue.diallers if diallers is None else diallers,
             introductions=self.queue.introductions if introductions is None else introductions,
-            updated_at=self.now,
         )
+        if queue != self.queue:
+            self.queue = replace(queue, updated_at=self.now)
 
     def remove_introduction(self, call: CallSid) -> Introduction | None:
         """Remove and return the introduction that this call is part of, if there is one."""

@@ -259,7 +259,9 @@ class EngineState:
     # --- store ----------------------------------------------------------------------------------------
 
     def _accept(self, moved: Transition[Noun]) -> Iterable[Emitted]:
-        self._put(moved.noun)
+        """Put a noun as it is after a message. One that the message left as it was is not changed by the step."""
+        if self._get(type(moved.noun), moved.noun.sid) is not moved.noun:
+            self._put(moved.noun)
         return moved.emitted
 
     def _put(self, noun: Noun) -> Iterable[Emitted]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from holdfast.voice.control.conference.step import RoomStep
-from holdfast.voice.control.entities import Announcement, Participant
+from holdfast.voice.control.entities import Announcement, Participant, Room
 from holdfast.voice.model import twilio_assumptions
 from holdfast.voice.model.commands import Instruction, WebRequest
 from holdfast.voice.model.ids import CallSid
@@ -21,24 +21,26 @@ WEB_FAILED = range(11200, 11300)
 
 def announce(step: RoomStep, request: WebRequest) -> None:
     """Play a document to every connected participant that is not on hold."""
-    for participant in step.room.participants:
-        step.put(replace(participant, announcement=None))
     reaches_held = twilio_assumptions.HELD_HEARS_ROOM_ANNOUNCEMENT
-    listeners = [
-        participant.call
-        for participant in step.room.participants
-        if participant.status == "connected" and (reaches_held or not participant.held)
-    ]
-    _start(step, request, tuple(listeners))
+    step.put_all(
+        replace(each, announcement=None, announced=each.status == "connected" and (reaches_held or not each.held))
+        for each in step.room.participants
+    )
+    _start(step, request)
 
 
-def _start(step: RoomStep, request: WebRequest, listeners: tuple[CallSid, ...]) -> None:
+def _listeners(room: Room) -> list[CallSid]:
+    """Return the calls that are to hear the room's announcement, or still hear it."""
+    return [participant.call for participant in room.participants if participant.announced]
+
+
+def _start(step: RoomStep, request: WebRequest) -> None:
     """Fetch the document for the first listener; end the announcement if there is none."""
+    listeners = _listeners(step.room)
     if not listeners:
         _end(step, request)
         return
-    announcement = Announcement(request=request, leader=listeners[0], listeners=listeners)
-    step.room = replace(step.room, announcement=announcement)
+    step.room = replace(step.room, announcement=Announcement(request=request, leader=listeners[0]))
     step.emit(StartScript(call=listeners[0], role="announce", request=request))
 
 
@@ -51,7 +53,7 @@ def handle_announcement_start(step: RoomStep, call: CallSid, instruction: Instru
     announcement = step.room.announcement
     if announcement is not None and announcement.leader == call:
         step.room = replace(step.room, announcement=replace(announcement, leader=None))
-        others = (listener for listener in announcement.listeners if listener != call)
+        others = (listener for listener in _listeners(step.room) if listener != call)
         step.emit(
             *(StartScript(call=listener, role="announce", request=None, instruction=instruction) for listener in others)
         )
@@ -69,23 +71,23 @@ def handle_announcement_end(step: RoomStep, note: NoteAnnounced) -> None:
     announcement = step.room.announcement
     if announcement is not None and announcement.leader == note.call:
         # No other listener requests a document that failed.
+        step.put_all(replace(each, announced=False) for each in step.room.participants)
         step.room = replace(step.room, announcement=None)
         _send_callback(step, None, announcement.request, note)
     else:
-        remove_listener(step, note.call)
+        remove_listener(step, participant)
 
 
-def remove_listener(step: RoomStep, call: CallSid) -> None:
-    """Remove a listener of the room's announcement; without listeners it ends."""
+def remove_listener(step: RoomStep, participant: Participant) -> None:
+    """Remove a listener of the room's announcement, which may have left the room; without listeners it ends."""
     announcement = step.room.announcement
-    if announcement is None or call not in announcement.listeners:
+    if announcement is None or not participant.announced:
         return
-    listeners = tuple(listener for listener in announcement.listeners if listener != call)
-    if announcement.leader == call:
-        _start(step, announcement.request, listeners)
-    elif listeners:
-        step.room = replace(step.room, announcement=replace(announcement, listeners=listeners))
-    else:
+    if (inside := step.room.participant(participant.call)) is not None:
+        step.put(replace(inside, announced=False))
+    if announcement.leader == participant.call:
+        _start(step, announcement.request)
+    elif not _listeners(step.room):
         _end(step, announcement.request)
 
 

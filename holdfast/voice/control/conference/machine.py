@@ -122,7 +122,7 @@ def handle(room: Room, message: RoomMessage, now: float, view: ReadOnlyState) ->
             changed, emitted = change(_require_participant(room, call), message, room, now)
             step.put(changed)
             if message.announce is not None:
-                remove_listener(step, call)
+                remove_listener(step, changed)
             for item in emitted:
                 if isinstance(item, str):
                     step.send_callback(item, changed)
@@ -281,7 +281,7 @@ def _leave(step: RoomStep, participant: Participant, reason: str, *, kicked: boo
     if participant.end_on_exit and participant.status == "connected" and reason != "participant_add_failed":
         _end(step, f"participant-with-end-conference-on-exit-{verb}", participant, "moderator_ended_conference")
         return
-    remove_listener(step, participant.call)
+    remove_listener(step, participant)
     _end_if_empty(step, participant, f"last-participant-{verb}")
 
 
@@ -322,12 +322,7 @@ def _end(step: RoomStep, reason: str, trigger: Participant | None, others_reason
 
 def _stop_scripts(step: RoomStep, participant: Participant) -> None:
     """Stop the scripts that a participant had because of the room."""
-    announcement = step.room.announcement
-    announced = (
-        participant.hears_announcement
-        or participant.announcement is not None
-        or (announcement is not None and participant.call in announcement.listeners)
-    )
+    announced = participant.hears_announcement or participant.announcement is not None or participant.announced
     roles: tuple[tuple[Role, bool], ...] = (
         *(("wait", participant.hears_wait), ("hold", participant.held)),
         *(("announce", announced), ("comfort", participant.hears_comfort)),

@@ -5,6 +5,7 @@ Source: Twilio docs, <Conference> statusCallback.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from holdfast.voice.control.entities import Participant, Room, RoomStatus
@@ -57,8 +58,14 @@ class RoomStep:
 
     def put(self, participant: Participant) -> None:
         """Replace a participant's values, in its old place."""
-        members = tuple(participant if member.call == participant.call else member for member in self.room.participants)
-        self.room = replace(self.room, participants=members, updated_at=self.now)
+        self.put_all(participant if each.call == participant.call else each for each in self.room.participants)
+
+    def put_all(self, participants: Iterable[Participant]) -> None:
+        """Replace the values of all participants, in their places; those that are equal stay, and are not stored."""
+        pairs = zip(self.room.participants, participants, strict=True)
+        members = tuple(old if old is new or old == new else new for old, new in pairs)
+        if any(old is not new for old, new in zip(self.room.participants, members, strict=True)):
+            self.room = replace(self.room, participants=members, updated_at=self.now)
 
     def set_status(self, status: RoomStatus) -> None:
         """Set another status. Invariant: the machine's table lists it for the message of this step."""

@@ -32,8 +32,9 @@ from holdfast.voice.model.commands import (
     RedirectCall,
 )
 from holdfast.voice.model.errors import AskedWrong, NotFound, RecordNotFinished
-from holdfast.voice.model.facts import LegEnded, TimerFired
+from holdfast.voice.model.facts import LegEnded, LegSpeaks, TimerFired
 from holdfast.voice.model.ids import CallSid, QueueSid, RoomSid, Token
+from holdfast.voice.model.internal_commands import NoteAnnounced, NoteParticipant, NotePhoneHold, StopDialQueue
 from holdfast.voice.model.ports import Snapshot
 
 UNKNOWN = CallSid("CA" + "9" * 32)
@@ -125,6 +126,23 @@ def test_a_fact_for_an_unknown_call_changes_nothing() -> None:
     for fact in (LegEnded(call=UNKNOWN), TimerFired(token=Token(f"{UNKNOWN}/main1/1.1"))):
         step = engine.apply(fact, START)
         assert (step.effects, step.nouns) == ((), ())
+
+
+def test_a_message_that_changes_nothing_stores_no_noun() -> None:
+    world = World()
+    call = world.calls_in("a", twiml=twiml("<Dial><Conference>one</Conference></Dial>"))
+    waiting = world.calls_in("b", twiml=twiml("<Enqueue>line</Enqueue>"))
+    messages: tuple[Message, ...] = (
+        TimerFired(token=Token(f"{call}/main9/1.1")),
+        LegSpeaks(call=call, speaks=True),
+        NotePhoneHold(call=call, held=False),
+        NoteAnnounced(call=call),
+        NoteParticipant(call=call, status="ringing"),
+        StopDialQueue(call=waiting),
+    )
+    world.passes(1)
+    for message in messages:
+        assert list(snapshots(world.state.apply(message, world.now))) == []
 
 
 def test_only_a_finished_call_is_forgotten() -> None:
