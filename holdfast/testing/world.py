@@ -338,6 +338,8 @@ class World:
         route = self.route(call)
         if route is not None:
             return frozenset(route) if route else "silence"
+        if call in self.seats and self.seats[call][1].rings:
+            return "silence"
         return self.playing[call][1] if call in self.playing else "silence"
 
     def events(self) -> list[str]:

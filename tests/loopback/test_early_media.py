@@ -1,22 +1,25 @@
-"""Sound before the answer: what a called phone sends while it rings is heard by the caller, and nobody else."""
+"""Audio before the answer: what a called phone sends while it rings is heard by its caller, or by its conference."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from holdfast.testing.calls import CallState
+from holdfast.testing.calls import CallState, PhoneCall
 from holdfast.testing.file_server import FileServer
 from holdfast.testing.hold_forms import HoldForm
 from holdfast.testing.phone import Phone, Rings
 from holdfast.testing.server import Server
 from tests.loopback.shared_server import answers
+from tests.loopback.test_hold_by_phone import hears_music
 from tests.loopback.test_serve import until
 
 pytestmark = pytest.mark.anyio
-NUMBERS = {"+15550100": "front.xml", "+15550101": "patient.xml"}
+ROOM = "+15550102"
+NUMBERS = {"+15550100": "front.xml", "+15550101": "patient.xml", ROOM: "room.xml"}
 
 
 @pytest.fixture(scope="module")
@@ -117,3 +120,80 @@ async def test_descriptions_change_before_the_answer_by_update(server: Server, f
         await asyncio.gather(alice.hears("bob"), bob.hears("alice"))
         await call.hang_up()
         await called.over()
+
+
+# --- conferences ------------------------------------------------------------------------------------------------
+
+
+def participants(server: Server) -> Any:
+    """Return the participants of the conference that phones enter by calling `ROOM`."""
+    return server.sdk().conferences("early").participants
+
+
+async def call_in(server: Server, phone: Phone, **more: object) -> PhoneCall:
+    """Call a phone into the conference; return the call that rings there."""
+    await asyncio.to_thread(lambda: participants(server).create(from_=ROOM, to=phone.uri, beep="false", **more))
+    return await phone.called()
+
+
+def enters(files: FileServer, attributes: str) -> None:
+    """Let callers of `ROOM` enter the conference."""
+    noun = f'<Conference beep="false" {attributes}>early</Conference>'
+    files.put("room.xml", f"<Response><Dial>{noun}</Dial></Response>")
+
+
+async def test_a_conference_hears_a_party_that_is_called_in_before_it_answers(
+    server: Server, files: FileServer
+) -> None:
+    enters(files, "")
+    async with (
+        Phone("alice", server=server.sip) as alice,
+        Phone("carol", server=server.sip) as carol,
+        Phone("bob", manner=Rings()) as bob,
+    ):
+        calls = [await phone.call(ROOM) for phone in (alice, carol)]
+        await asyncio.gather(*(call.answered() for call in calls))
+        await asyncio.gather(alice.hears("carol"), carol.hears("alice"))
+        called = await call_in(server, bob)
+        await asyncio.gather(alice.hears("carol", "ringback"), carol.hears("alice", "ringback"))
+        called.ring_aloud()
+        await asyncio.gather(alice.hears("bob", "carol"), carol.hears("alice", "bob"), bob.hears("silence"))
+        client = server.sdk()
+        (conference,) = await asyncio.to_thread(client.conferences.list, status="in-progress")
+        live = await asyncio.to_thread(client.calls.list, status="in-progress")
+        sid = str(next(each.sid for each in live if "carol" in str(each._from)))
+        held = client.conferences(str(conference.sid)).participants(sid)
+        await asyncio.to_thread(lambda: held.update(hold=True))
+        await asyncio.gather(alice.hears("bob"), hears_music(carol), bob.hears("silence"))
+        await asyncio.to_thread(lambda: held.update(hold=False))
+        await asyncio.gather(alice.hears("bob", "carol"), carol.hears("alice", "bob"))
+        called.answer()
+        await bob.hears("alice", "carol")
+        await asyncio.gather(alice.hears("bob", "carol"), carol.hears("alice", "bob"))
+        await asyncio.gather(*(call.hang_up() for call in (*calls, called)))
+
+
+@pytest.mark.parametrize("wait", ["", 'waitUrl=""'])
+async def test_a_participant_that_waits_alone_hears_the_phone_that_rings(
+    server: Server, files: FileServer, wait: str
+) -> None:
+    enters(files, wait)
+    async with Phone("alice", server=server.sip) as alice, Phone("bob", manner=Rings()) as bob:
+        call = await alice.call(ROOM)
+        await call.answered()
+
+        async def hears_wait(phone: Phone) -> None:
+            await (phone.hears("silence") if wait else hears_music(phone))
+
+        await hears_wait(alice)
+        silent = await call_in(server, bob, early_media=False)
+        silent.ring_aloud()
+        await hears_wait(alice)
+        silent.refuse(486)
+        called = await call_in(server, bob)
+        await alice.hears("ringback")
+        called.ring_aloud()
+        await asyncio.gather(alice.hears("bob"), bob.hears("silence"))
+        called.refuse(486)
+        await hears_wait(alice)
+        await call.hang_up()

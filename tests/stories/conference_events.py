@@ -39,8 +39,16 @@ def two(world: World, first: str = EVERY, second: str = "") -> Told:
     return told
 
 
-def called_in(world: World, name: str, *, attributes: str = "", room: str = "room") -> CallSid:
-    """The Participants resource calls somebody whose only document is to join."""
+def called_in(
+    world: World,
+    name: str,
+    *,
+    attributes: str = "",
+    room: str = "room",
+    early_media: bool = False,
+    coach: CallSid | None = None,
+) -> CallSid:
+    """The Participants resource calls a party whose only document is to join."""
     sid = CallSid("CA" + name.encode().hex().zfill(32))
     world.post(
         CreateCall(
@@ -57,6 +65,8 @@ def called_in(world: World, name: str, *, attributes: str = "", room: str = "roo
                 admission=Admission(
                     name=room,
                     end_on_exit="endConferenceOnExit" in attributes,
+                    early_media=early_media,
+                    coach=coach,
                     callback=Callback(url=f"{APP}/events", events=("start", "end", "join", "leave")),
                 ),
                 new_room=RoomSid("CF" + name.encode().hex().zfill(32)),

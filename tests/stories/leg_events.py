@@ -80,16 +80,25 @@ class Told:
         return value[:2] if value[:2] in ("QU", "CF") and len(value) == 34 else value.removeprefix(APP)
 
     def hears(self) -> dict[str, str]:
-        """What each named ear hears: names of others, the path of a sound, `silence`, or `nothing` once gone."""
+        """What each named ear hears: names of others, the path of a sound, `silence`, or `nothing` once gone.
+
+        `X rings`: ringing in place of what the phone of X sends.
+        """
         heard = {}
         for sid, name in self.names.items():
             ear = self.world.heard_by(sid)
             if isinstance(ear, frozenset):
-                heard[name] = "+".join(sorted(self.names[other] for other in ear))
+                heard[name] = "+".join(sorted(self.names[other] + self._ringing(other) for other in ear))
             else:
                 heard[name] = str(ear).removeprefix("clip:").removeprefix(APP)
         self.world.check()
         return heard
+
+    def _ringing(self, other: CallSid) -> str:
+        if not self.world.seats[other][1].rings:
+            return ""
+        assert self.world.playing[other][1] == "builtin:ringback"
+        return " rings"
 
     def beeps(self) -> list[str]:
         """The tones since this was last asked, each with those who hear it: `entry A B`."""

@@ -550,7 +550,9 @@ class Studio(World):
         one = room.participant(sid)
         assert one is not None
         begun = room.kind == "bridge" or room.status is RoomStatus.IN_PROGRESS
-        return one.held or one.muted or one.status != "connected" or not begun
+        # What the phone of a party that is called in sends before it answers is heard by the room, if that was asked.
+        audible = begun if one.status == "connected" else one.early_media
+        return one.held or one.muted or not audible
 
     def may_hear(self, ear: CallSid, other: CallSid) -> bool:
         """Whether this ear may hear that party now."""
@@ -560,7 +562,7 @@ class Studio(World):
         if room is None:
             return self.state.calls[other].controlled_by == ear
         mine, theirs = room.participant(ear), room.participant(other)
-        if mine is None or theirs is None or mine.held or ear == other:
+        if mine is None or theirs is None or mine.held or mine.status != "connected" or ear == other:
             return False
         return not theirs.coaching or theirs.coach == ear
 

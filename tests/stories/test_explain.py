@@ -18,9 +18,10 @@ from holdfast.voice.model.commands import (
     Target,
     WebRequest,
 )
-from holdfast.voice.model.facts import HolderSounds, LegEnded, LegRefused, PhoneHeld, PhoneResumed
+from holdfast.voice.model.facts import HolderSounds, LegEnded, LegRefused, LegRinging, PhoneHeld, PhoneResumed
 from holdfast.voice.model.ids import CallSid
 from holdfast.voice.model.ports import PendingCallbacks
+from tests.stories.conference_events import called_in
 
 APP = "https://app.example"
 BOB = CallSid("CA" + "b" * 32)
@@ -323,6 +324,19 @@ def test_a_dial_that_reached_no_callee(world: World) -> None:
     assert "Its <Dial> did not reach client:bob: there is no line bob." in text
     lost = world.calls_in("alice", twiml="<Response><Dial><Queue>nobody</Queue></Dial><Pause length='9'/></Response>")
     assert "There was no queue 'nobody' for its <Dial>." in told(world, lost)
+
+
+def test_a_party_that_is_called_in_is_heard_before_it_answers(world: World) -> None:
+    (alice,) = meet(world, "alice")
+    bob = called_in(world, "bob", early_media=True)
+    assert "It is only listed there: it is queued." in told(world, bob)
+    world.rings(bob)
+    assert "It hears client:bob, which rings." in told(world, alice)
+    assert "It is only listed there: it is ringing; the others hear it ring." in told(world, bob)
+    world.post(LegRinging(call=bob, early_media=True))
+    assert "It is only listed there: it is ringing; the others hear what its phone sends." in told(world, bob)
+    world.answers(bob)
+    assert "It hears client:bob." in told(world, alice)
 
 
 def test_a_phone_that_holds(world: World) -> None:

@@ -237,7 +237,7 @@ def queue(world: World, dice: Random, deed: str) -> None:
 def call_in(world: World, name: str) -> None:
     """REST calls somebody into the conference."""
     sid = CallSid(derive("CA", name))
-    admission = Admission(name="r", label=name[-1], end_on_exit=name[-1] == "3")
+    admission = Admission(name="r", label=name[-1], end_on_exit=name[-1] == "3", early_media=name[-1] != "2")
     text = twiml(f'<Dial><Conference participantLabel="{name[-1]}">r</Conference></Dial>')
     world.post(
         CreateCall(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.voice.api.twilio import calls, participants
 from scripts.status_pages import ANSWERS, MAX_CELL, PAGES, footnotes, rows, tidy
 
 ROOT = Path(__file__).parents[2]
@@ -98,3 +99,10 @@ def test_every_row_of_access_control_names_an_existing_test() -> None:
         if not name or not (ROOT / file).exists() or name not in defined_in(ROOT / file)
     ]
     assert wrong == []
+
+
+def test_each_parameter_that_is_accepted_without_effect_has_its_line() -> None:
+    text = (ROOT / "docs/twilio-status.md").read_text("utf-8")
+    section = text[text.index("## Parameters without effect") : text.index("## Calls and webhooks")]
+    named = re.findall(r"^\| `(\w+)` \| no \|", section, re.MULTILINE)
+    assert named == sorted(calls.CREATE_IGNORED | participants.CREATE_IGNORED)

@@ -130,6 +130,12 @@ class Participant:
     wait: WebRequest | None = None
     hears_wait: bool = False
     """Whether it hears the wait document, because the conference has not begun."""
+    early_media: bool = False
+    """Whether the room hears it before it answers."""
+    early_audio: Literal["", "ringing", "phone"] = ""
+    """What the room hears of it before it answers: nothing, ringing, or what its phone sends."""
+    hears_early: bool = False
+    """Whether it hears a party that is called in, in place of the wait document."""
 
     @property
     def silenced_by_phone(self) -> bool:

@@ -337,6 +337,7 @@ PARTICIPANT_TRANSITIONS: Mapping[
 ] = {
     ("queued", NoteParticipant): {"connecting": "it is called", "ringing": "its phone rings"},
     ("connecting", NoteParticipant): {"ringing": ""},
+    ("ringing", NoteParticipant): {"ringing": "its phone sends audio before it answers"},
     ("queued", EnterConference): {"connected": ""},
     ("connecting", EnterConference): {"connected": ""},
     ("ringing", EnterConference): {"connected": ""},

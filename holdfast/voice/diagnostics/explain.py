@@ -139,7 +139,8 @@ def _in_room(room: Room, participant: Participant, view: ReadOnlyState) -> Itera
         names = ", ".join(_name(each.call, view) for each in others)
         yield f"It is in {where} with {names}."
     if participant.status != "connected":
-        yield f"It is only listed there: it is {participant.status}."
+        heard = {"": "", "ringing": "; the others hear it ring", "phone": "; the others hear what its phone sends"}
+        yield f"It is only listed there: it is {participant.status}{heard[participant.early_audio]}."
     if participant.held:
         yield "It is on hold: it hears no party and no party hears it, until Hold=false."
     if participant.hears_wait:
@@ -183,7 +184,7 @@ def _hears(call: Call, view: ReadOnlyState, newest: PlayerAccount) -> str:
     room = view.room_of(call.sid)
     routed = hears(room).get(call.sid) if room is not None else None
     if routed:
-        return f"It hears {', '.join(_name(other, view) for other in routed)}."
+        return f"It hears {', '.join(_heard_name(other, view) for other in routed)}."
     if routed is None:
         return f"It hears {newest.describe()}."
     assert room is not None
@@ -265,6 +266,13 @@ def _rejected(packets: ReceivedPackets, sender: tuple[str, int]) -> str:
         f'(rtp_source = "{packets.rtp_source}"). If its phone sends them, set rtp_source = "{wider}" for its line or '
         "route; if not, they come from another sender."
     )
+
+
+def _heard_name(call: CallSid, view: ReadOnlyState) -> str:
+    """Return a call's name, with a word when it is heard before it answers."""
+    found = view.calls.get(call)
+    unanswered = found is not None and found.status is not CallStatus.IN_PROGRESS
+    return f"{_name(call, view)}, which rings" if unanswered else _name(call, view)
 
 
 def _name(call: CallSid, view: ReadOnlyState) -> str:

@@ -199,6 +199,8 @@ class MixEngine:
         self.speech_changes = list(self.voice_activity.detect(rx, self.companding))
         self.holder_changes = list(self.holder_activity.detect(rx, self.companding))
         ended = self.players.advance()
+        if (ringing := routing.ringing_rows).size:
+            frames[ringing] = frames[self.players.frame_row[ringing]]
         listeners = len(routing.mix.group_of_listener)
         if listeners:
             self._mixer.mix(frames, routing.mix, frames[layout.mixes : layout.mixes + listeners])

@@ -79,6 +79,8 @@ class Admission:
     coach: CallSid | None = None
     callback: Callback | None = None
     record: RecordingOptions | None = None
+    early_media: bool = False
+    """Whether the room hears a party that is called in before it answers. Source: Participant resource, EarlyMedia."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,8 @@ class Seat:
     """A seat is a participant's place in the audio of its room. Who hears whom follows from the seats alone.
 
     `held`: it is not heard, hears no party and no beep. `muted`: it is not heard. `listens`: it hears the room, and not
-    its own player, which is silent while it plays nothing. `coach`: of all listeners this call alone hears it.
+    its own player, which is silent while it plays nothing. `coach`: of all listeners this call alone hears it. `rings`:
+    its phone rings, so the others hear its player in its place, and it hears nothing.
     """
 
     call: CallSid
@@ -30,6 +31,7 @@ class Seat:
     muted: bool = False
     listens: bool = True
     coach: CallSid | None = None
+    rings: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

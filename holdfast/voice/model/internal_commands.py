@@ -164,10 +164,11 @@ class NotePhoneHold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoteParticipant:
-    """Note the progress of a call that is to become a participant."""
+    """Note the progress of a call that is to become a participant; with `early_media` its phone sends audio already."""
 
     call: CallSid
     status: Literal["connecting", "ringing"]
+    early_media: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

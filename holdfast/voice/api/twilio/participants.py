@@ -43,7 +43,16 @@ MAX_NAME: Final = 128
 CREATE: Final = frozenset(
     {
         *("From", "To", "StatusCallback", "StatusCallbackMethod", "StatusCallbackEvent", "Label", "Timeout"),
-        *("TimeLimit", "Muted", "Beep", "StartConferenceOnEnter", "EndConferenceOnExit", "WaitUrl", "WaitMethod"),
+        *(
+            "TimeLimit",
+            "EarlyMedia",
+            "Muted",
+            "Beep",
+            "StartConferenceOnEnter",
+            "EndConferenceOnExit",
+            "WaitUrl",
+            "WaitMethod",
+        ),
         *("MaxParticipants", "ConferenceStatusCallback", "ConferenceStatusCallbackMethod"),
         *("ConferenceStatusCallbackEvent", "SipAuthUsername", "SipAuthPassword", "Coaching", "CallSidToCoach"),
         *("Record", "ConferenceRecord", "ConferenceTrim", "ConferenceRecordingStatusCallback"),
@@ -53,7 +62,7 @@ CREATE: Final = frozenset(
 )
 CREATE_IGNORED: Final = frozenset(
     {
-        *("EarlyMedia", "Region", "JitterBufferSize", "Byoc", "CallerId", "CallReason"),
+        *("Region", "JitterBufferSize", "Byoc", "CallerId", "CallReason"),
         *("MachineDetection", "MachineDetectionTimeout", "MachineDetectionSpeechThreshold"),
         *("MachineDetectionSpeechEndThreshold", "MachineDetectionSilenceTimeout", "AmdStatusCallback"),
         *("AmdStatusCallbackMethod", "CallToken", "ClientNotificationUrl", "CallerDisplayName"),
@@ -210,6 +219,7 @@ def _admission(form: Form, context: ApiContext, name: str, room: Room | None) ->
     coaching = form.flag("Coaching")
     if coaching and coach is None:
         raise ParameterInvalid("Coaching=true needs CallSidToCoach")
+    early_media = form.flag("EarlyMedia")
     start, maximum = form.flag("StartConferenceOnEnter"), form.integer("MaxParticipants", low=2, high=250)
     recorded = form.choice("ConferenceRecord", ("true", "false", "record-from-start", "do-not-record"))
     record = None
@@ -229,6 +239,7 @@ def _admission(form: Form, context: ApiContext, name: str, room: Room | None) ->
             form, context, prefix="ConferenceStatusCallback", known=CONFERENCE_EVENTS, default=("start", "end")
         ),
         record=record,
+        early_media=True if early_media is None else early_media,
     )
 
 

@@ -325,9 +325,10 @@ def _handle_leg_fact(step: CallStep, fact: LegChange) -> None:
             if begins:
                 step.set_status(CallStatus.RINGING)
                 step.send_callback("ringing")
-                step.emit(NoteParticipant(call=call.sid, status="ringing"))
             if call.controlled_by is not None and (begins or early_media):
                 step.emit(ChildRinging(call=call.controlled_by, child=call.sid, early_media=early_media))
+            elif begins or early_media:
+                step.emit(NoteParticipant(call=call.sid, status="ringing", early_media=early_media))
         case LegAnswered(sip_params=sip_params):
             step.call = replace(call, sip_params=sip_params)
             _answered(step)

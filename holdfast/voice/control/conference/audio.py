@@ -4,62 +4,83 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Literal, TypeGuard
 
 from holdfast.voice.control.entities import Participant, Room, RoomStatus
 from holdfast.voice.model import twilio_assumptions
-from holdfast.voice.model.effects import Beep, DetectSpeech, DropUnheard, HearsChanged, RouteAudio, Seat
-from holdfast.voice.model.ids import CallSid, RoomSid
+from holdfast.voice.model.effects import (
+    Beep,
+    DetectSpeech,
+    DropUnheard,
+    HearsChanged,
+    PlaySound,
+    RouteAudio,
+    Seat,
+    StopSound,
+)
+from holdfast.voice.model.ids import CallSid, RoomSid, Token
 
 Hears = tuple[CallSid, ...] | None
 """The audio that a leg receives: these legs, or (None) its own player, which is silent while it plays nothing."""
 
 Change = tuple[Participant | None, Participant | None]
-"""One call's participant before a step and after it; None while it is not connected."""
+"""One call's participant before a step and after it; None while it has no seat."""
 
 
 def hears(room: Room) -> dict[CallSid, Hears]:
-    """Return what each connected participant hears: other calls, or None for its own player.
+    """Return what each seated participant hears: other calls, or None for its own player.
 
-    Invariant: no party hears a held one, and a held one hears no party.
+    Invariant: no party hears a held one, and a held one hears no party, nor does one that has not answered.
     """
-    inside = list(_inside(room).values())
-    return {participant.call: _hears(participant, inside, has_begun=_has_begun(room)) for participant in inside}
+    seated, has_begun = list(_seated(room).values()), _has_begun(room)
+    return {participant.call: _hears(participant, seated, has_begun=has_begun) for participant in seated}
 
 
-def _hears(participant: Participant, inside: Sequence[Participant], *, has_begun: bool) -> Hears:
+def _hears(participant: Participant, seated: Sequence[Participant], *, has_begun: bool) -> Hears:
     if not _listens(participant, has_begun=has_begun):
         return None
-    return tuple(other.call for other in inside if other.call != participant.call and _audible(other, participant))
+    others = (other for other in seated if other.call != participant.call)
+    return tuple(other.call for other in others if _audible(other, participant, has_begun=has_begun))
 
 
 def _listens(participant: Participant, *, has_begun: bool) -> bool:
     """Return whether a participant hears the room, and not its own player."""
     alone = participant.held or participant.hears_announcement or participant.hears_comfort or participant.hears_wait
-    return has_begun and not alone
+    return (has_begun or participant.hears_early) and not alone and not participant.early_audio
 
 
-def _audible(other: Participant, listener: Participant) -> bool:
+def _audible(other: Participant, listener: Participant, *, has_begun: bool) -> bool:
     """Return whether `listener` may hear `other`. Only the coached party hears a coach."""
-    if _silenced(other):
+    if not _is_heard(other, has_begun=has_begun):
         return False
     return not other.coaching or other.coach == listener.call
 
 
+def _is_heard(participant: Participant, *, has_begun: bool) -> bool:
+    """Return whether a participant may be heard: before the conference begins only one that has not answered."""
+    return not _silenced(participant) and (has_begun or participant.early_audio != "")
+
+
+def is_early_heard(room: Room, listener: Participant) -> bool:
+    """Return whether `listener` may hear a party that is being called in."""
+    early = (other for other in room.participants if other.early_audio)
+    return any(_audible(other, listener, has_begun=False) for other in early)
+
+
 def seats(room: Room) -> tuple[Seat, ...]:
-    """Return the seats of all connected participants: `hears`, in the form that the media process derives it from."""
-    return tuple(_seat(participant, has_begun=_has_begun(room)) for participant in _inside(room).values())
+    """Return the seats of all participants that have one: `hears`, as the media process derives it from them."""
+    return tuple(_seat(participant, has_begun=_has_begun(room)) for participant in _seated(room).values())
 
 
 def _seat(participant: Participant, *, has_begun: bool) -> Seat:
+    unheard = (participant.coaching and participant.coach is None) or not (has_begun or participant.early_audio)
     return Seat(
         call=participant.call,
         held=participant.held,
-        muted=participant.muted
-        or participant.silenced_by_phone
-        or (participant.coaching and participant.coach is None),
+        muted=participant.muted or participant.silenced_by_phone or unheard,
         listens=_listens(participant, has_begun=has_begun),
         coach=participant.coach if participant.coaching else None,
+        rings=_rings(participant),
     )
 
 
@@ -71,9 +92,10 @@ class Comfort:
 
     def __init__(self, room: Room) -> None:
         self._has_begun = _has_begun(room)
-        inside = _inside(room).values() if self._has_begun else ()
-        self._awaited = _by_listener(each for each in inside if each.silenced_by_phone)
-        self._audible = _by_listener(each for each in inside if not _silenced(each)) if self._awaited else Counter()
+        inside, seated = (_inside(room), _seated(room)) if self._has_begun else ({}, {})
+        self._awaited = _by_listener(each for each in inside.values() if each.silenced_by_phone)
+        audible = (each for each in seated.values() if not _silenced(each))
+        self._audible = _by_listener(audible) if self._awaited else Counter()
 
     def is_needed(self, participant: Participant) -> bool:
         """Return whether a participant hears no party now, and would hear one if that party's phone did not hold."""
@@ -103,7 +125,7 @@ def changes(before: Room, after: Room) -> tuple[Change, ...]:
 
 
 def _pairs(before: Room, after: Room) -> Iterable[Change]:
-    was, now = _inside(before), _inside(after)
+    was, now = _seated(before), _seated(after)
     yield from ((was.get(call), each) for call, each in now.items())
     yield from ((each, None) for call, each in was.items() if call not in now)
 
@@ -119,7 +141,7 @@ def route_changes(changed: Sequence[Change], before: Room, after: Room) -> tuple
 
 
 def newly_audible(changed: Sequence[Change], before: Room, after: Room) -> tuple[DropUnheard, ...]:
-    """Return the participants that become audible: until now they were held, muted, or not in the room.
+    """Return the participants that become audible: until now they were held, muted, or had no seat.
 
     Invariant: no party hears what was said on hold, also not from a buffer just after the hold.
     """
@@ -127,7 +149,9 @@ def newly_audible(changed: Sequence[Change], before: Room, after: Room) -> tuple
     calls = sorted(
         new.call
         for old, new in changed
-        if new is not None and has_begun and not _silenced(new) and (old is None or not had_begun or _silenced(old))
+        if new is not None
+        and _is_heard(new, has_begun=has_begun)
+        and (old is None or not _is_heard(old, has_begun=had_begun))
     )
     return (DropUnheard(calls=tuple(calls)),) if calls else ()
 
@@ -152,7 +176,7 @@ class _Speakers:
 
     def __init__(self, room: Room) -> None:
         self._room, self._has_begun = room.sid, _has_begun(room)
-        self._audible = [each for each in _inside(room).values() if not _silenced(each)]
+        self._audible = [each for each in _seated(room).values() if _is_heard(each, has_begun=self._has_begun)]
         self.are_many = sum(not each.coaching for each in self._audible) > 2
         """Whether each listener hears several of them."""
 
@@ -160,7 +184,7 @@ class _Speakers:
         """Return what a participant hears: as `hears`, with the room in place of several calls."""
         if listener is None or not _listens(listener, has_begun=self._has_begun):
             return None
-        heard = None if self.are_many else _hears(listener, self._audible, has_begun=True)
+        heard = None if self.are_many else _hears(listener, self._audible, has_begun=self._has_begun)
         return (self._room,) if heard is None or len(heard) > 1 else heard
 
 
@@ -172,10 +196,36 @@ def _silenced(participant: Participant) -> bool:
     return participant.held or participant.muted or participant.silenced_by_phone
 
 
+def ringing_changes(changed: Sequence[Change]) -> tuple[PlaySound | StopSound, ...]:
+    """Return the effects that begin and stop the ringing of phones that the room hears."""
+    return tuple(
+        PlaySound(token=ringing_token(new.call), source="builtin:ringback", rounds=0)
+        for old, new in changed
+        if new is not None and _rings(new) and not _rings(old)
+    ) + tuple(
+        StopSound(token=ringing_token(old.call))
+        for old, new in changed
+        if old is not None and _rings(old) and not _rings(new)
+    )
+
+
+def _rings(participant: Participant | None) -> bool:
+    """Return whether its ringing is heard. An announcement to it alone needs its player, and no other party hears it."""
+    if participant is None or participant.hears_announcement or participant.announcement is not None:
+        return False
+    return participant.early_audio == "ringing"
+
+
+def ringing_token(call: CallSid) -> Token:
+    """Return the token of the ringing that a room hears in place of a participant that has not answered."""
+    return Token(f"{call}/ringing")
+
+
 def beeps(changed: Sequence[Change], after: Room) -> tuple[Beep, ...]:
     """Return the tones that report a participant's entry or exit to a conference, as that participant's `beep` says.
 
-    Invariant: a held participant hears none; a muted one and a coach do, and have tones of their own.
+    Invariant: a held participant hears none, nor does one that has not answered; a muted one and a coach do, and have
+    tones of their own.
     Source: TwiML <Conference> beep; Participant resource, Beep and BeepOnExit.
     """
     sounding = after.status is RoomStatus.IN_PROGRESS or (
@@ -184,10 +234,11 @@ def beeps(changed: Sequence[Change], after: Room) -> tuple[Beep, ...]:
     if after.kind != "conference" or not sounding:
         return ()
     entered = tuple(
-        new.call for old, new in changed if old is None and new is not None and new.beep in ("true", "onEnter")
+        new.call for old, new in changed if _is_inside(new) and not _is_inside(old) and new.beep in ("true", "onEnter")
     )
-    left = tuple(old.call for old, new in changed if old is not None and new is None and old.beep in ("true", "onExit"))
+    left = tuple(old.call for old, new in changed if _is_inside(old) and new is None and old.beep in ("true", "onExit"))
     without = () if twilio_assumptions.ENTRANT_HEARS_OWN_BEEP else entered
+    without += tuple(participant.call for participant in after.participants if participant.early_audio)
     tones: tuple[tuple[Literal["entry", "exit"], tuple[CallSid, ...]], ...] = (("entry", entered), ("exit", left))
     return tuple(Beep(room=after.sid, tone=tone, moved=moved, without=without) for tone, moved in tones if moved)
 
@@ -214,4 +265,13 @@ def speech_detection_changes(before: Room, after: Room) -> tuple[DetectSpeech, .
 
 
 def _inside(room: Room) -> dict[CallSid, Participant]:
-    return {participant.call: participant for participant in room.participants if participant.status == "connected"}
+    return {participant.call: participant for participant in room.participants if _is_inside(participant)}
+
+
+def _is_inside(participant: Participant | None) -> TypeGuard[Participant]:
+    return participant is not None and participant.status == "connected"
+
+
+def _seated(room: Room) -> dict[CallSid, Participant]:
+    """Return the participants that have a seat in the audio: those inside, and those heard before they answer."""
+    return {each.call: each for each in room.participants if _is_inside(each) or each.early_audio}

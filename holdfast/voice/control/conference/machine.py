@@ -23,7 +23,9 @@ from holdfast.voice.control.conference.audio import (
     beeps,
     changes,
     hears_changes,
+    is_early_heard,
     newly_audible,
+    ringing_changes,
     route_changes,
     speech_detection_changes,
     speech_reported,
@@ -143,6 +145,8 @@ def handle(room: Room, message: RoomMessage, now: float, view: ReadOnlyState) ->
             participant = step.participant(call)
             if status not in PARTICIPANT_TRANSITIONS.get((participant.status, NoteParticipant), ()):
                 return _refuse(room, message, participant)
+            if status == "ringing" and participant.early_media:
+                participant = replace(participant, early_audio="phone" if message.early_media else "ringing")
             step.put(replace(participant, status=status, updated_at=now))
         case LegSpeaks(call=call, speaks=speaks):
             if call in speech_reported(room):
@@ -159,7 +163,7 @@ def handle(room: Room, message: RoomMessage, now: float, view: ReadOnlyState) ->
     after = step.room
     moved = changes(room, after)
     audio: list[Emitted] = [*newly_audible(moved, room, after), *route_changes(moved, room, after)]
-    audio += [*beeps(moved, after), *speech_detection_changes(room, after)]
+    audio += [*ringing_changes(moved), *beeps(moved, after), *speech_detection_changes(room, after)]
     audio += hears_changes(moved, room, after) if moved else ()
     return Transition(after, (*audio, *step.emitted))
 
@@ -207,6 +211,7 @@ def _participant(call: CallSid, admission: Admission, now: float, status: Partic
         end_on_exit=admission.end_on_exit,
         beep=admission.beep,
         wait=admission.wait,
+        early_media=admission.early_media,
     )
 
 
@@ -231,7 +236,9 @@ def _enter(step: RoomStep, call: CallSid, admission: Admission) -> None:
         return
     # REST changes made while the phone rang stay.
     participant = (
-        _participant(call, admission, step.now, "connected") if seat is None else replace(seat, status="connected")
+        _participant(call, admission, step.now, "connected")
+        if seat is None
+        else replace(seat, status="connected", early_audio="")
     )
     _add(step, _with_phone_hold(step, replace(participant, updated_at=step.now)))
     if participant.held:
@@ -344,6 +351,11 @@ def _settle(step: RoomStep) -> None:
     waiting, comfort = _wait_audible(step.room, len(inside)), Comfort(step.room)
     for participant in inside:
         waits = waiting and not participant.held and not participant.hears_announcement
+        early = waits and is_early_heard(step.room, participant)
+        waits = waits and not early
+        if early != participant.hears_early:
+            participant = replace(participant, hears_early=early)
+            step.put(participant)
         if waits != participant.hears_wait:
             participant = replace(participant, hears_wait=waits)
             wait = StartScript(call=participant.call, role="wait", request=participant.wait)

@@ -40,6 +40,8 @@ class Seats:
         """Whether the leg hears its room, and not its own player."""
         self.coached: Numbers = np.full(rows, EVERY_LISTENER, dtype=np.intp)
         """The only row that hears the leg, or every listener of its room."""
+        self.rings: Mask = np.zeros(rows, dtype=np.bool_)
+        """Whether others hear the leg's player in its place, and it hears nothing."""
         self.instead: Numbers = np.full(rows, OWN_AUDIO, dtype=np.intp)
         """The row that the leg hears in place of its room and its player, if any."""
 
@@ -58,7 +60,7 @@ class Seats:
     def leave(self, row: int) -> None:
         """Take a leg out of its room: it hears its own player."""
         self.room[row] = NO_ROOM
-        self.held[row] = self.heard[row] = self.listens[row] = False
+        self.held[row] = self.heard[row] = self.listens[row] = self.rings[row] = False
         self.coached[row], self.instead[row] = EVERY_LISTENER, OWN_AUDIO
 
     def plays_own(self, row: int) -> bool:
@@ -108,11 +110,13 @@ class Routing:
     """A routing says what each leg is sent.
 
     Shape: `source[row]` is a row of the frames matrix, dtype intp; for `player_rows` the player gives the row instead.
+    What the players of `ringing_rows` play takes the place of what their parties say.
     `transcoded[companding]` are the rows with that companding whose source has the other one.
     """
 
     source: Numbers
     player_rows: Numbers
+    ringing_rows: Numbers
     transcoded: tuple[Numbers, Numbers]
     mix: MixPlan
 
@@ -139,7 +143,7 @@ def derive(seats: Seats, *, companding: Numbers, layout: Layout, rows: int) -> R
     A row that is not in use is silent, and so is one that hears only such rows. Rows that are sent nothing are silent.
     """
     companding, in_use = companding[:rows], seats.in_use[:rows]
-    receives, instead = in_use & seats.sending[:rows], seats.instead[:rows]
+    receives, instead, rings = in_use & seats.sending[:rows], seats.instead[:rows], seats.rings[:rows]
     listens = receives & seats.listens[:rows] & (seats.room[:rows] != NO_ROOM) & (instead == OWN_AUDIO)
     source: Numbers = layout.silence(ULAW) + companding
     overhearing = np.flatnonzero(receives & (instead >= 0))
@@ -155,7 +159,8 @@ def derive(seats: Seats, *, companding: Numbers, layout: Layout, rows: int) -> R
     transcoded = unmixed[companding[source[unmixed]] != companding[unmixed]]
     return Routing(
         source=source,
-        player_rows=np.flatnonzero(receives & ~listens & (instead == OWN_AUDIO)),
+        player_rows=np.flatnonzero(receives & ~listens & ~rings & (instead == OWN_AUDIO)),
+        ringing_rows=np.flatnonzero(in_use & rings),
         transcoded=(transcoded[companding[transcoded] == ULAW], transcoded[companding[transcoded] == ALAW]),
         mix=_plan(mixed, talkers, companding),
     )

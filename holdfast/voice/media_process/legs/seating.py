@@ -101,7 +101,8 @@ class Seating:
         self._leave(row)
         seats = self._seats
         seats.room[row], seats.held[row] = number, seat.held
-        seats.heard[row], seats.listens[row] = not (seat.held or seat.muted), seat.listens and not seat.held
+        seats.heard[row], seats.rings[row] = not (seat.held or seat.muted), seat.rings
+        seats.listens[row] = seat.listens and not (seat.held or seat.rings)
         seats.coached[row] = EVERY_LISTENER if seat.coach is None else self._rows.get(seat.coach, NO_ROW)
         if seat.coach is not None:
             self._coached[row] = seat.coach

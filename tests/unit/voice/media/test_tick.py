@@ -187,6 +187,31 @@ def test_a_leg_that_is_sent_nothing_hears_nothing_and_its_player_goes_on() -> No
     assert [engine.tick(2, skipped=0).tolist() for _ in range(2)] == [[], [0]]
 
 
+def test_the_player_of_a_leg_that_rings_is_heard_in_its_place_and_not_by_itself() -> None:
+    engine = opened([ULAW, ALAW, ULAW])
+    clip = engine.clips.get("clip")
+    assert clip is not None
+    engine.players.start(2, clip, loops=1000)
+    route(engine, {0: (2,), 1: (2,), 2: None})
+    engine.seats.rings[2] = True
+    engine.seats.heard[0] = True
+    for k in range(8):
+        send_audio(engine, {0: b"\x21" * 160, 2: b"\x55" * 160}, k)
+        engine.tick(3, skipped=0)
+        ring = CLIP[k % 2 * 160 : k % 2 * 160 + 160]
+        assert sent(engine, 0) == ring
+        assert sent(engine, 2) == bytes([SILENCE[ULAW]]) * 160
+        assert engine.frames[2].tobytes() == ring, "a recording of what it says has the ringing"
+    both = DECODE[ULAW][0x21].astype(int) + DECODE[ULAW][0x12]
+    assert sent(engine, 1) == bytes([ENCODE[ALAW][both + 32768]]) * 160
+    engine.seats.rings[2] = False
+    engine.reroute()
+    engine.players.stop(2)
+    send_audio(engine, {2: b"\x55" * 160}, 8)
+    engine.tick(3, skipped=0)
+    assert sent(engine, 0) == b"\x55" * 160, "nothing of the ringing is left"
+
+
 def test_packets_carry_the_payload_type_of_their_payload() -> None:
     engine = opened([ULAW, ALAW, ULAW])
     engine.describe(2, companding=ULAW, receive=True, g722=True)

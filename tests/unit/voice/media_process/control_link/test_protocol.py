@@ -37,7 +37,10 @@ REQUESTS: list[m.Command | m.Request] = [
     m.DescribeRow(leg="CA3", remote=None, srtp=SrtpKeys(send=bytes(range(30)), receive=b"\xff" * 30)),
     RouteAudio(
         room=RoomSid("CF1"),
-        seats=(Seat(call=CallSid("CA1"), held=True), Seat(call=CallSid("CA2"), coach=CallSid("CA1"), listens=False)),
+        seats=(
+            Seat(call=CallSid("CA1"), held=True, rings=True),
+            Seat(call=CallSid("CA2"), coach=CallSid("CA1"), listens=False),
+        ),
         left=(CallSid("CA3"),),
     ),
     Beep(room=RoomSid("CF1"), tone="exit", moved=(CallSid("CA3"),)),

@@ -24,6 +24,7 @@ seats = st.builds(
     muted=st.booleans(),
     listens=st.sampled_from([True, True, False]),
     coach=st.none() | st.none() | st.sampled_from(CALLS),
+    rings=st.sampled_from([False, False, True]),
 )
 changes = st.one_of(
     st.builds(RouteAudio, room=st.sampled_from(ROOMS), seats=st.lists(seats, max_size=3).map(tuple)),
@@ -43,6 +44,8 @@ class Model:
     def heard_by(self, call: CallSid) -> set[CallSid] | None:
         """Return the calls that a call hears, pair by pair; None for its own player."""
         room, seat = self.seats.get(call, (None, None))
+        if seat is not None and seat.rings:
+            return set()
         if seat is None or seat.held or not seat.listens:
             return None
         return {other for other in self.open & self.seats.keys() if other != call and self.audible(other, room, call)}
@@ -86,6 +89,9 @@ def check(arrays: Seats, rows: dict[str, int], seating: Seating, model: Model) -
     """Assert that the arrays say of every open leg, and of every room, what the model says."""
     routing = derive(arrays, companding=np.zeros(ROWS, dtype=np.intp), layout=LAYOUT, rows=ROWS)
     players = set(routing.player_rows.tolist())
+    assert {rows[call] for call in model.open & model.seats.keys() if model.seats[call][1].rings} == set(
+        routing.ringing_rows.tolist()
+    )
     for call in model.open:
         heard, source = model.heard_by(call), int(routing.source[rows[call]])
         assert (rows[call] in players) == (heard is None)
