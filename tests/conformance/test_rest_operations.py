@@ -64,6 +64,7 @@ async def test_a_call_is_placed_with_all_its_parameters(api: RestApi) -> None:
             ("SendDigits", "ww12#"),
             ("SipAuthUsername", "u"),
             ("SipAuthPassword", "p"),
+            ("CallerId", "reception"),
         ],
     )
     assert asked_call(api) == CreateCall(
@@ -80,6 +81,7 @@ async def test_a_call_is_placed_with_all_its_parameters(api: RestApi) -> None:
         timeout_s=20,
         time_limit_s=600,
         send_digits="ww12#",
+        caller_id="reception",
     )
 
 
@@ -380,6 +382,7 @@ async def test_a_party_is_called_into_a_new_conference(api: RestApi) -> None:
         wait=WebRequest(url=""),
         max_participants=2,
         callback=Callback(url=CALLBACK, events=("join", "leave", "hold")),
+        early_media=True,
     )
     assert command.reserve is not None
     assert (command.reserve.admission, command.reserve.new_room) == (admission, made.json["conference_sid"])
@@ -393,6 +396,61 @@ async def test_a_party_is_called_into_a_new_conference(api: RestApi) -> None:
     by_label = await api.get(f"/Conferences/{room}/Participants/bob.json.json")
     assert by_label.json["call_sid"] == command.call
     assert (await api.get(f"/Conferences/{room}.json")).json["friendly_name"] == "the lobby & more"
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+async def test_whether_a_conference_hears_early_media(api: RestApi, wanted: bool) -> None:
+    form = {"To": "client:bob", "From": OURS, "EarlyMedia": str(wanted).lower()}
+    assert (await api.post("/Conferences/room/Participants.json", form)).status == 201
+    reserved = asked_call(api).reserve
+    assert reserved is not None
+    assert reserved.admission.early_media is wanted
+
+
+@pytest.mark.parametrize("path", ["/Calls.json", "/Conferences/room/Participants.json"])
+@pytest.mark.parametrize(
+    ("to", "shown", "code"),
+    [
+        ("sip:bob@127.0.0.1:5070", "reception", 0),
+        ("client:bob", "client:front", 0),
+        (OURS, OURS, 0),
+        (OURS, "+15550199999", 21210),
+        (OURS, "client:front", 21212),
+        ("client:bob", 'x"<sip:evil>', 21212),
+    ],
+)
+async def test_a_caller_id_is_shown_in_place_of_the_caller(
+    api: RestApi, path: str, to: str, shown: str, code: int
+) -> None:
+    form = {"To": to, "From": OURS, "CallerId": shown} | ({"Twiml": "<Response/>"} if "Calls" in path else {})
+    reply = await api.post(path, form)
+    if code:
+        assert (reply.status, reply.json["code"]) == (400, code)
+        assert "'CallerId'" in reply.json["message"]
+        return
+    assert reply.status == 201
+    assert (asked_call(api).from_, asked_call(api).caller_id) == (OURS, shown)
+
+
+@pytest.mark.parametrize(
+    ("to", "name", "shown"),
+    [
+        ("sip:bob@127.0.0.1:5070", "Al", "Al"),
+        ("sip:bob@127.0.0.1:5070", "é" * 255, "é" * 255),
+        ("client:bob", "Front desk", ""),
+        ("sip:bob@127.0.0.1:5070", "A", None),
+        ("sip:bob@127.0.0.1:5070", "a" * 256, None),
+        ("sip:bob@127.0.0.1:5070", "a\r\nX: y", None),
+    ],
+)
+async def test_a_sip_address_is_shown_a_display_name(api: RestApi, to: str, name: str, shown: str | None) -> None:
+    form = {"To": to, "From": "desk", "CallerDisplayName": name}
+    reply = await api.post("/Conferences/room/Participants.json", form)
+    if shown is None:
+        assert (reply.status, reply.json["message"][:17]) == (400, "CallerDisplayName")
+        assert api.engine.commands == []
+    else:
+        assert (reply.status, asked_call(api).display_name) == (201, shown)
 
 
 async def test_a_party_is_called_into_a_live_conference_by_name_or_sid(api: RestApi) -> None:

@@ -197,3 +197,14 @@ async def test_a_participant_that_waits_alone_hears_the_phone_that_rings(
         called.refuse(486)
         await hears_wait(alice)
         await call.hang_up()
+
+
+async def test_a_party_that_is_called_in_sees_the_caller_id_and_the_name_that_were_asked(
+    server: Server, files: FileServer
+) -> None:
+    async with Phone("bob", manner=Rings()) as bob:
+        called = await call_in(server, bob, caller_id="reception", caller_display_name='The "front" desk')
+        (invite,) = {each.data for each in bob.messages if each.start_line.startswith("INVITE")}
+        (line,) = [each for each in invite.decode().split("\r\n") if each.startswith("From:")]
+        assert line.startswith('From: "The front desk" <sip:reception@')
+        called.refuse(486)

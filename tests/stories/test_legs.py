@@ -205,3 +205,23 @@ def test_digits_are_sent_once_the_called_phone_has_answered_and_before_the_bridg
     assert world.heard_by(parent) == {child}
     assert world.heard_by(child) == {parent}
     world.check()
+
+
+@pytest.mark.parametrize("wait_s", [0.0, 3.0])
+def test_the_phone_sees_the_caller_id_in_place_of_the_caller(world: World, wait_s: float) -> None:
+    call = CallSid("CA" + "5" * 32)
+    command = CreateCall(
+        call=call,
+        account=ACCOUNT,
+        target=Target(to="sip:bob@192.0.2.8"),
+        from_="+15550199",
+        caller_id="reception",
+        display_name="Front desk",
+        instruction=Instruction(twiml=twiml("<Pause/>")),
+        wait_s=wait_s,
+    )
+    world.post(command)
+    world.passes(wait_s)
+    (placed,) = [effect for effect in world.effects if isinstance(effect, PlaceLeg)]
+    assert (placed.from_, placed.caller_name) == ("reception", "Front desk")
+    assert (world.call(call).from_, world.call(call).caller_name) == ("+15550199", None)

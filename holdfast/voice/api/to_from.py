@@ -14,6 +14,7 @@ from holdfast.voice.api.errors import (
     FromInvalid,
     FromMissing,
     FromNotOurs,
+    ParameterInvalid,
     ToImplausible,
     ToInvalid,
     ToMissing,
@@ -31,6 +32,7 @@ from holdfast.voice.runtime.directory.directory import (
 MAX_IDENTITY = 256
 MAX_SIP_URI = 255
 MAX_SIP_HEADERS = 1024
+MIN_DISPLAY_NAME, MAX_DISPLAY_NAME = 2, 255
 
 _IDENTITY = re.compile(r"""[^\s"<>?&]{1,256}\Z""")
 _SIP = re.compile(r"sips?:[^\s\"<>@?]+@[^\s\"<>@?]+\Z", re.IGNORECASE)
@@ -52,7 +54,31 @@ def read_parties(form: Form, directory: Directory, *, applications: bool = False
     from_ = form.text("From")
     if from_ is None:
         raise FromMissing("No 'From' number is specified")
-    return target, _caller(from_, directory, to_number=E164.match(target.to) is not None)
+    return target, _caller("From", from_, directory, target)
+
+
+def read_caller_id(form: Form, directory: Directory, target: Target) -> str:
+    """Return what the callee's phone shows in place of `From`, "" if not given. Raises: as `From`.
+
+    Source: Twilio API, POST Participants, `CallerId`.
+    """
+    caller_id = form.text("CallerId")
+    return "" if caller_id is None else _caller("CallerId", caller_id, directory, target)
+
+
+def read_display_name(form: Form, target: Target) -> str:
+    """Return the name that a SIP address is shown, "" if not given. Raises: ParameterInvalid.
+
+    It has no effect on calls to numbers and clients. Source: Twilio API, POST Participants, `CallerDisplayName`.
+    """
+    name = form.text("CallerDisplayName")
+    if name is None:
+        return ""
+    if not MIN_DISPLAY_NAME <= len(name) <= MAX_DISPLAY_NAME or _CONTROL.search(name):
+        raise ParameterInvalid(
+            f"CallerDisplayName has {MIN_DISPLAY_NAME} to {MAX_DISPLAY_NAME} characters, and no control characters"
+        )
+    return name if target.to.lower().startswith(("sip:", "sips:")) else ""
 
 
 def read_target(to: str, directory: Directory) -> Target:
@@ -115,14 +141,15 @@ def _pairs(query: str) -> tuple[tuple[str, str], ...]:
     return pairs
 
 
-def _caller(from_: str, directory: Directory, *, to_number: bool) -> str:
+def _caller(parameter: str, from_: str, directory: Directory, target: Target) -> str:
+    to_number = E164.match(target.to) is not None
     number = directory.e164(from_)
     if number is not None:
         if to_number and not directory.is_own_number(number):
-            raise FromNotOurs(f"'From' phone number {number} is not one of ours; add it to the directory first")
+            raise FromNotOurs(f"'{parameter}' phone number {number} is not one of ours; add it to the directory first")
         return number
     if to_number:
-        raise FromInvalid(f"'From' must be a phone number when 'To' is one: {from_}")
+        raise FromInvalid(f"'{parameter}' must be a phone number when 'To' is one: {from_}")
     if not _CALLER.match(from_):
-        raise FromInvalid(f"'From' is not a phone number, client: or a SIP user: {from_}")
+        raise FromInvalid(f"'{parameter}' is not a phone number, client: or a SIP user: {from_}")
     return from_

@@ -54,6 +54,10 @@ class Call:
     instruction: Instruction | None = None
     record: RecordingOptions | None = None
     """How to record it from its answer on."""
+    caller_id: str = ""
+    """What the callee's phone shows in place of `from_`, if not the same."""
+    display_name: str = ""
+    """The name that the callee's phone shows."""
     send_digits: str = ""
     """The touch tones that the callee's phone receives first, once it has answered."""
     sip_params: tuple[tuple[str, str], ...] = ()

@@ -127,6 +127,10 @@ class CreateCall:
     record: RecordingOptions | None = None
     reserve: ReserveParticipant | None = None
     """The conference in which this call is listed as a participant before it has answered."""
+    caller_id: str = ""
+    """What the callee's phone shows in place of `from_`, if not the same."""
+    display_name: str = ""
+    """The name that a SIP phone shows beside it."""
     wait_s: float = 0.0
     """The time that it waits for its turn to be placed."""
 

@@ -22,7 +22,7 @@ from holdfast.voice.api.call_parameters import (
 from holdfast.voice.api.errors import ParameterInvalid, UrlInvalid
 from holdfast.voice.api.paging import PAGING, DateRange, date_filters, newest_first, page
 from holdfast.voice.api.resource import ApiContext, ApiRequest, ApiResponse, Operation, Resource, new_sid
-from holdfast.voice.api.to_from import read_parties
+from holdfast.voice.api.to_from import read_caller_id, read_parties
 from holdfast.voice.control.entities import Call, CallStatus
 from holdfast.voice.model.commands import (
     Callback,
@@ -42,7 +42,7 @@ CREATE: Final = frozenset(
     {
         *("To", "From", "Url", "Method", "Twiml", "ApplicationSid", "FallbackUrl", "FallbackMethod"),
         *("StatusCallback", "StatusCallbackMethod", "StatusCallbackEvent", "SendDigits", "Timeout", "TimeLimit"),
-        *("SipAuthUsername", "SipAuthPassword", "Record"),
+        *("SipAuthUsername", "SipAuthPassword", "Record", "CallerId"),
     }
     | RECORDING
 )
@@ -50,7 +50,7 @@ CREATE_IGNORED: Final = frozenset(
     {
         *("MachineDetection", "MachineDetectionTimeout", "AsyncAmd"),
         *("MachineDetectionSpeechThreshold", "MachineDetectionSpeechEndThreshold", "MachineDetectionSilenceTimeout"),
-        *("AsyncAmdStatusCallback", "AsyncAmdStatusCallbackMethod", "CallerId", "CallReason", "CallToken", "Byoc"),
+        *("AsyncAmdStatusCallback", "AsyncAmdStatusCallbackMethod", "CallReason", "CallToken", "Byoc"),
         "ClientNotificationUrl",
     }
 )
@@ -97,6 +97,7 @@ async def create(context: ApiContext, request: ApiRequest) -> ApiResponse:
             time_limit_s=read_time_limit(form) or MAX_TIME_LIMIT_S,
             send_digits=read_digits(form),
             record=read_recording(form, context, source="OutboundAPI", trim=True) if form.flag("Record") else None,
+            caller_id=read_caller_id(form, context.directory, target),
             wait_s=context.call_pacing.reserve(),
         )
     )

@@ -23,7 +23,7 @@ from holdfast.voice.api.errors import ParameterInvalid
 from holdfast.voice.api.forms import Form
 from holdfast.voice.api.paging import PAGING, page
 from holdfast.voice.api.resource import ApiContext, ApiRequest, ApiResponse, Operation, Resource, new_sid
-from holdfast.voice.api.to_from import read_parties
+from holdfast.voice.api.to_from import read_caller_id, read_display_name, read_parties
 from holdfast.voice.api.twilio import conferences
 from holdfast.voice.control.entities import Participant, Room, RoomStatus
 from holdfast.voice.model.commands import (
@@ -43,16 +43,8 @@ MAX_NAME: Final = 128
 CREATE: Final = frozenset(
     {
         *("From", "To", "StatusCallback", "StatusCallbackMethod", "StatusCallbackEvent", "Label", "Timeout"),
-        *(
-            "TimeLimit",
-            "EarlyMedia",
-            "Muted",
-            "Beep",
-            "StartConferenceOnEnter",
-            "EndConferenceOnExit",
-            "WaitUrl",
-            "WaitMethod",
-        ),
+        *("TimeLimit", "Muted", "Beep", "StartConferenceOnEnter", "EndConferenceOnExit", "WaitUrl", "WaitMethod"),
+        *("EarlyMedia", "CallerId", "CallerDisplayName"),
         *("MaxParticipants", "ConferenceStatusCallback", "ConferenceStatusCallbackMethod"),
         *("ConferenceStatusCallbackEvent", "SipAuthUsername", "SipAuthPassword", "Coaching", "CallSidToCoach"),
         *("Record", "ConferenceRecord", "ConferenceTrim", "ConferenceRecordingStatusCallback"),
@@ -62,10 +54,10 @@ CREATE: Final = frozenset(
 )
 CREATE_IGNORED: Final = frozenset(
     {
-        *("Region", "JitterBufferSize", "Byoc", "CallerId", "CallReason"),
+        *("Region", "JitterBufferSize", "Byoc", "CallReason"),
         *("MachineDetection", "MachineDetectionTimeout", "MachineDetectionSpeechThreshold"),
         *("MachineDetectionSpeechEndThreshold", "MachineDetectionSilenceTimeout", "AmdStatusCallback"),
-        *("AmdStatusCallbackMethod", "CallToken", "ClientNotificationUrl", "CallerDisplayName"),
+        *("AmdStatusCallbackMethod", "CallToken", "ClientNotificationUrl"),
     }
 )
 UPDATE: Final = frozenset(
@@ -184,6 +176,8 @@ async def create(context: ApiContext, request: ApiRequest) -> ApiResponse:
         time_limit_s=read_time_limit(form) or MAX_TIME_LIMIT_S,
         record=read_recording(form, context, source="OutboundAPI", trim=True) if form.flag("Record") else None,
         reserve=seat,
+        caller_id=read_caller_id(form, context.directory, target),
+        display_name=read_display_name(form, target),
         wait_s=context.call_pacing.reserve(),
     )
     await context.switch.execute(command)

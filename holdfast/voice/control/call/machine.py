@@ -111,6 +111,8 @@ def create(command: CreateCall, now: float, view: ReadOnlyState, runner: Runner)
         callback=command.callback,
         instruction=command.instruction,
         fallback=command.instruction.fallback,
+        caller_id=command.caller_id,
+        display_name=command.display_name,
         send_digits=command.send_digits,
         record=command.record,
         time_limit_s=command.time_limit_s,

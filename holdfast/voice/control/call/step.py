@@ -73,7 +73,8 @@ class CallStep:
         """Call the target and start the timer of its answer."""
         self.send_callback("initiated")
         call = self.call = replace(self.call, target=None)
-        self.emit(PlaceLeg(call=call.sid, target=target, from_=call.from_, peer=call.controlled_by))
+        from_, name = call.caller_id or call.from_, call.display_name or None
+        self.emit(PlaceLeg(call=call.sid, target=target, from_=from_, caller_name=name, peer=call.controlled_by))
         self.emit(StartTimer(token=ring_timer(call.sid), after_s=call.timeout_s))
 
     def answer(self) -> None:

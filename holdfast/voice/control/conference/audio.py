@@ -210,7 +210,7 @@ def ringing_changes(changed: Sequence[Change]) -> tuple[PlaySound | StopSound, .
 
 
 def _rings(participant: Participant | None) -> bool:
-    """Return whether its ringing is heard. An announcement to it alone needs its player, and no other party hears it."""
+    """Return whether its ringing is heard: not during an announcement to it alone, which its player plays."""
     if participant is None or participant.hears_announcement or participant.announcement is not None:
         return False
     return participant.early_audio == "ringing"
