@@ -414,6 +414,11 @@ class Settings(BaseSettings):
         return ipaddress.ip_address(self.sip_host).is_loopback
 
     @property
+    def nameserver_addresses(self) -> tuple[tuple[str, int], ...]:
+        """Return the addresses and ports of `nameservers`."""
+        return tuple(map(nameserver_address, self.nameservers))
+
+    @property
     def store_path(self) -> Path:
         """Return the path of the store's file."""
         return Path(self.store.removeprefix("sqlite:///"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import resource
 import socket
@@ -23,6 +24,7 @@ from holdfast.cli.run_file import (
 )
 from holdfast.settings import Settings, read
 from holdfast.store.account_file import account_path, load_or_create_account
+from tests.loopback.dns_server import dns_server
 
 
 @pytest.fixture
@@ -238,6 +240,26 @@ def test_the_names_of_trunks_and_where_they_lead_are_shown() -> None:
         "trunk carrier.example leads nowhere: there is no A record",
         "registered with trunk acme@carrier.example",
     ]
+
+
+@pytest.mark.anyio
+async def test_names_are_looked_up_before_a_server_runs(store: Path) -> None:
+    async with dns_server() as dns:
+        dns.put("carrier.example", "A", "8.8.4.4")
+        dns.put("lan.example", "A", "192.168.1.1")
+        given = settings(
+            store,
+            routes={
+                "+1": {"host": "carrier.example", "backup": {"host": "lan.example"}},
+                "+2": {"host": "203.0.113.9"},
+            },
+            nameservers=[f"{dns.address[0]}:{dns.address[1]}"],
+        )
+        findings = await asyncio.to_thread(lambda: list(checks.check_names(given)))
+        assert [finding.severity for finding in findings] == [Severity.OK, Severity.BROKEN]
+        assert findings[0].message == "trunk carrier.example leads to 8.8.4.4:5060 by UDP"
+        assert "lan.example is at 192.168.1.1, which is private; the setting trunk_allow" in findings[1].message
+    assert not account_path(store).exists(), "the doctor makes no account"
 
 
 def test_the_registrations_with_trunks_are_shown() -> None:

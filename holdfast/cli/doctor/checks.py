@@ -150,6 +150,43 @@ def check_trunks(routes: Iterable[Mapping[str, Any]]) -> Iterator[Finding]:
             trunk = trunk.get("backup")
 
 
+def check_names(settings: Settings) -> Iterator[Finding]:
+    """Look up the names of the trunks in the store and the settings, as a server would that is not running."""
+    import asyncio
+
+    from holdfast.cli.settings_directory import open_directory
+    from holdfast.store.database import DatabaseInvalid, open_database
+    from holdfast.store.key_values import SqlKeyValues
+    from holdfast.voice.model.errors import StoreFailed
+    from holdfast.voice.runtime.sip.config.settings import SipSettings
+    from holdfast.voice.runtime.sip.config.tls import CertificateUnusable, TlsFiles, load_tls
+    from holdfast.voice.runtime.sip.names.located_directory import LocatedDirectory
+
+    async def look_up() -> list[Finding]:
+        certificate = settings.sip_tls_certificate
+        files = None if certificate is None else TlsFiles(certificate=certificate, key=settings.sip_tls_key)
+        sip = SipSettings(
+            address=(settings.sip_host, settings.sip_port),
+            tls=None if files is None else load_tls(files),
+            nameservers=settings.nameserver_addresses,
+            trunk_allow=settings.trunk_allow,
+        )
+        async with open_database(settings.store_path) as database, asyncio.TaskGroup() as tasks:
+            directory = await open_directory(SqlKeyValues(database), settings, account=f"AC{'0' * 32}")
+            located = LocatedDirectory(directory, sip, tasks, now=time.time)
+            await located.locate_all()
+        found = {trunk.host: location for trunk in directory.trunks() if (location := located.location(trunk))}
+        return [
+            _check_location(host, {"addresses": location.places(), "problem": location.problem})
+            for host, location in found.items()
+        ]
+
+    try:
+        yield from asyncio.run(look_up())
+    except (CertificateUnusable, DatabaseInvalid, StoreFailed) as error:
+        yield warning(f"the names of trunks were not looked up: {error}", "Mend that first.")
+
+
 def _check_location(host: str, location: Mapping[str, Any]) -> Finding:
     """Return what the name of a trunk leads to."""
     leads_to = f"{host} leads to {', '.join(location['addresses'])}"

@@ -70,6 +70,8 @@ def examine(settings: Settings, config: Path | None) -> Iterator[Finding]:
     yield checks.check_cores()
     yield checks.check_clock()
     yield checks.check_store(settings)
+    if running is None:
+        yield from checks.check_names(settings)
     yield checks.check_account(settings)
     yield from checks.check_privacy(settings, config)
     yield checks.check_decoding()

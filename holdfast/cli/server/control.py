@@ -48,7 +48,7 @@ from holdfast.holds.account.client import Account
 from holdfast.holds.service import Holds
 from holdfast.holds.web.app import DOCS, DOCS_HEADERS, make_web
 from holdfast.holds.web.metrics import HoldsCollector
-from holdfast.settings import Settings, nameserver_address
+from holdfast.settings import Settings
 from holdfast.store.account_file import StoredAccount
 from holdfast.store.database import Database, DatabaseInvalid, open_database
 from holdfast.store.hold_store import SqlHolds
@@ -222,7 +222,7 @@ def engine_settings(wiring: ControlWiring) -> EngineSettings:
             rtp_source=settings.rtp_source,
             phone_hold_music=settings.phone_hold_music,
             trusted_proxies=settings.trusted_proxies,
-            nameservers=tuple(map(nameserver_address, settings.nameservers)),
+            nameservers=settings.nameserver_addresses,
             trunk_allow=settings.trunk_allow,
             liveness=Liveness(
                 rtp_s=settings.rtp_timeout_s,

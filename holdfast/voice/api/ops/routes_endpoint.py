@@ -21,7 +21,6 @@ from holdfast.voice.runtime.directory.records import RouteRecord, trunk_host
 from holdfast.voice.runtime.sip.names.location import Location
 from holdfast.voice.runtime.sip.trunks import TrunkStatus
 from holdfast.voice.sip.effects import Transport
-from holdfast.voice.sip.message.uri import host_port
 
 
 def _network(text: str) -> str:
@@ -196,8 +195,7 @@ def _response(kind: type[T], trunk: RouteRecord, registrations: TrunkRegistratio
     for record in trunk.trunks:
         status, location = registrations.trunk_status(record), registrations.trunk_location(record)
         if each is not None and location is not None:
-            addresses = [f"{host_port(address)} by {address.transport}" for address in location.addresses]
-            each.location = LocationResponse(addresses=addresses, problem=location.problem)
+            each.location = LocationResponse(addresses=location.places(), problem=location.problem)
         if each is not None and status is not None:
             each.registration = RegistrationResponse.model_validate(status, from_attributes=True)
         each = each and each.backup

@@ -159,6 +159,13 @@ class LocatedDirectory:
         location = self.location(route)
         raise NameUnresolved("" if location is None else location.problem)
 
+    async def locate_all(self) -> None:
+        """Look up the names of all trunks, and forget those of removed ones."""
+        trunks = [trunk for trunk in self._stored.trunks() if trunk.is_named]
+        await self._look_up(trunks)
+        wanted = {_domain(trunk) for trunk in trunks}
+        self._locations = {domain: found for domain, found in self._locations.items() if domain in wanted}
+
     def open(self, on_change: Callable[[], None]) -> None:
         """Look up the names of all trunks from now on, and call `on_change` when one leads elsewhere."""
         self._followers.append(self._tasks.create_task(self._follow(on_change), name="sip-trunk-names"))
@@ -174,14 +181,11 @@ class LocatedDirectory:
         while True:
             self._changed.clear()
             known = self.registrars()
-            trunks = [trunk for trunk in self._stored.trunks() if trunk.is_named]
-            await self._look_up(trunks)
-            wanted = {_domain(trunk) for trunk in trunks}
-            self._locations = {domain: found for domain, found in self._locations.items() if domain in wanted}
+            await self.locate_all()
             if self.registrars() != known:
                 on_change()
             expiries = [location.expires_at for location in self._locations.values()]
-            wait_s = None if not trunks else max(MIN_WAIT_S, min(MAX_WAIT_S, min(expiries) - self._now()))
+            wait_s = None if not expiries else max(MIN_WAIT_S, min(MAX_WAIT_S, min(expiries) - self._now()))
             try:
                 async with asyncio.timeout(wait_s):
                     await self._changed.wait()
@@ -200,8 +204,7 @@ class LocatedDirectory:
             if location.problem and (known is None or known.problem != location.problem):
                 log.warning("trunk=%s fact=NameUnresolved why=%r", domain.name, location.problem)
             if location.addresses and (known is None or set(known.addresses) != set(location.addresses)):
-                addresses = ", ".join(f"{host}:{port} by {transport}" for host, port, transport in location.addresses)
-                log.info("trunk=%s fact=NameResolved addresses=%s", domain.name, addresses)
+                log.info("trunk=%s fact=NameResolved addresses=%s", domain.name, ", ".join(location.places()))
 
     async def _find(self, domain: Domain) -> Location:
         """Return the addresses of a domain that may be used, and the problem with the others."""

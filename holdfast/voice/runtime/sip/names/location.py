@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from holdfast.voice.runtime.sip.names.dns_client import DnsAnswer, DnsLookups, NameUnresolved
 from holdfast.voice.sip.effects import Address, Transport
-from holdfast.voice.sip.message.uri import DEFAULT_PORTS
+from holdfast.voice.sip.message.uri import DEFAULT_PORTS, host_port
 from holdfast.voice.sip.server_location import is_sip_service, order_servers, order_services, srv_name
 
 R = TypeVar("R")
@@ -42,6 +42,10 @@ class Location:
     addresses: tuple[Address, ...] = ()
     expires_at: float = 0.0
     problem: str = ""
+
+    def places(self) -> list[str]:
+        """Return each address with its transport, as an operator reads them."""
+        return [f"{host_port(address)} by {address.transport}" for address in self.addresses]
 
 
 class Locator:
