@@ -466,6 +466,8 @@ def test_a_screening_may_not_dial(world: World) -> None:
     (child,) = world.children(caller)
     world.answers(child)
     assert [notice.code for notice in world.notifications] == [13201]
+    assert (child in world.playing, caller in world.playing) == (True, True)
+    world.sound_ends(child)
     assert after(world)["DialBridged"] == "false"
     assert world.call(caller).live
 

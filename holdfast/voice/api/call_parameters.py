@@ -177,13 +177,13 @@ def complete_target(target: Target, form: Form, context: ApiContext, *, call: st
         if _LINE_END.search(form.text(name) or ""):
             raise ParameterInvalid(f"{name} must be one line")
     kept: list[tuple[str, str]] = []
-    left_out: dict[tuple[int, str], str] = {}
+    left_out: dict[int, dict[str, None]] = {}
     for name, value in target.headers:
         if (fault := fault_of(name, value)) is None:
             kept.append((name, value))
         else:
-            left_out[HEADER_CODES[fault], name.lower()] = f"To: {describe_fault(fault, name, value)}"
-    for (code, _), message in left_out.items():
-        context.warn(code, message, call=call)
+            left_out.setdefault(HEADER_CODES[fault], {})[describe_fault(fault, name, value)] = None
+    for code, descriptions in left_out.items():
+        context.warn(code, f"To: {'; '.join(list(descriptions)[:20])}", call=call)
     username, password = form.text("SipAuthUsername"), form.text("SipAuthPassword")
     return replace(target, headers=tuple(kept), username=username, password=password)
