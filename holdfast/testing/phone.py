@@ -28,6 +28,7 @@ from holdfast.testing.calls import CallFailed, CallState, PhoneCall
 from holdfast.testing.clock import now_s
 from holdfast.testing.signals import HUMS, KNOWN, Chord, Sound
 from holdfast.testing.sip_endpoint import open_endpoint
+from holdfast.voice.model.payload_types import Codec
 from holdfast.voice.sip.agent import DigestCredentials
 from holdfast.voice.sip.effects import (
     Address,
@@ -52,7 +53,6 @@ from holdfast.voice.sip.errors import UriUnreadable
 from holdfast.voice.sip.message.uri import contact_at
 from holdfast.voice.sip.sdp import sdes
 from holdfast.voice.sip.sdp.offer import (
-    Codec,
     Negotiation,
     SrtpPolicy,
     make_offer,

@@ -21,6 +21,7 @@ from holdfast.voice.media_process.control_link import protocol as m
 from holdfast.voice.media_process.errors import MediaUnavailable
 from holdfast.voice.model.effects import RouteAudio, Seat
 from holdfast.voice.model.ids import CallSid, RoomSid, Token
+from holdfast.voice.model.payload_types import Codec
 from holdfast.voice.runtime.media_client import MediaClient
 
 WAIT_S = 20.0
@@ -213,7 +214,7 @@ class Media:
                         return rows
                 await asyncio.sleep(TICK_S)
 
-    async def leg(self, leg: str, phone: Phone, *, codec: m.Codec = "PCMU", send: bool = True) -> int:
+    async def leg(self, leg: str, phone: Phone, *, codec: Codec = "PCMU", send: bool = True) -> int:
         """Open a leg for a phone; return the port its packets go to."""
         address = await self.client.open_row(leg)
         self.client.send(m.DescribeRow(leg=leg, remote=phone.address, codec=codec, dtmf_payload_type=101, send=send))

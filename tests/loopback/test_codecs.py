@@ -12,7 +12,7 @@ from holdfast.testing.phone import Phone
 from holdfast.testing.server import Server
 from holdfast.testing.signals import ALICE, BOB, Chord
 from holdfast.voice.media.codec.g711 import PAYLOAD_TYPE, decode, encode
-from holdfast.voice.sip.sdp.offer import Codec
+from holdfast.voice.model.payload_types import Codec
 from tests.loopback.shared_server import PASSWORD, answers, client
 
 pytestmark = pytest.mark.anyio

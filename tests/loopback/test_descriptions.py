@@ -8,9 +8,10 @@ import pytest
 
 from holdfast.voice.model.effects import AnswerLeg, HangUpLeg
 from holdfast.voice.model.facts import DigitPressed, LegAnswered, PhoneHeld, PhoneResumed
+from holdfast.voice.model.payload_types import PayloadTypes
 from holdfast.voice.runtime.sip.sip_legs import SipSettings
 from holdfast.voice.sip.effects import Accepted, Confirmed, Ended, Invited, ReofferAnswered, ReofferRefused
-from holdfast.voice.sip.session_commands import AcceptInvite, SendDigit, SendReoffer
+from holdfast.voice.sip.session_commands import AcceptInvite, AcknowledgeOffer, SendDigit, SendReoffer
 from tests.loopback.test_sip_legs import CALL, FAR_SDP, LegsHarness, RemotePeer, opened
 
 pytestmark = pytest.mark.anyio
@@ -66,3 +67,37 @@ async def test_an_offer_beyond_the_bounds_is_refused_and_the_call_goes_on(bench:
         far.sip.command(session, SendDigit(digit="5"))
         assert await bench.fact(DigitPressed) == DigitPressed(call=came.call, digit="5")
         assert not any(isinstance(fact, PhoneHeld | PhoneResumed) for fact in bench.facts)
+
+
+EVENTS_AS_110 = FAR_SDP.replace(b"AVP 8 96", b"AVP 0 110").replace(b"rtpmap:96", b"rtpmap:110")
+RECEIVED_AS_101 = PayloadTypes(receive=((101, "telephone-event"),))
+
+
+async def test_a_callees_digits_go_by_the_number_of_each_description(bench: LegsHarness) -> None:
+    """Source: RFC 3264 §5.1, §6.1."""
+    async with RemotePeer() as far:
+        bench.place(f"sip:far@{far.sip.address[0]}:{far.sip.address[1]}")
+        invited = await far.event(Invited)
+        assert b"a=rtpmap:101 telephone-event/8000" in (invited.sdp or b"")
+        far.sip.command(invited.session, AcceptInvite(sdp=EVENTS_AS_110))
+        await bench.fact(LegAnswered)
+        assert (bench.rows.where[-1][1], bench.rows.payload_types[-1]) == (110, RECEIVED_AS_101)
+        await far.event(Confirmed)
+
+
+async def test_digits_after_late_offers_go_by_the_number_of_each_description(bench: LegsHarness) -> None:
+    async with RemotePeer() as far:
+        session = far.call(bench.legs.address, None)
+        came = await bench.received()
+        bench.legs.carry_out(AnswerLeg(call=came.call))
+        await far.event(Accepted)
+        far.sip.command(session, AcknowledgeOffer(sdp=EVENTS_AS_110))
+        far.sip.command(session, SendDigit(digit="5"))
+        await bench.fact(DigitPressed)  # so the ACK has arrived as well
+        assert (bench.rows.where[-1][1], bench.rows.payload_types[-1]) == (110, RECEIVED_AS_101)
+        far.sip.command(session, SendReoffer(sdp=None))
+        late = (await far.event(ReofferAnswered)).sdp or b""
+        assert b"a=rtpmap:101 telephone-event/8000" in late
+        far.sip.command(session, AcknowledgeOffer(sdp=EVENTS_AS_110 + b"a=sendonly\r\n"))
+        await bench.fact(PhoneHeld)
+        assert (bench.rows.where[-1][1], bench.rows.payload_types[-1]) == (110, RECEIVED_AS_101)

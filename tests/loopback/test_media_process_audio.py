@@ -18,6 +18,7 @@ from holdfast.voice.media_process.control_link import protocol as m
 from holdfast.voice.media_process.control_link.packing import CLIP_PART
 from holdfast.voice.model.effects import StopSound
 from holdfast.voice.model.facts import DigitPressed, SoundEnded
+from holdfast.voice.model.payload_types import Codec, PayloadTypes
 from tests.loopback.media_process import (
     SILENT,
     assert_one_stream,
@@ -128,7 +129,7 @@ async def test_a_conference_of_three_hears_exact_sums(tmp_path: Path) -> None:
     """One of them speaks A-law: it is decoded, added and encoded like the others."""
     async with running(tmp_path) as media, phones(0x21, 0x31, 0x41) as each:
         names = ("a", "b", "c")
-        codecs: tuple[m.Codec, ...] = ("PCMU", "PCMU", "PCMA")
+        codecs: tuple[Codec, ...] = ("PCMU", "PCMU", "PCMA")
         compandings = (ULAW, ULAW, ALAW)
         ports = [
             await media.leg(name, phone, codec=codec) for name, phone, codec in zip(names, each, codecs, strict=True)
@@ -185,6 +186,31 @@ async def test_a_party_may_send_any_codec_of_its_answer_and_is_sent_the_same(tmp
             await bob.hears_more(5)
             (row,) = (row for row in await media.client.rows() if row.leg == "alice")
             assert row.codec == "PCMA"
+        assert_one_stream(alice.received)
+
+
+async def test_a_codec_goes_by_the_number_of_each_description(tmp_path: Path) -> None:
+    """Source: RFC 3264 §5.1, §6.1."""
+    async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
+        to_alice = (await media.client.open_row("alice")).port
+        numbers = PayloadTypes(send=(("PCMA", 97),), receive=((96, "PCMA"), (98, "PCMU")))
+        media.client.send(
+            m.DescribeRow(leg="alice", remote=alice.address, codec="PCMA", also=("PCMU",), payload_types=numbers)
+        )
+        to_bob = await media.leg("bob", bob)
+        media.client.send(seated({"alice": ("bob",), "bob": ("alice",)}))
+        async with humming((bob, to_bob)):
+            for spoken, companding, sent in ((96, ALAW, 97), (98, ULAW, 0), (96, ALAW, 97)):
+                task = asyncio.create_task(alice.hum_to(to_alice, payload_type=spoken))
+                try:
+                    heard = alice.hum if companding == ULAW else bytes([TRANSCODE[ALAW][0x21]]) * 160
+                    await bob.hears_audio(heard, after=bob.read())
+                    told = bob.hum if companding == ULAW else bytes([TRANSCODE[ULAW][0x31]]) * 160
+                    index = await alice.hears_audio(told, after=alice.read())
+                    assert alice.received[index].payload_type == sent
+                finally:
+                    task.cancel()
+                    await asyncio.wait([task])
         assert_one_stream(alice.received)
 
 

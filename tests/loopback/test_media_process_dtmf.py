@@ -13,6 +13,7 @@ from holdfast.voice.media.dtmf.tone_detector import ToneDetector
 from holdfast.voice.media_process.control_link import protocol as m
 from holdfast.voice.model.effects import StopSound
 from holdfast.voice.model.facts import DigitPressed, SoundEnded
+from holdfast.voice.model.payload_types import PayloadTypes
 from holdfast.voice.runtime.sounds.generated import dtmf_tones
 from tests.loopback.media_process import (
     SILENT,
@@ -98,6 +99,32 @@ async def test_stopped_digits_send_no_more_events(tmp_path: Path) -> None:
         mark = alice.read()
         await alice.hears_more(30)
         assert {each.payload_type for each in alice.received[mark + 1 :]} == {0}
+
+
+async def test_digits_are_received_by_our_number_and_sent_by_the_partys(tmp_path: Path) -> None:
+    """Source: RFC 3264 §5.1, §6.1."""
+    async with running(tmp_path) as media, phones(0x21, 0x31) as (alice, bob):
+        to_alice = (await media.client.open_row("alice")).port
+        media.client.send(
+            m.DescribeRow(
+                leg="alice",
+                remote=alice.address,
+                dtmf_payload_type=110,
+                payload_types=PayloadTypes(receive=((101, "telephone-event"),)),
+            )
+        )
+        to_bob = await media.leg("bob", bob)
+        media.client.send(seated({"alice": ("bob",), "bob": ("alice",)}))
+        await media.client.applied()
+        for number, digit, payload_type in ((1, "3", 101), (9, "4", 110), (17, "5", 102), (25, "6", 101)):
+            event = struct.pack("!BBHII", 0x80, 128 | payload_type, number, 160 * number, 7)
+            alice.send(event + bytes([int(digit), 0x80, 0, 160]), to_alice)
+        await media.wait_fact(DigitPressed, lambda fact: fact.digit == "6")
+        assert [fact.digit for fact in media.facts if isinstance(fact, DigitPressed)] == ["3", "4", "6"]
+        bob.send(digit_event(1, 7), to_bob)
+        await alice.hears(lambda each: each.payload_type == 110)
+        await bob.hears(lambda each: each.payload_type == 101)
+        assert {each.payload_type for each in alice.received} <= {0, 110}
 
 
 async def test_tones_in_the_audio_of_a_phone_without_events_are_digits(tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ from holdfast.voice.model.effects import (
 )
 from holdfast.voice.model.facts import LegAnswered, LegRinging, LegSpeaks, PhoneHeld, PhoneResumed
 from holdfast.voice.model.ids import AccountSid, CallSid, RecordingSid
+from holdfast.voice.model.payload_types import Codec
 from holdfast.voice.runtime.audio_effects import AudioEffectExecutor
 from holdfast.voice.runtime.media_client import MediaClient
 from holdfast.voice.runtime.recordings.recorder import Recorder
@@ -64,7 +65,7 @@ LOUD = 2500.0
 """What a leg hums, 16-bit samples: all of them together are no louder than a line can be."""
 PRESENT = 0.25 * LOUD
 MUSIC = "music"
-CODECS: tuple[m.Codec, ...] = ("PCMU", "PCMU", "PCMA", "G722", "G722")
+CODECS: tuple[Codec, ...] = ("PCMU", "PCMU", "PCMA", "G722", "G722")
 HOLDS: tuple[tuple[bool, bool], ...] = ((False, True), (False, False))
 """Whether we send, and receive: `sendonly` or no address, whose microphone goes on, and `inactive`."""
 
@@ -293,7 +294,7 @@ class Handset:
     """The phone of a leg."""
 
     row: int
-    codec: m.Codec
+    codec: Codec
     events: bool
     described: bool = False
     sends: bool = True
@@ -313,7 +314,7 @@ class Studio(World):
     dice: Random = field(default_factory=lambda: Random(1))
     holds: tuple[tuple[bool, bool], ...] = HOLDS
     """The forms in which phones hold."""
-    codecs: tuple[m.Codec, ...] = CODECS
+    codecs: tuple[Codec, ...] = CODECS
     """What phones speak, one of these each."""
     ticks: int = 0
     handsets: dict[CallSid, Handset] = field(default_factory=dict)

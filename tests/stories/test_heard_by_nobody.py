@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 
 from holdfast.testing.world import World
 from holdfast.voice.control.entities import RoomStatus
-from holdfast.voice.media_process.control_link.protocol import Codec
 from holdfast.voice.model.commands import ChangeParticipant, EndCall, RecordCall, RecordingOptions
 from holdfast.voice.model.errors import AskedWrong
 from holdfast.voice.model.facts import LegRinging, PhoneHeld, PhoneResumed
 from holdfast.voice.model.ids import CallSid, RecordingSid, derive
+from holdfast.voice.model.payload_types import Codec
 from tests.stories.leg_events import APP, redirect
 from tests.stories.studio import CODECS, HOLDS, ROWS, Studio
 from tests.stories.test_walk import act, live, prepare

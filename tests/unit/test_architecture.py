@@ -139,7 +139,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "holdfast.voice.twiml": ("holdfast.voice.model",),
     "holdfast.voice.control": ("holdfast.voice.model", "holdfast.voice.twiml"),
     "holdfast.voice.diagnostics": ("holdfast.voice.model", "holdfast.voice.twiml", "holdfast.voice.control"),
-    "holdfast.voice.sip": ("holdfast.voice.model.errors",),
+    "holdfast.voice.sip": ("holdfast.voice.model.errors", "holdfast.voice.model.payload_types"),
     "holdfast.voice.media": ("holdfast.voice.model.errors",),
     "holdfast.voice.media_process": (
         "holdfast.voice.model",

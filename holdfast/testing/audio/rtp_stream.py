@@ -23,7 +23,6 @@ from holdfast.testing.clock import from_wall_s, now_s
 from holdfast.testing.signals import FRAME_S, FRAME_SAMPLES, Chord, as_samples, sum_of_tones
 from holdfast.voice.media.codec.g711 import (
     ALAW,
-    PAYLOAD_TYPE,
     SILENCE,
     ULAW,
     encode,
@@ -31,6 +30,7 @@ from holdfast.voice.media.codec.g711 import (
 from holdfast.voice.media.dtmf import event_receiver
 from holdfast.voice.media.dtmf.tone_detector import DTMF_DIGITS, HIGH_HZ, LOW_HZ
 from holdfast.voice.media.rtp.srtp import SrtpKeys, SrtpSession
+from holdfast.voice.model.payload_types import STATIC_PAYLOAD_TYPES, RtpFormat
 from holdfast.voice.sip.sdp.offer import Agreed, RtpAddress
 
 RTP_HEADER = struct.Struct("!BBHII")
@@ -138,11 +138,14 @@ class RtpStream:
     def _handle_packet(self, data: bytes, at_s: float) -> None:
         decrypted = data if self._srtp is None else self._srtp.unprotect(data)
         packet = None if decrypted is None else parse_packet(decrypted, at_s)
-        if packet is not None and packet.payload_type == G722_TYPE:
-            self._ear.take(replace(packet, payload=self._g722.decode_frame(packet.payload)))
-        elif packet is not None and packet.payload_type in PAYLOAD_TYPE:
-            self._ear.take(packet)
-        elif packet is not None and self._agreed is not None and packet.payload_type == self._agreed.dtmf_payload_type:
+        if packet is None:
+            return
+        name = _format_of(packet.payload_type, self._agreed)
+        if name == "G722":
+            self._ear.take(replace(packet, payload_type=G722_TYPE, payload=self._g722.decode_frame(packet.payload)))
+        elif name in ("PCMU", "PCMA"):
+            self._ear.take(replace(packet, payload_type=STATIC_PAYLOAD_TYPES[name]))
+        elif name == "telephone-event":
             self._press, digit = event_receiver.receive(
                 self._press, packet.payload, timestamp=packet.timestamp, marker=packet.marker, ssrc=packet.ssrc
             )
@@ -156,11 +159,12 @@ class RtpStream:
         digit = self._digit_slots_due.popleft() if self._digit_slots_due else None
         if isinstance(digit, tuple) or digit is None or agreed.dtmf_payload_type is None:
             voice = digit if isinstance(digit, tuple) else self._hum_frame
+            payload_type = agreed.payload_types.sending(agreed.codec)
             if agreed.codec == "G722":
-                self._send(agreed.remote, G722_TYPE, self._timestamp, self._g722.encode_frame(voice[ULAW]))
+                self._send(agreed.remote, payload_type, self._timestamp, self._g722.encode_frame(voice[ULAW]))
                 return
             law_index = ULAW if agreed.codec == "PCMU" else ALAW
-            self._send(agreed.remote, PAYLOAD_TYPE[law_index], self._timestamp, voice[law_index])
+            self._send(agreed.remote, payload_type, self._timestamp, voice[law_index])
             return
         elapsed = int.from_bytes(digit[2:4])
         first = elapsed == FRAME_SAMPLES
@@ -179,6 +183,16 @@ class RtpStream:
             self.sent += 1
         except OSError:
             self.skipped += 1
+
+
+def _format_of(payload_type: int, agreed: Agreed | None) -> RtpFormat | None:
+    """Return what a received payload type means, as agreed; else, or before anything is agreed, as a static one."""
+    static = {number: codec for codec, number in STATIC_PAYLOAD_TYPES.items()}
+    if agreed is None:
+        return static.get(payload_type)
+    codecs = (agreed.codec, *agreed.other_codecs)
+    received = agreed.payload_types.receiving(codecs, agreed.dtmf_payload_type)
+    return received.get(payload_type, static.get(payload_type))
 
 
 def parse_packet(data: bytes, at_s: float) -> Packet | None:

@@ -92,8 +92,10 @@ class MixEngine:
         self.seats.open(row)
         self.describe(row, companding=0, receive=False)
 
-    def describe(self, row: int, *, companding: int, receive: bool, g722: bool = False) -> None:
-        """Set the companding of a leg for both directions.
+    def describe(
+        self, row: int, *, companding: int, receive: bool, g722: bool = False, payload_type: int | None = None
+    ) -> None:
+        """Set the companding of a leg for both directions, and the payload type of its TX packets if it is not static.
 
         Frames that wait are dropped when the leg may not send, or its companding changed. A leg whose packets are G.722
         has µ-law as its companding.
@@ -104,7 +106,8 @@ class MixEngine:
             self.frames[row] = SILENCE[companding]
         self.companding[row] = companding
         self.players.describe(row, companding=companding)
-        self.streams.describe(row, payload_type=G722_PAYLOAD_TYPE if g722 else PAYLOAD_TYPE[companding])
+        static = G722_PAYLOAD_TYPE if g722 else PAYLOAD_TYPE[companding]
+        self.streams.describe(row, payload_type=static if payload_type is None else payload_type)
         if g722:
             self.g722_legs.add(row)
         else:

@@ -267,7 +267,11 @@ class MediaServer:
         self._latching.apply(row, latch)
         self.rtcp_sockets.set_srtp(row, srtp)
         self._mix_engine.describe(
-            row, companding=COMPANDING[command.codec], receive=command.receive, g722=command.codec == "G722"
+            row,
+            companding=COMPANDING[command.codec],
+            receive=command.receive,
+            g722=command.codec == "G722",
+            payload_type=command.payload_types.sending(command.codec),
         )
         self._mix_engine.set_sending(row, sending=command.send)
         if not command.send:

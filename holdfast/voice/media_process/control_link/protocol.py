@@ -7,7 +7,7 @@ Point of view: *send* is from us to the party, *receive* from the party to us. A
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer
@@ -23,10 +23,10 @@ from holdfast.voice.media_process.control_link.recording_messages import (
 from holdfast.voice.model.effects import Beep, ChangeCapture, DetectSpeech, DropUnheard, RouteAudio, StopSound
 from holdfast.voice.model.facts import DigitPressed, HolderSounds, LegSpeaks, SoundEnded
 from holdfast.voice.model.ids import Token
+from holdfast.voice.model.payload_types import Codec, PayloadTypes
 
 Leg = str
 Address = tuple[str, int]
-Codec = Literal["PCMU", "PCMA", "G722"]
 Srtp = Annotated[
     SrtpKeys,
     PlainSerializer(lambda keys: (keys.send.hex(), keys.receive.hex(), keys.profile), when_used="json"),
@@ -47,14 +47,17 @@ class DescribeRow:
 
     `rtp_source` says from which sources its packets are accepted; `signalled_from` is the host of its signalling.
     `srtp` None: packets are plain both ways; otherwise only encrypted packets are sent and accepted, and the same keys
-    again change nothing. A codec of `also` becomes `codec` when the party begins to send it. A new `remote`, or a party
-    that may send again, unlocks the latch. `report_sound` asks for `HolderSounds`: the phone holds, and may be heard.
+    again change nothing. A codec of `also` becomes `codec` when the party begins to send it. `dtmf_payload_type` is the
+    number by which digits are sent as telephone events, and `payload_types` are all others that are not static. A new
+    `remote`, or a party that may send again, unlocks the latch. `report_sound` asks for `HolderSounds`: the phone
+    holds, and may be heard.
     """
 
     leg: Leg
     remote: Address | None
     codec: Codec = "PCMU"
-    dtmf_payload_type: Annotated[int, Field(ge=96, le=127)] | None = None
+    dtmf_payload_type: Annotated[int, Field(ge=0, le=127)] | None = None
+    payload_types: PayloadTypes = field(default_factory=PayloadTypes)
     send: bool = True
     receive: bool = True
     srtp: Srtp | None = None

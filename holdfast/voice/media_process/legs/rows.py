@@ -7,7 +7,7 @@ clock.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +19,9 @@ from holdfast.voice.media.rtp.srtp import SrtpSession
 from holdfast.voice.media_process.control_link import protocol as m
 from holdfast.voice.media_process.legs.addresses import CommandImpossible
 from holdfast.voice.model.ids import Token
+from holdfast.voice.model.payload_types import Codec, PayloadTypes
 
-COMPANDING: Mapping[m.Codec, int] = {"PCMU": 0, "PCMA": 1, "G722": 0}
-PAYLOAD_TYPES: Mapping[m.Codec, int] = {"PCMU": 0, "PCMA": 8, "G722": 9}
-"""The payload type of each codec. Source: RFC 3551 §6."""
-
+COMPANDING: Mapping[Codec, int] = {"PCMU": 0, "PCMA": 1, "G722": 0}
 NO_PAYLOAD_TYPE = 255
 """The value for no payload type."""
 
@@ -35,8 +33,9 @@ class LegRow:
     leg: m.Leg
     port: int
     latch: Latch
-    codec: m.Codec = "PCMU"
+    codec: Codec = "PCMU"
     dtmf_payload_type: int | None = None
+    payload_types: PayloadTypes = field(default_factory=PayloadTypes)
     send: bool = False
     token: Token | None = None
     clip_id: str | None = None
@@ -57,9 +56,13 @@ class LegRows:
         self._sends: Mask = np.zeros(rows, dtype=np.bool_)
         self.audio_payload_type: Numbers = np.full(rows, NO_PAYLOAD_TYPE, dtype=np.intp)
         """The payload type of a party's audio, if the party may send."""
-        self.alternatives: dict[int, Mapping[int, m.Codec]] = {}
-        """The rows whose party may change its codec, with all codecs it may send by payload type."""
-        self.dtmf_payload_type: NDArray[np.uint8] = np.full(rows, NO_PAYLOAD_TYPE, dtype=np.uint8)
+        self.alternatives: dict[int, Mapping[int, Codec]] = {}
+        """The rows whose party may send audio by several payload types, with the codec of each."""
+        self.event_payload_types: NDArray[np.uint8] = np.full((rows, 2), NO_PAYLOAD_TYPE, dtype=np.uint8)
+        """The payload types of a party's telephone events: ours, and that of its own description.
+
+        Shape: `[rows, 2]`.
+        """
         self.receiving: Mask = np.zeros(rows, dtype=np.bool_)
         self.described: Mask = np.zeros(rows, dtype=np.bool_)
         """The rows for which offer and answer agreed anything."""
@@ -87,7 +90,7 @@ class LegRows:
         self.received_at[row] = now
         self.used[row] = leg_row
         self.by_leg[leg_row.leg] = row
-        self.audio_payload_type[row] = self.dtmf_payload_type[row] = NO_PAYLOAD_TYPE
+        self.audio_payload_type[row] = self.event_payload_types[row] = NO_PAYLOAD_TYPE
         self.receiving[row] = self.described[row] = self.connected[row] = self.encrypted[row] = False
         self.refused[row] = self.received[row] = self.too_long[row] = 0
         self.high = max(self.high, row + 1)
@@ -96,17 +99,19 @@ class LegRows:
         """Store what offer and answer agreed."""
         leg_row = self.used[row]
         leg_row.codec, leg_row.dtmf_payload_type, leg_row.send = command.codec, command.dtmf_payload_type, command.send
+        leg_row.payload_types = command.payload_types
         self._remove_srtp(row)
         self.encrypted[row] = srtp is not None
         if srtp is not None:
             self.srtp[row] = srtp
-        self.audio_payload_type[row] = PAYLOAD_TYPES[command.codec] if command.receive else NO_PAYLOAD_TYPE
+        formats = command.payload_types.receiving((command.codec, *command.also), command.dtmf_payload_type)
+        events = [number for number, name in formats.items() if name == "telephone-event"]
+        audio = {number: name for number, name in formats.items() if name != "telephone-event"}
+        self.audio_payload_type[row] = next(iter(audio)) if command.receive else NO_PAYLOAD_TYPE
         self.alternatives.pop(row, None)
-        if command.also and command.receive:
-            self.alternatives[row] = {PAYLOAD_TYPES[codec]: codec for codec in (command.codec, *command.also)}
-        self.dtmf_payload_type[row] = (
-            NO_PAYLOAD_TYPE if command.dtmf_payload_type is None else command.dtmf_payload_type
-        )
+        if len(audio) > 1 and command.receive:
+            self.alternatives[row] = audio
+        self.event_payload_types[row] = (*events, NO_PAYLOAD_TYPE, NO_PAYLOAD_TYPE)[:2]
         if command.receive and not self.receiving[row]:
             self.received_at[row] = now
             leg_row.silences_reported = 0
@@ -118,7 +123,7 @@ class LegRows:
         """Return whether the party may switch to this payload type."""
         return payload_type in self.alternatives.get(row, ())
 
-    def switch_codec(self, row: int, payload_type: int) -> m.Codec:
+    def switch_codec(self, row: int, payload_type: int) -> Codec:
         """Switch a row to the codec of this payload type; return the codec."""
         codec = self.alternatives[row][payload_type]
         self.used[row].codec, self.audio_payload_type[row] = codec, payload_type

@@ -103,7 +103,7 @@ class RtpReceiver:
         if state.alternatives:
             for k in np.flatnonzero(~is_audio).tolist():
                 is_audio[k] = changes[k] = state.accepts(int(rows[k]), int(packets.payload_type[k]))
-        is_event = packets.payload_type == state.dtmf_payload_type[rows]
+        is_event = (packets.payload_type[:, np.newaxis] == state.event_payload_types[rows]).any(axis=1)
         is_not_audio = is_event | (packets.payload_type == COMFORT_NOISE)
         accepted = packets.valid & state.receiving[rows] & (is_not_audio | is_audio)
         for k, source in datagrams.sources.items():
@@ -119,7 +119,13 @@ class RtpReceiver:
         accepted &= ~too_long
         for k in np.flatnonzero(accepted & changes).tolist():
             row, codec = int(rows[k]), state.switch_codec(int(rows[k]), int(packets.payload_type[k]))
-            self._mix_engine.describe(row, companding=COMPANDING[codec], receive=True, g722=codec == "G722")
+            self._mix_engine.describe(
+                row,
+                companding=COMPANDING[codec],
+                receive=True,
+                g722=codec == "G722",
+                payload_type=state.used[row].payload_types.sending(codec),
+            )
         self._mix_engine.put(packets, data, rows, accepted & ~is_not_audio & (packets.size > 0))
         paused = np.flatnonzero(accepted & is_not_audio)
         if paused.size:

@@ -7,6 +7,7 @@ from holdfast.voice.media.rtp import rtcp
 from holdfast.voice.media.rtp.latch import RtpSource
 from holdfast.voice.media.rtp.receiver_stats import ReceptionReport
 from holdfast.voice.media_process.control_link import protocol as m
+from holdfast.voice.model.payload_types import Codec
 
 FRAME_MS = 20.0
 PEER_BUFFER_MS = 40.0
@@ -15,7 +16,7 @@ PEER_BUFFER_MS = 40.0
 
 def statistics(
     leg: m.Leg,
-    codec: m.Codec,
+    codec: Codec,
     *,
     reception: ReceptionReport | None,
     peer_report: rtcp.PeerReport,

@@ -9,6 +9,7 @@ from holdfast.voice.model.effects import PlaceLeg
 from holdfast.voice.model.errors import VoiceError
 from holdfast.voice.model.facts import LegAnswered, LegRefused, LegRinging
 from holdfast.voice.model.ids import CallSid
+from holdfast.voice.model.payload_types import Codec
 from holdfast.voice.runtime.sip.dial_plan import (
     DialDestination,
     Unreachable,
@@ -29,7 +30,7 @@ from holdfast.voice.sip.agent import DigestCredentials
 from holdfast.voice.sip.effects import Address, SessionId
 from holdfast.voice.sip.errors import UriUnreadable
 from holdfast.voice.sip.message.uri import Uri, address_of
-from holdfast.voice.sip.sdp.offer import AnyDestination, Codec, make_offer
+from holdfast.voice.sip.sdp.offer import AnyDestination, make_offer
 from holdfast.voice.sip.session_commands import CancelInvite, EndSession
 
 log = logging.getLogger(__name__)

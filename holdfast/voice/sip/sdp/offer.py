@@ -6,12 +6,23 @@ answer is computed from the offer and our direction, never replayed. Source: RFC
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from typing import Literal, Protocol, get_args
 
+from holdfast.voice.model.payload_types import Codec, PayloadTypes, RtpFormat
 from holdfast.voice.sip.errors import NotAcceptableHere, OfferOutOfOrder
 from holdfast.voice.sip.sdp import sdes
+from holdfast.voice.sip.sdp.payload_numbers import (
+    RTP_PROTOCOLS,
+    SRTP_PROTOCOLS,
+    agreed_payload_types,
+    bind,
+    offered_payload_type,
+    payload_type_of,
+    shared_codecs,
+)
 from holdfast.voice.sip.sdp.sdp import (
     Direction,
     Media,
@@ -19,8 +30,6 @@ from holdfast.voice.sip.sdp.sdp import (
     build,
     parse,
 )
-
-Codec = Literal["PCMU", "PCMA", "G722"]
 
 RtpAddress = tuple[str, int]
 """The address of RTP: a numeric host and a port."""
@@ -49,20 +58,8 @@ class AnyDestination:
         return None
 
 
-PAYLOAD_TYPES: dict[Codec, str] = {"PCMU": "0", "PCMA": "8", "G722": "9"}
-"""Static payload types. Source: RFC 3551 §6."""
-
-RTP_PROTOCOLS, SRTP_PROTOCOLS = ("RTP/AVP", "RTP/AVPF"), (sdes.SAVP, "RTP/SAVPF")
-"""The protocols of an `m=` line with plain RTP, and of one with SRTP.
-
-The second of each lets both sides send feedback, which we do not. Source: RFC 4585 §4; RFC 5124 §3.
-"""
-
 MAX_REPEATED_FORMATS = 16
 """How many formats of a line our answer repeats when it refuses the line."""
-
-OUR_DTMF_PAYLOAD_TYPE = "101"
-"""The payload type of telephone-event in our offers; in an answer it is that of the offer."""
 
 ANSWER_DIRECTION: dict[tuple[Direction, Direction], Direction] = {
     (offered, local): Direction.of(
@@ -86,6 +83,7 @@ class Agreed:
     remote: RtpAddress | None
     codec: Codec
     dtmf_payload_type: int | None
+    """The payload type by which we send telephone events: that of the peer's description."""
     send: bool
     receive: bool
     peer_holds: bool
@@ -93,14 +91,17 @@ class Agreed:
     """The keys of SRTP in both directions; None for plain RTP."""
     other_codecs: tuple[Codec, ...] = ()
     """Codecs that the peer may send besides `codec`, and switch to at any time. Source: RFC 3264 §6.1, §5.1."""
+    payload_types: PayloadTypes = field(default_factory=PayloadTypes)
+    """The other payload types that are not static, by the peer's description and by ours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Negotiation:
     """The offer/answer state of one session.
 
-    Invariant: our `o=` version rises by one with each description that differs from the last, and only then; a
-    description has the `m=` lines of the one before in the same places.
+    Invariant: our `o=` version rises by one with each description that differs from the one in force, and only then; a
+    description has the `m=` lines of the one before in the same places; a payload type that either side bound to
+    a format means no other one in an offer of ours. Source: RFC 3264 §8, §8.3.2.
     """
 
     local: RtpAddress
@@ -116,8 +117,13 @@ class Negotiation:
     crypto: tuple[sdes.Crypto, ...] = ()
     """Our `a=crypto` lines with the keys of this session; they never change."""
     version: int = 0
+    """The highest version of a description of ours."""
     local_media: tuple[Media, ...] = ()
-    """The media of our last description."""
+    """The media of our description in force, or of our outstanding offer."""
+    in_force: tuple[tuple[Media, ...], int] = ((), 0)
+    """The media of our description in force, and its version."""
+    bound: Mapping[str, str] = field(default_factory=dict)
+    """The format that either side's descriptions first gave each dynamic payload type, or `SEVERAL`."""
     offered: bool = False
     """Whether an offer of ours is outstanding."""
     agreed: Agreed | None = None
@@ -131,47 +137,46 @@ def make_offer(state: Negotiation) -> tuple[Negotiation, bytes]:
     """
     if state.offered:
         raise OfferOutOfOrder("an offer is outstanding")
-    payload_types = [PAYLOAD_TYPES[codec] for codec in state.codecs]
     use_srtp = _offers_srtp(state)
-    events = (OUR_DTMF_PAYLOAD_TYPE,) if state.telephone_events else ()
     place = _audio_place(state.local_media)
     with_feedback = place < len(state.local_media) and state.local_media[place].proto in (
         RTP_PROTOCOLS[1],
         SRTP_PROTOCOLS[1],
     )
+    wanted: tuple[RtpFormat, ...] = (*_preference(state), *(("telephone-event",) if state.telephone_events else ()))
+    numbers: dict[RtpFormat, str] = {}
+    for name in wanted:
+        used = payload_type_of(state.local_media[place], name) if place < len(state.local_media) else None
+        number = offered_payload_type(name, used=used, bound=state.bound)
+        numbers |= {} if number is None else {name: number}
     ours = Media(
         kind="audio",
         port=state.local[1],
         proto=(SRTP_PROTOCOLS if use_srtp else RTP_PROTOCOLS)[with_feedback],
-        formats=(*payload_types, *events),
+        formats=tuple(numbers.values()),
         address=state.local[0],
         direction=state.local_direction,
-        rtpmap=(
-            *((PAYLOAD_TYPES[codec], codec, 8000) for codec in state.codecs),
-            *((event, "telephone-event", 8000) for event in events),
-        ),
+        rtpmap=tuple((number, name, 8000) for name, number in numbers.items()),
         ptime_ms=20,
         crypto=state.crypto if use_srtp else (),
     )
     media = (*state.local_media[:place], ours, *state.local_media[place + 1 :])
-    return _describe(replace(state, offered=True), media)
+    return _describe(state, media, is_offer=True)
 
 
 def repeat_offer(state: Negotiation) -> tuple[Negotiation, bytes]:
-    """Repeat our last offer for a refresh: audio that the peer removed is not offered again.
+    """Repeat our description in force as an offer, with its version, for a refresh.
 
-    Raises: OfferOutOfOrder while an offer of ours is outstanding.
+    Raises: OfferOutOfOrder while an offer of ours is outstanding. Source: RFC 4028 §7.4.
     """
-    if not state.local_media or any(medium.port for medium in state.local_media):
+    if state.offered or not state.local_media:
         return make_offer(state)
-    if state.offered:
-        raise OfferOutOfOrder("an offer is outstanding")
-    return _describe(replace(state, offered=True), state.local_media)
+    return _describe(state, state.local_media, is_offer=True)
 
 
 def withdraw_offer(state: Negotiation) -> Negotiation:
-    """Withdraw our refused offer: the former agreement stays."""
-    return replace(state, offered=False)
+    """Withdraw our refused offer: the former agreement stays, and so does our description of it."""
+    return replace(state, offered=False, local_media=state.in_force[0])
 
 
 def apply_answer(state: Negotiation, body: bytes) -> Negotiation:
@@ -186,16 +191,22 @@ def apply_answer(state: Negotiation, body: bytes) -> Negotiation:
     if len(answer.media) <= place:
         raise NotAcceptableHere("the answer has no m= line in the place of our audio")
     medium, ours = answer.media[place], state.local_media[place]
+    media, version = state.in_force
+    if state.local_media != media:
+        version = state.version
+    answered = replace(state, offered=False, in_force=(state.local_media, version))
     if state.agreed is not None and 0 in (medium.port, ours.port):
-        return replace(state, offered=False, agreed=_without_rtp(state.agreed))
-    shared = _shared_codecs(medium, state.codecs)
+        return replace(answered, agreed=_without_rtp(state.agreed))
+    shared = tuple(codec for codec, _ in shared_codecs(medium, state.codecs) if payload_type_of(ours, codec))
     if not shared or medium.proto != ours.proto:
         raise NotAcceptableHere("the answer refuses the audio, or shares no codec with the offer")
     keys = sdes.answered_keys(medium.crypto, ours.crypto)
     if medium.proto in SRTP_PROTOCOLS and keys is None:
         raise NotAcceptableHere("the answer has no key for any suite of the offer")
-    agreed = _agree(state, medium, shared[0], _offered_direction(state), keys)
-    return replace(state, offered=False, agreed=replace(agreed, other_codecs=shared[1:]))
+    agreed = _agree(state, medium, ours, shared, ours.direction, keys)
+    if state.agreed is not None and not ours.direction.sends:
+        agreed = replace(agreed, peer_holds=state.agreed.peer_holds)  # It was not asked whether it receives.
+    return replace(answered, agreed=agreed, bound=bind(state.bound, medium))
 
 
 def answer_offer(state: Negotiation, body: bytes) -> tuple[Negotiation, bytes]:
@@ -206,7 +217,7 @@ def answer_offer(state: Negotiation, body: bytes) -> tuple[Negotiation, bytes]:
     if state.offered:
         raise OfferOutOfOrder("both sides offered")
     offer = _without_unreachable(parse(body), state.local[0])
-    usable = [(place, found) for place, m in enumerate(offer.media) if (found := _shared_codec(m, state.codecs))]
+    usable = [(place, found) for place, m in enumerate(offer.media) if (found := _shared_codec(m, state))]
     if not usable and state.agreed is not None and _removes_audio(offer.media):
         return _answer_without_audio(state, state.agreed, offer.media)
     if not usable:
@@ -214,7 +225,7 @@ def answer_offer(state: Negotiation, body: bytes) -> tuple[Negotiation, bytes]:
     place, (codec, payload_type), srtp = _choose_line(state, offer.media, usable)
     medium = offer.media[place]
     direction = ANSWER_DIRECTION[_peer_direction(medium), state.local_direction]
-    dtmf = _telephone_event(medium) if state.telephone_events else None
+    dtmf = payload_type_of(medium, "telephone-event") if state.telephone_events else None
     events = () if dtmf is None else (dtmf,)
     ours = Media(
         kind="audio",
@@ -229,8 +240,8 @@ def answer_offer(state: Negotiation, body: bytes) -> tuple[Negotiation, bytes]:
     )
     refused = _refused(offer.media)
     media = (*refused[:place], ours, *refused[place + 1 :])
-    agreed = _agree(state, medium, codec, state.local_direction, None if srtp is None else srtp[1])
-    return _describe(replace(state, agreed=agreed), media)
+    agreed = _agree(state, medium, ours, (codec,), state.local_direction, None if srtp is None else srtp[1])
+    return _describe(replace(state, agreed=agreed, bound=bind(state.bound, medium)), media, is_offer=False)
 
 
 def _removes_audio(media: tuple[Media, ...]) -> bool:
@@ -246,7 +257,7 @@ def _removes_audio(media: tuple[Media, ...]) -> bool:
 def _answer_without_audio(state: Negotiation, agreed: Agreed, media: tuple[Media, ...]) -> tuple[Negotiation, bytes]:
     """Answer an offer without audio: all lines are refused and no RTP is sent until a later offer has audio again."""
     refused = tuple(replace(medium, address=state.local[0], direction=Direction.INACTIVE) for medium in _refused(media))
-    return _describe(replace(state, agreed=_without_rtp(agreed)), refused)
+    return _describe(replace(state, agreed=_without_rtp(agreed)), refused, is_offer=False)
 
 
 def _refused(media: tuple[Media, ...]) -> tuple[Media, ...]:
@@ -310,17 +321,21 @@ def _choose_line(
     raise NotAcceptableHere("RTP/SAVP is offered without a key for any supported suite")
 
 
-def _describe(state: Negotiation, media: tuple[Media, ...]) -> tuple[Negotiation, bytes]:
-    version = state.version + 1 if media != state.local_media else state.version
+def _describe(state: Negotiation, media: tuple[Media, ...], *, is_offer: bool) -> tuple[Negotiation, bytes]:
+    former, version = state.in_force
+    if media != former:
+        version = state.version + 1
     family = "IP6" if ":" in state.local[0] else "IP4"
     origin = f"- {state.session_id} {version} IN {family} {state.local[0]}"
     body = build(SessionDescription(origin=origin, media=media))
-    return replace(state, version=version, local_media=media), body
+    state = replace(state, version=max(state.version, version), local_media=media, offered=is_offer)
+    in_force = state.in_force if is_offer else (media, version)
+    return replace(state, in_force=in_force, bound=bind(state.bound, *media)), body
 
 
-def _offered_direction(state: Negotiation) -> Direction:
-    """Return the direction of our outstanding offer."""
-    return state.local_media[_audio_place(state.local_media)].direction
+def _preference(state: Negotiation) -> tuple[Codec, ...]:
+    """Return our codecs, the agreed one first and then by preference."""
+    return tuple(sorted(state.codecs, key=lambda codec: state.agreed is None or codec != state.agreed.codec))
 
 
 def _audio_place(media: tuple[Media, ...]) -> int:
@@ -330,42 +345,16 @@ def _audio_place(media: tuple[Media, ...]) -> int:
     return next(accepted, next(audio, 0))
 
 
-def _shared_codec(medium: Media, codecs: tuple[Codec, ...]) -> tuple[Codec, str] | None:
+def _shared_codec(medium: Media, state: Negotiation) -> tuple[Codec, str] | None:
     """Return the codec chosen for this line, with its payload type there.
 
-    It is our most preferred codec, which all telephones have, so that audio passes between them unchanged; G.722 only
-    for a line that names it before all our other codecs.
+    It is the codec in use, or else our most preferred one, which all telephones have, so that audio passes between them
+    unchanged; G.722 only for a line that names it before all our other codecs.
     """
-    shared = _shared_codecs(medium, codecs)
-    if not shared:
-        return None
-    codec = shared[0] if shared[0] == "G722" else min(shared, key=codecs.index)
-    return codec, PAYLOAD_TYPES[codec]
-
-
-def _shared_codecs(medium: Media, codecs: tuple[Codec, ...]) -> tuple[Codec, ...]:
-    """Return our codecs that this line names, in the peer's order; empty for a line that we cannot use."""
-    if (
-        medium.kind != "audio"
-        or not medium.port
-        or medium.proto not in RTP_PROTOCOLS + SRTP_PROTOCOLS
-        or medium.address is None
-    ):
-        return ()
-    shared = [
-        codec
-        for codec in codecs
-        if PAYLOAD_TYPES[codec] in medium.formats and medium.codec(PAYLOAD_TYPES[codec]) == (codec, 8000)
-    ]
-    return tuple(sorted(shared, key=lambda codec: medium.formats.index(PAYLOAD_TYPES[codec])))
-
-
-def _telephone_event(medium: Media) -> str | None:
-    """Return the payload type of telephone-event, which is a dynamic one. Source: RFC 4733 §2.5.1.1; RFC 3551 §6."""
-    for payload_type in medium.formats:
-        if medium.codec(payload_type) == ("TELEPHONE-EVENT", 8000) and int(payload_type) >= 96:
-            return payload_type
-    return None
+    shared = shared_codecs(medium, state.codecs)
+    if not shared or shared[0][0] == "G722":
+        return shared[0] if shared else None
+    return min(shared, key=lambda found: _preference(state).index(found[0]))
 
 
 def _peer_direction(medium: Media) -> Direction:
@@ -379,22 +368,30 @@ def _peer_direction(medium: Media) -> Direction:
 
 
 def _agree(
-    state: Negotiation, medium: Media, codec: Codec, local_direction: Direction, srtp: sdes.SdesKeys | None
+    state: Negotiation,
+    medium: Media,
+    ours: Media,
+    codecs: tuple[Codec, ...],
+    local_direction: Direction,
+    srtp: sdes.SdesKeys | None,
 ) -> Agreed:
-    """Return the agreement that results from this line of the peer. Raises: NotAcceptableHere."""
+    """Return the agreement that results from this line of the peer, and ours. Raises: NotAcceptableHere."""
     peer = _peer_direction(medium)
-    ours = ANSWER_DIRECTION[peer, local_direction]
-    dtmf = _telephone_event(medium) if state.telephone_events else None
+    direction = ANSWER_DIRECTION[peer, local_direction]
+    dtmf = payload_type_of(medium, "telephone-event") if payload_type_of(ours, "telephone-event") is not None else None
+    events = None if dtmf is None else int(dtmf)
     blackhole = medium.address is None or ip_address(medium.address).is_unspecified
     remote = None if blackhole or medium.address is None or not medium.port else (medium.address, medium.port)
     if remote is not None and (why := state.destinations.refusal(*remote)) is not None:
         raise NotAcceptableHere(why)
     return Agreed(
         remote=remote,
-        codec=codec,
-        dtmf_payload_type=None if dtmf is None else int(dtmf),
-        send=ours.sends,
-        receive=ours.receives,
+        codec=codecs[0],
+        dtmf_payload_type=events,
+        send=direction.sends,
+        receive=direction.receives,
         peer_holds=not peer.receives,
         srtp=srtp,
+        other_codecs=codecs[1:],
+        payload_types=agreed_payload_types(medium, ours, codecs, events),
     )

@@ -26,12 +26,13 @@ MAX_PTIME_MS = 200
 STATIC_CODECS = {"0": ("PCMU", 8000), "8": ("PCMA", 8000), "9": ("G722", 8000)}
 """Payload types that need no `a=rtpmap`. Source: RFC 3551 §6."""
 
+_MONO = [name for name, _ in STATIC_CODECS.values()]
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _BLANKS = re.compile(r"[ \t]+")
 _WORD = re.compile(r"[!-~]{1,32}")
 """A word of a media line that is short and printable, so that our answer may repeat it."""
 _PORT = re.compile(r"([0-9]{1,5})(?:/[0-9]+)?")
-_RTPMAP = re.compile(r"\s*(\d{1,3})\s+([\w.+-]+)/(\d{1,9})(?:/\w+)?\s*\Z", re.ASCII)
+_RTPMAP = re.compile(r"\s*(\d{1,3})\s+([\w.+-]+)/(\d{1,9})(?:/(\w+))?\s*\Z", re.ASCII)
 _PTIME = re.compile(r"\s*(\d{1,4})(?:\.\d*)?\s*\Z", re.ASCII)
 
 
@@ -82,11 +83,15 @@ class Media:
     """The usable `a=crypto` lines."""
 
     def codec(self, payload_type: str) -> tuple[str, int] | None:
-        """Return encoding name (upper case) and clock rate in Hz of a payload type of this line."""
+        """Return encoding name (upper case) and clock rate in Hz of a payload type of this line.
+
+        A static payload type keeps its clock, whatever the line says of it.
+        """
+        static = STATIC_CODECS.get(payload_type)
         for listed, name, rate_hz in self.rtpmap:
             if listed == payload_type:
-                return name.upper(), rate_hz
-        return STATIC_CODECS.get(payload_type)
+                return static if static and name.upper() == static[0] else (name.upper(), rate_hz)
+        return static
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +191,7 @@ def _attribute(section: _Section, value: str) -> None:
             section.direction = Direction(name.lower())
         case "rtpmap":
             found = _RTPMAP.match(rest)
-            if found and int(found[1]) <= 127:
+            if found and int(found[1]) <= 127 and (found[4] in (None, "1") or found[2].upper() not in _MONO):
                 section.rtpmap.setdefault(str(int(found[1])), (found[2], int(found[3])))
         case "crypto":
             line = sdes.parse_crypto(rest)

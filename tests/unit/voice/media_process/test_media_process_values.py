@@ -20,6 +20,7 @@ from holdfast.voice.media_process.legs import (
     statistics,
 )
 from holdfast.voice.media_process.sockets import plain, rtp_ports
+from holdfast.voice.model.payload_types import STATIC_PAYLOAD_TYPES
 from holdfast.voice.sip.sdp import sdp
 
 TICKS_PER_S = 50
@@ -29,7 +30,7 @@ PROMISED: dict[str, tuple[object, object]] = {
     "ms of a frame": (statistics.FRAME_MS, 1000 / TICKS_PER_S),
     "ms that a phone's own buffer is taken to delay": (statistics.PEER_BUFFER_MS, 40),
     # RFC 3551 §6
-    "payload types": (rows.PAYLOAD_TYPES, {"PCMU": 0, "PCMA": 8, "G722": 9}),
+    "payload types": (STATIC_PAYLOAD_TYPES, {"PCMU": 0, "PCMA": 8, "G722": 9}),
     "compandings": (rows.COMPANDING, {"PCMU": 0, "PCMA": 1, "G722": 0}),
     "a payload type that no packet has": (rows.NO_PAYLOAD_TYPE > 127, True),
     # RFC 3389

@@ -9,6 +9,7 @@ from typing import Literal, assert_never
 from holdfast.voice.media.rtp.latch import RtpSource
 from holdfast.voice.model.effects import PlaceLeg
 from holdfast.voice.model.ids import CallSid
+from holdfast.voice.model.payload_types import Codec
 from holdfast.voice.runtime.directory.records import RouteRecord
 from holdfast.voice.runtime.media_client import RowAddress
 from holdfast.voice.runtime.sip.dial_plan import DialDestination
@@ -19,7 +20,6 @@ from holdfast.voice.sip.sdp import sdes
 from holdfast.voice.sip.sdp.offer import (
     CODECS,
     Agreed,
-    Codec,
     Destinations,
     Negotiation,
     RtpAddress,

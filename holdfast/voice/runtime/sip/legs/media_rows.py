@@ -86,6 +86,7 @@ class RowRegistry:
                 codec=agreed.codec,
                 also=agreed.other_codecs,
                 dtmf_payload_type=agreed.dtmf_payload_type,
+                payload_types=agreed.payload_types,
                 send=agreed.send,
                 receive=agreed.receive,
                 srtp=None if keys is None else SrtpKeys(send=keys.send, receive=keys.receive, profile=keys.suite),

@@ -30,10 +30,16 @@ from holdfast.voice.model.effects import (
 )
 from holdfast.voice.model.facts import DigitPressed, LegSpeaks, SoundEnded
 from holdfast.voice.model.ids import CallSid, RecordingSid, RoomSid, Token
+from holdfast.voice.model.payload_types import PayloadTypes
 
 REQUESTS: list[m.Command | m.Request] = [
     m.DescribeRow(leg="CA1", remote=("127.0.0.1", 4000), codec="PCMA", dtmf_payload_type=101, send=True, receive=False),
     m.DescribeRow(leg="CA2", remote=None, codec="PCMU", dtmf_payload_type=None, send=False, receive=True),
+    m.DescribeRow(
+        leg="CA2",
+        remote=None,
+        payload_types=PayloadTypes(send=(("PCMA", 96),), receive=((97, "PCMA"), (110, "telephone-event"))),
+    ),
     m.DescribeRow(leg="CA3", remote=None, srtp=SrtpKeys(send=bytes(range(30)), receive=b"\xff" * 30)),
     RouteAudio(
         room=RoomSid("CF1"),

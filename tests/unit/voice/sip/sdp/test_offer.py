@@ -252,6 +252,111 @@ def test_a_refresh_answered_with_port_0_is_a_hold() -> None:
     assert (state.agreed.remote, state.agreed.peer_holds) == (None, True)
 
 
+def test_a_refresh_repeats_the_description_in_force_with_its_version() -> None:
+    """Source: RFC 4028 §7.4."""
+    state, ours = answer_offer(US, offer(formats="8 96", direction="a=sendonly"))
+    state, again = repeat_offer(state)
+    assert again == ours
+    state, again = repeat_offer(withdraw_offer(state))
+    assert again == ours
+    state, late = make_offer(withdraw_offer(state))
+    assert b"o=- 7 2 IN" in late
+    state, again = repeat_offer(withdraw_offer(state))
+    assert again == ours, "a refused offer is not in force"
+    state = apply_answer(state, offer(formats="8", direction="a=sendonly"))
+    state, late = make_offer(state)
+    assert b"o=- 7 3 IN" in late, "no version ever means two descriptions"
+
+
+@pytest.mark.parametrize("direction", ["a=sendrecv", "a=recvonly", "a=sendonly", "a=inactive"])
+def test_an_answer_to_a_refresh_that_sends_nothing_ends_no_hold(direction: str) -> None:
+    """Such an offer does not ask whether the peer receives, so its answer, legal or not, does not say."""
+    state, _ = answer_offer(US, offer(direction="a=sendonly"))
+    agreed = apply_answer(repeat_offer(state)[0], offer(direction=direction)).agreed
+    assert agreed is not None
+    assert (agreed.peer_holds, agreed.send) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "send", "receive"),
+    [
+        ("0 PCMU, 110 telephone-event", 110, {0: "PCMU", 101: "telephone-event", 110: "telephone-event"}),
+        ("0 PCMU, 101 telephone-event", 101, {0: "PCMU", 101: "telephone-event"}),
+        ("0 PCMU", None, {0: "PCMU"}),
+        ("96 PCMU, 97 telephone-event", 97, {0: "PCMU", 96: "PCMU", 97: "telephone-event", 101: "telephone-event"}),
+        ("101 PCMU, 97 telephone-event", 97, {0: "PCMU", 97: "telephone-event", 101: "telephone-event"}),
+    ],
+)
+def test_we_receive_by_the_numbers_of_our_offer_and_send_by_those_of_the_answer(
+    theirs: str, send: int | None, receive: dict[int, str]
+) -> None:
+    """Source: RFC 3264 §5.1, §6.1."""
+    maps = theirs.split(", ")
+    numbers = [each.split()[0] for each in maps]
+    answer = offer(*(f"a=rtpmap:{each}/8000" for each in maps), formats=" ".join(numbers))
+    answer = answer.replace(b"a=rtpmap:101 telephone-event/8000\r\n", b"", 1)
+    agreed = apply_answer(make_offer(US)[0], answer).agreed
+    assert agreed is not None
+    assert agreed.codec == "PCMU"
+    assert agreed.dtmf_payload_type == send
+    assert agreed.payload_types.sending("PCMU") == int(numbers[0])
+    assert agreed.payload_types.receiving(("PCMU",), send) == receive
+
+
+@pytest.mark.parametrize(
+    ("line", "codec"),
+    [
+        *(("9 G722/16000", "G722"), ("0 PCMU/16000", "PCMU"), ("8 pcma/1", "PCMA"), ("0 PCMU/8000/2", "PCMU")),
+        *(("96 PCMA/8000", "PCMA"), ("127 G722/8000/1", "G722"), ("35 PCMU/8000", "PCMU")),
+        *(("96 PCMU/16000", None), ("96 PCMU/8000/2", None), ("3 PCMU/8000", None), ("0 PCMA/8000", None)),
+        *(("64 PCMU/8000", None), ("96 G722/16000", None)),
+    ],
+)
+def test_static_numbers_hold_and_dynamic_ones_map_any_codec(line: str, codec: str | None) -> None:
+    number = line.split()[0]
+    body = offer(f"a=rtpmap:{line}", formats=number)
+    if codec is None:
+        with pytest.raises(NotAcceptableHere):
+            answer_offer(US, body)
+        return
+    state, answer = answer_offer(US, body)
+    assert state.agreed is not None
+    assert state.agreed.codec == codec
+    assert state.agreed.payload_types.sending(state.agreed.codec) == int(number)
+    assert f"m=audio 16384 RTP/AVP {number}\r\na=rtpmap:{number} {codec}/8000\r\n".encode() in answer
+    _, ours = make_offer(state)
+    assert f"m=audio 16384 RTP/AVP {number} ".encode() in ours
+
+
+@pytest.mark.parametrize(
+    ("numbers", "ours"),
+    [
+        ("101 opus/48000/2, 96 telephone-event/8000", 96),
+        ("101 opus/48000/2, 96 G722/16000", 97),
+        ("101 opus/48000/2, 97 iLBC/8000", 96),
+        (", ".join(f"{number} x{number}/8000" for number in range(96, 127)), 127),
+        (", ".join(f"{number} x{number}/8000" for number in range(96, 128)), None),
+    ],
+)
+def test_no_later_offer_of_ours_gives_a_number_another_meaning(numbers: str, ours: int | None) -> None:
+    """Source: RFC 3264 §8.3.2."""
+    mapped = numbers.split(", ")
+    maps = [f"a=rtpmap:{each}" for each in mapped]
+    body = offer(*maps, formats=" ".join(["0", *(each.split()[0] for each in mapped)]))
+    state, _ = answer_offer(US, body.replace(b"a=rtpmap:101 telephone-event/8000\r\n", b""))
+    _, late = make_offer(state)
+    assert f"m=audio 16384 RTP/AVP 0 8 9{'' if ours is None else f' {ours}'}\r\n".encode() in late
+
+
+def test_the_agreed_codec_is_first_in_our_offers_and_kept_in_our_answers() -> None:
+    state, _ = answer_offer(US, offer(formats="8 101"))
+    state, late = make_offer(state)
+    assert b"RTP/AVP 8 0 9 101\r\n" in late
+    state = apply_answer(state, offer(formats="8 0 101"))
+    state, held = answer_offer(state, offer(formats="0 8 101", direction="a=sendonly"))
+    assert b"RTP/AVP 8 101\r\n" in held
+
+
 def test_only_one_offer_at_a_time() -> None:
     state, _ = make_offer(US)
     with pytest.raises(OfferOutOfOrder):
@@ -434,7 +539,7 @@ def test_a_media_line_out_of_the_grammar_is_refused_in_its_place_and_costs_only_
         assert len(answer) < 10_000
         state, held = answer_offer(state, body.replace(b"a=sendrecv", b"a=sendonly"))
         assert b"a=recvonly" in held
-        state, _ = repeat_offer(state)
+        state, _ = make_offer(state)
         assert apply_answer(state, body).agreed == plain.agreed
 
 
