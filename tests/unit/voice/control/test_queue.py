@@ -200,3 +200,13 @@ def test_the_average_wait_is_of_whole_seconds_and_zero_when_empty() -> None:
 def test_a_new_queue_has_the_default_size_unless_it_states_one() -> None:
     assert machine.empty_queue(SID, ACCOUNT, "q", START).max_size == twilio_assumptions.QUEUE_DEFAULT_SIZE
     assert machine.empty_queue(SID, ACCOUNT, "q", START, 0).max_size == 0
+
+
+def test_a_member_that_hears_its_dialler_is_kept_while_another_joins() -> None:
+    before = introduced()
+    after = machine.handle(
+        before, JoinQueue(token=TOKEN, call=BOB, account=ACCOUNT, name="q", new_queue=SID), LATER
+    ).noun
+    assert after.introductions == before.introductions
+    assert [each.call for each in after.members] == [BOB]
+    assert after.updated_at == LATER

@@ -222,3 +222,14 @@ def test_the_end_of_a_capture_decides_status_duration_and_code(
     assert [(each.code, each.log) for each in notes] == ([(16100, 0)] if error else [])
     finished = RecordingFinished(call=CALL, recording=SID, duration_s=verb_duration)
     assert [each for each in moved.emitted if isinstance(each, RecordingFinished)] == [finished]
+
+
+def test_a_capture_that_ended_early_is_kept_with_an_error_in_the_log() -> None:
+    command = BeginRecording(
+        recording=SID, account=ACCOUNT, options=RecordingOptions(source="StartCallRecordingAPI"), call=CALL
+    )
+    fact = CaptureEnded(recording=SID, duration_s=2.6, error="the disk is full")
+    ended = machine.handle(machine.begin(command, START).noun, fact, START + 3)
+    assert (ended.noun.status, ended.noun.duration_s, ended.noun.error_code) == (RecordingStatus.COMPLETED, 3, 16100)
+    (logged,) = (each for each in ended.emitted if isinstance(each, LogNotification))
+    assert (logged.call, logged.code, logged.log) == (CALL, 16100, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import types
 from dataclasses import fields
 from enum import Enum
@@ -11,8 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from holdfast.voice.control.entities import Member
 from holdfast.voice.control.serialization import CLASSES, decode, encode
 from holdfast.voice.model.commands import WebRequest
+from holdfast.voice.model.ids import CallSid
 
 DEEPEST = 7
 
@@ -69,3 +72,11 @@ def test_lone_surrogates_are_encoded_all_the_same() -> None:
 def test_foreign_json_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         decode(text)
+
+
+def test_the_stored_form_of_a_value_names_its_class_under_a_dollar() -> None:
+    assert json.loads(encode(Member(call=CallSid("CA1"), entered_at=2.0))) == {
+        "$": "Member",
+        "call": "CA1",
+        "entered_at": 2.0,
+    }

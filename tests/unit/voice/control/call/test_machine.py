@@ -194,3 +194,16 @@ def test_a_fault_of_a_sound_in_a_document_is_an_error(verb: str) -> None:
     assert [notice.code for notice in world.notifications] == [11200]
     world.sound_ends(call)
     assert world.call(call).status == "completed"
+
+
+def test_an_answered_call_ends_at_the_time_limit_that_it_was_placed_with() -> None:
+    world = World()
+    call = placed(world, text="<Enqueue>line</Enqueue>")
+    world.passes(5)
+    world.answers(call)
+    answered = world.call(call)
+    assert answered.started_at == answered.answered_at == world.now
+    world.passes(answered.time_limit_s - 1)
+    assert world.call(call).live
+    world.passes(2)
+    assert (world.call(call).status, world.call(call).sip_code) == ("completed", 200)
