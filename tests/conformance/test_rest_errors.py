@@ -91,7 +91,7 @@ async def test_the_scheme_of_the_credentials_is_read_in_any_case(api: RestApi) -
         f"/SIP/Domains/SD{'0' * 32}/Auth/Calls/CredentialListMappings.json",
         f"/SIP/CredentialLists/CL{'0' * 32}/Credentials.json",
         "/SIP/IpAccessControlLists.json",
-        "/Messages.json",
+        f"/Messages/SM{'0' * 32}.json",
         "/Usage/Records.json",
     ],
 )
