@@ -6,6 +6,7 @@ Source: RFC 3261 §14, §15; RFC 3311.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Literal
 
@@ -34,7 +35,12 @@ from holdfast.voice.sip.stack import SipStack, session_timer_token
 from holdfast.voice.sip.transaction.machines import Purpose, Transaction
 
 MAX_GLARE_RETRIES = 2
-"""How often a re-INVITE answered by 491 is sent again. Source: RFC 3261 §14.1 says "should" of once."""
+"""How often a re-INVITE answered by 491, or 500 with Retry-After, is sent again.
+
+Source: RFC 3261 §14.1 says "should" of once after a 491, and §14.2 lets the peer refuse a crossing change by the 500.
+"""
+MAX_RETRY_AFTER_S = 10
+"""The longest wait that a peer may ask for by Retry-After; a crossing change names at most that (RFC 3261 §14.2)."""
 
 KEPT_HEADERS = ("Contact", "Content-Type", "Supported", "Session-Expires", "Refer-To", "Referred-By")
 """Header fields that our request keeps when it is sent again after a challenge."""
@@ -170,6 +176,18 @@ def backoff_s(stack: SipStack, session: Session) -> float:
     return (low + int(stack.random() * (high - low + 1))) / 100
 
 
+def _retry_in_s(stack: SipStack, session: Session, refused: Response) -> float | None:
+    """Return the wait before our refused change is sent again; None when it is not. Units: seconds."""
+    if session.glare_retries >= MAX_GLARE_RETRIES:
+        return None
+    if refused.status == 491:
+        return backoff_s(stack, session)
+    asked = re.match(r"\s*([0-9]{1,9})", refused.first("Retry-After") or "")
+    if refused.status != 500 or asked is None or int(asked[1]) > MAX_RETRY_AFTER_S:
+        return None
+    return float(asked[1])
+
+
 # --- their outcomes
 
 
@@ -196,10 +214,10 @@ def handle_reoffer_response(stack: SipStack, session: Session, transaction: Tran
         end_lost(stack, session, response.status)
     elif response.status == 408:
         handle_no_response(stack, session, Purpose.REOFFER)
-    elif response.status == 491 and session.glare_retries < MAX_GLARE_RETRIES:
+    elif (wait_s := _retry_in_s(stack, session, response)) is not None:
         own_reoffer = replace(own_reoffer, transaction="", backing_off=True)
         stack.put(replace(session, own_reoffer=own_reoffer, glare_retries=session.glare_retries + 1))
-        stack.start(session_timer_token(TimerKind.GLARE, session.id), backoff_s(stack, session))
+        stack.start(session_timer_token(TimerKind.GLARE, session.id), wait_s)
         if own_reoffer.sdp is not None:
             stack.emit(ReofferPostponed(session=session.id))
     elif not answer_challenge(stack, session, transaction, response):

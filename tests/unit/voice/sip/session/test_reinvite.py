@@ -187,6 +187,29 @@ def test_glare_backs_off_and_tries_again(number: float, after: float) -> None:
     assert events(scene) == [ReofferAnswered(session=A, sdp=ANSWER, offer_to_answer=False)]
 
 
+@pytest.mark.parametrize("asked", [0, 4, 10])
+def test_a_change_refused_by_500_with_retry_after_is_tried_again_then_and_twice_at_most(asked: int) -> None:
+    """The peer had a change in progress. Source: RFC 3261 §14.2."""
+    scene = Scene()
+    for _ in range(2):
+        scene.peer.send(reply(scene.ask(), 500, f"Retry-After: {asked}"))
+        scene.peer.received()
+        scene.wire.run(max(0, asked - 0.02))
+        assert events(scene)[:1] == [ReofferPostponed(session=A)]
+        scene.wire.run(0.04)
+        assert events(scene) == [ReofferPostponed(session=A), ReofferDue(session=A, method="INVITE")]
+        scene.alice.events.clear()
+    scene.peer.send(reply(scene.ask(), 500, f"Retry-After: {asked}"))
+    assert [type(event) for event in events(scene)] == [ReofferRefused]
+
+
+@pytest.mark.parametrize("headers", [(), ("Retry-After: 11",), ("Retry-After: soon",)])
+def test_any_other_500_refuses_a_change(headers: tuple[str, ...]) -> None:
+    scene = Scene()
+    scene.peer.send(reply(scene.ask(), 500, *headers))
+    assert [type(event) for event in events(scene)] == [ReofferRefused]
+
+
 def test_glare_of_an_update_asks_for_an_update_again() -> None:
     scene = Scene()
     scene.wire.command(scene.alice, A, SendReoffer(sdp=SDP, method="UPDATE"))
