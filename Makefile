@@ -28,7 +28,7 @@ help:
 	  '' \
 	  '  make test      every test that needs only this tree (ARGS="-k hold" narrows)' \
 	  '  make check     ruff, mypy --strict, import contracts' \
-	  '  make interop   foreign phones, SDKs and a browser (sudo apt-get install -y baresip chromium nginx sip-tester nodejs npm)' \
+	  '  make interop   foreign phones, SDKs and a browser (sudo apt-get install -y baresip chromium ffmpeg nginx sip-tester sox nodejs npm)' \
 	  '  make conformance-openapi OPENAPI=twilio_api_v2010.json' \
 	  '                 every REST operation of an OpenAPI file, fuzzed by schemathesis on a real engine' \
 	  '  make fuzz      hostile packets for a minute (ARGS="--seconds 600 --from 5000000" looks elsewhere)' \

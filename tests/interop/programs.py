@@ -4,7 +4,14 @@ import shutil
 
 import pytest
 
-PACKAGES = {"baresip": "baresip", "chromium": "chromium", "nginx": "nginx", "sipp": "sip-tester"}
+PACKAGES = {
+    "baresip": "baresip",
+    "chromium": "chromium",
+    "ffmpeg": "ffmpeg",
+    "nginx": "nginx",
+    "sipp": "sip-tester",
+    "sox": "sox",
+}
 
 
 def program(name: str) -> str:

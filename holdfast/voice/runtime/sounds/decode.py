@@ -8,30 +8,52 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from itertools import groupby
+from functools import partial
+from itertools import groupby, repeat, starmap, takewhile
+from operator import itemgetter
+from typing import Any
 
 import av
 import numpy as np
+import soundfile
 import soxr
-from av import AudioFrame, AudioResampler, AudioStream, Packet
+from av import AudioCodecContext, AudioFrame, AudioResampler, AudioStream, Packet
 from av.container import InputContainer
 from numpy.typing import NDArray
 
 from holdfast.voice.runtime.http.content_sniffing import is_markup
 from holdfast.voice.runtime.http.errors import SoundUnplayable
-from holdfast.voice.runtime.sounds.sound import RATE_HZ, DecodedAudio, encode_samples
+from holdfast.voice.runtime.sounds.sound import BLOCK, RATE_HZ, DecodedAudio, encode_samples
 
 PEAK = 10 ** (-3 / 20)
 """The maximum peak, −3 dBFS. Louder audio is attenuated to it, because resampling and mixing would clip it."""
 MAX_CHANNELS = 32
+FRAMES_AT_ONCE = 32
 RATES_HZ = (1000, 768_000)
 
 FORMATS = (
-    *("aac", "ac3", "aiff", "amr", "amrnb", "amrwb", "ape", "asf", "au", "avi", "avr", "caf", "dsf", "dts", "eac3"),
-    *("flac", "flv", "iff", "ircam", "loas", "matroska", "mlp", "mov", "mp3", "mpc", "mpc8", "mpeg", "mpegts"),
+    *(
+        "aac",
+        "ac3",
+        "aiff",
+        "amr",
+        "amrnb",
+        "amrwb",
+        "ape",
+        "asf",
+        "au",
+        "avi",
+        "avr",
+        "caf",
+        "dsf",
+        "dts",
+        "eac3",
+        "epaf",
+    ),
+    *("flac", "flv", "hcom", "iff", "ircam", "loas", "matroska", "mlp", "mov", "mp3", "mpc", "mpc8", "mpeg", "mpegts"),
     *("nistsphere", "ogg", "paf", "pvf", "qcp", "qoa", "rm", "sds", "shn", "sox", "tak", "truehd", "tta", "voc"),
     *("w64", "wav", "wv", "wve", "xwma"),
     *("g722", "gsm"),
@@ -41,8 +63,38 @@ CODECS = (
     *("8svx_exp", "8svx_fib", "aac", "aac_latm", "ac3", "adpcm_ima_oki", "adpcm_ima_qt", "adpcm_ima_wav", "adpcm_ms"),
     *("adpcm_ct", "adpcm_sbpro_2", "adpcm_sbpro_3", "adpcm_sbpro_4", "adpcm_swf", "adpcm_yamaha", "alac", "amrnb"),
     *("amrwb", "ape", "cook", "dca", "dsd_lsbf", "dsd_lsbf_planar", "dsd_msbf", "dsd_msbf_planar", "eac3", "evrc"),
-    *("flac", "g722", "g723_1", "g726", "g726le", "g729", "gsm", "gsm_ms", "ilbc", "mace3", "mace6", "mlp", "mp1float"),
-    *("mp2float", "mp3float", "mp3adufloat", "mp3on4float", "mpc7", "mpc8", "nellymoser", "opus", "qcelp", "qdm2"),
+    *(
+        "flac",
+        "g722",
+        "g723_1",
+        "g726",
+        "g726le",
+        "g729",
+        "gsm",
+        "gsm_ms",
+        "hcom",
+        "ilbc",
+        "mace3",
+        "mace6",
+        "mlp",
+        "mp1float",
+    ),
+    *(
+        "mp2float",
+        "mp1",
+        "mp2",
+        "mp3",
+        "mp3float",
+        "mp3adufloat",
+        "mp3on4float",
+        "mpc7",
+        "mpc8",
+        "nellymoser",
+        "opus",
+        "paf_audio",
+        "qcelp",
+        "qdm2",
+    ),
     *("qoa", "real_144", "real_288", "shorten", "sipr", "speex", "tak", "truehd", "truespeech", "tta", "vorbis"),
     *("wavpack", "wmalossless", "wmapro", "wmav1", "wmav2", "wmavoice"),
     *(name for name in sorted(av.codecs_available) if name.startswith("pcm_")),
@@ -70,33 +122,52 @@ def decode_audio(body: bytes, extension: str, *, max_duration_s: float) -> Decod
 
     Units: `max_duration_s` seconds. Raises: SoundUnplayable.
     """
+    # libavformat reads RIFX in the wrong byte order, and no MP3 of free format.
+    readers = (_read_by_libsndfile,) if body[:4] == b"RIFX" else (_read_by_ffmpeg, _read_by_libsndfile)
+    reasons: list[str] = []
+    for read in readers:
+        try:
+            name, sound = read(body, extension, max_duration_s)
+        except (av.error.FFmpegError, soundfile.SoundFileError, UnicodeError, ValueError) as error:
+            reasons.append(_reason(error))
+            continue
+        if len(sound):
+            peak = float(np.max(np.abs(sound)))
+            encoded = encode_samples(sound * np.float32(PEAK / peak) if peak > PEAK else sound)
+            return replace(encoded, format=NAMES.get(name, name))
+        reasons.append("it contains no audio")
+    raise SoundUnplayable(f"the file cannot be decoded: {reasons[0]}")
+
+
+def _read_by_ffmpeg(body: bytes, extension: str, max_duration_s: float) -> tuple[str, NDArray[np.float32]]:
+    """Return the format and the audio of a file. Raises: FFmpegError, ValueError, SoundUnplayable."""
     raw = extension in (*WAVE_TAGS, *FORCED) and body[:4] not in SIGNATURES
     if raw and is_markup(body):
-        raise SoundUnplayable("the file is a document, not a sound")
+        raise ValueError("it is a document, not a sound")
     if raw and extension in WAVE_TAGS:
         body = _wave_header(*WAVE_TAGS[extension]) + body
-    if body[:4] == b"RIFX":
-        body = _little_endian(body)
-    elif body[:4] == b".snd" and body[8:12] == bytes(4):
+    if body[:4] == b".snd" and body[8:12] == bytes(4):
         # The size 0 means for other players that the size is unknown.
         body = body[:8] + b"\xff\xff\xff\xff" + body[12:]
-    try:
-        with av.open(
-            _SoundFile(body, extension),
-            format=FORCED[extension] if raw and extension in FORCED else None,
-            mode="r",
-            metadata_errors="replace",
-            container_options=OPEN_OPTIONS,
-        ) as container:
-            sound = _resample(_frames(container), max_duration_s)
-            name = container.format.name.split(",")[0]
-    except (av.error.FFmpegError, UnicodeError, ValueError) as error:
-        raise SoundUnplayable(f"the file cannot be decoded: {_reason(error)}") from error
-    if not len(sound):
-        raise SoundUnplayable("the file contains no audio")
-    peak = float(np.max(np.abs(sound)))
-    encoded = encode_samples(sound * np.float32(PEAK / peak) if peak > PEAK else sound)
-    return replace(encoded, format=extension if raw else NAMES.get(name, name))
+    with av.open(
+        _SoundFile(body, extension),
+        mode="r",
+        format=FORCED[extension] if raw and extension in FORCED else None,
+        metadata_errors="replace",
+        container_options=OPEN_OPTIONS,
+    ) as container:
+        name = extension if raw else container.format.name.split(",")[0]
+        return name, _resample(_blocks(_mixed(_frames(container))), max_duration_s)
+
+
+def _read_by_libsndfile(body: bytes, extension: str, max_duration_s: float) -> tuple[str, NDArray[np.float32]]:
+    """Return the format and the audio of a file. Raises: SoundFileError, SoundUnplayable."""
+    with _SequentialFile(_SoundFile(body, extension)) as file:
+        if file.channels > MAX_CHANNELS:
+            raise SoundUnplayable(f"{file.channels} channels are not supported")
+        read = partial(file.read, BLOCK // file.channels, dtype="float64", always_2d=True)
+        blocks = ((file.samplerate, _mean(block.T)) for block in takewhile(len, starmap(read, repeat(()))))
+        return file.format.lower(), _resample(blocks, max_duration_s)
 
 
 class _SoundFile(io.BytesIO):
@@ -106,6 +177,23 @@ class _SoundFile(io.BytesIO):
         super().__init__(body)
         self.name = f"sound.{extension or 'mp3'}"
 
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Seek, or go to the beginning for an offset before it, which a damaged header may cause."""
+        ahead = {io.SEEK_CUR: self.tell(), io.SEEK_END: len(self.getbuffer())}.get(whence, 0)
+        return super().seek(max(0, ahead + offset))
+
+
+class _SequentialFile(soundfile.SoundFile):  # type: ignore[misc]  # soundfile carries no types
+    """A sequential file is read from its beginning to its end without a seek.
+
+    soundfile seeks to its current position after each block, and an MP3 decoder that seeks loses the overlap of its
+    frames: a gap and a burst of noise at every block.
+    """
+
+    def seekable(self) -> bool:
+        """Return False, so that no block is followed by a seek."""
+        return False
+
 
 def _wave_header(tag: int, bits: int) -> bytes:
     """Return the header of a WAVE file of unknown length, mono at 8 kHz."""
@@ -114,35 +202,17 @@ def _wave_header(tag: int, bits: int) -> bytes:
     return b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0" + layout + b"data\xff\xff\xff\xff"
 
 
-def _little_endian(body: bytes) -> bytes:
-    """Return a big-endian WAVE file in the usual byte order, which libavformat takes it for."""
-    swapped, width, position = bytearray(body), 2, 12
-    swapped[:8] = b"RIFF" + body[7:3:-1]
-    while position + 8 <= len(body):
-        name, start = body[position : position + 4], position + 8
-        size = min(int.from_bytes(body[position + 4 : start], "big"), len(body) - start)
-        swapped[position + 4 : start] = body[start - 1 : position + 3 : -1]
-        if name == b"fmt " and size >= 16:
-            layout = struct.unpack_from(">HHIIHH", body, start)
-            struct.pack_into("<HHIIHH", swapped, start, *layout)
-            width = max(1, layout[5] // 8)
-        elif name == b"data":
-            size -= size % width
-            samples = np.frombuffer(body, np.uint8, size, start).reshape(-1, width)
-            swapped[start : start + size] = samples[:, ::-1].tobytes()
-        position = start + size + size % 2
-    return bytes(swapped)
-
-
 def _frames(container: InputContainer) -> Iterator[AudioFrame]:
     """Yield the frames of the best audio stream, and leave out packets that cannot be decoded.
 
-    Raises: SoundUnplayable, if that is most of them; FFmpegError, if no packet can be read.
+    Raises: ValueError, if that is most of them.
     """
     stream = container.streams.best("audio")
-    if not isinstance(stream, AudioStream) or stream.codec_context.name not in CODECS:
-        raise SoundUnplayable("the file contains no audio of a supported codec")
-    stream.codec_context.thread_count = 1
+    # PyAV gives no codec context to a stream without a decoder, although its types say so.
+    codec_context: AudioCodecContext | None = stream.codec_context if isinstance(stream, AudioStream) else None
+    if not isinstance(stream, AudioStream) or codec_context is None or codec_context.name not in CODECS:
+        raise ValueError("it contains no audio of a supported codec")
+    codec_context.thread_count = 1
     readable = unreadable = 0
     for packet in _packets(container, stream):
         try:
@@ -153,7 +223,7 @@ def _frames(container: InputContainer) -> Iterator[AudioFrame]:
         readable += 1
         yield from frames
     if unreadable > readable:
-        raise SoundUnplayable(f"{unreadable} of {readable + unreadable} parts of the file cannot be decoded")
+        raise ValueError(f"{unreadable} of its {readable + unreadable} parts are damaged")
 
 
 def _packets(container: InputContainer, stream: AudioStream) -> Iterator[Packet[AudioStream]]:
@@ -162,49 +232,76 @@ def _packets(container: InputContainer, stream: AudioStream) -> Iterator[Packet[
         yield from container.demux(stream)
 
 
-def _resample(frames: Iterator[AudioFrame], max_duration_s: float) -> NDArray[np.float32]:
-    """Mix all channels and resample block by block, so that memory grows with the result only.
+def _mixed(frames: Iterator[AudioFrame]) -> Iterator[AudioFrame]:
+    """Yield frames of one or two channels: libav mixes more of them by their places."""
+    mixer, kind = AudioResampler(), ("", "", 0)
+    for frame in frames:
+        channels = frame.layout.nb_channels
+        if channels > MAX_CHANNELS:
+            raise SoundUnplayable(f"{channels} channels are not supported")
+        if channels <= 2 and not frame.format.name.startswith("s64"):
+            yield frame
+            continue
+        if kind != (kind := (frame.format.name, frame.layout.name, frame.sample_rate)):
+            mixer = AudioResampler(format="s32", layout="mono")
+        yield from mixer.resample(frame)
+
+
+def _resample(blocks: Iterator[tuple[int, NDArray[np.float32]]], max_duration_s: float) -> NDArray[np.float32]:
+    """Resample blocks with their rates one by one, so that memory grows with the result only.
 
     Shape: (samples,), float32, −1 to 1. Raises: SoundUnplayable.
     """
-    blocks: list[NDArray[np.float32]] = []
+    resampled: list[NDArray[np.float32]] = []
     samples = 0
-    for rate, run in groupby(frames, lambda frame: frame.sample_rate):
+    for rate, run in groupby(blocks, itemgetter(0)):
         if not RATES_HZ[0] <= rate <= RATES_HZ[1]:
             raise SoundUnplayable(f"a rate of {rate} Hz is not supported")
         resampler = soxr.ResampleStream(rate, RATE_HZ, 1, dtype="float32")
-        for mono in map(_mono, run):
-            blocks.append(resampler.resample_chunk(mono))
-            samples += len(blocks[-1])
+        for _, block in run:
+            resampled.append(resampler.resample_chunk(block))
+            samples += len(resampled[-1])
             if samples > max_duration_s * RATE_HZ:
                 raise SoundUnplayable(f"the sound is longer than {max_duration_s / 60:g} minutes")
-        blocks.append(resampler.resample_chunk(np.zeros(0, dtype=np.float32), last=True))
-    return np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.float32)
+        resampled.append(resampler.resample_chunk(np.zeros(0, dtype=np.float32), last=True))
+    return np.concatenate(resampled) if resampled else np.zeros(0, dtype=np.float32)
 
 
-def _mono(frame: AudioFrame) -> NDArray[np.float32]:
-    """Return the mean of all channels of a frame; values that are no numbers are silence.
+def _blocks(frames: Iterator[AudioFrame]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Yield many frames at once, with their rate."""
+    for (rate, _, _), run in groupby(frames, lambda frame: (frame.sample_rate, frame.format.name, frame.layout.name)):
+        pending: list[AudioFrame] = []
+        for frame in run:
+            pending.append(frame)
+            if len(pending) == FRAMES_AT_ONCE:
+                yield rate, _mono(pending)
+                pending = []
+        if pending:
+            yield rate, _mono(pending)
 
-    Shape: (samples,), float32, −4 to 4.
+
+def _mono(frames: Sequence[AudioFrame]) -> NDArray[np.float32]:
+    """Return the mean of the channels of frames of one format. Shape: (samples,), −4 to 4."""
+    values = np.concatenate([frame.to_ndarray() for frame in frames], axis=1)
+    layout, is_planar = frames[0].layout, frames[0].format.is_planar
+    channels = values if is_planar else values.reshape(-1, layout.nb_channels).T
+    if values.dtype.kind == "f":
+        return _mean(channels.astype(np.float64))
+    scale = np.float64(2 ** (8 * values.dtype.itemsize - 1))
+    return _mean((channels - (scale if values.dtype.kind == "u" else 0)) / scale)
+
+
+def _mean(channels: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    """Return the mean of channels; values that are no numbers are silence.
+
+    Shape: (channels, samples) to (samples,), −4 to 4.
     """
-    channels = frame.layout.nb_channels
-    if channels > MAX_CHANNELS:
-        raise SoundUnplayable(f"{channels} channels are not supported")
-    if frame.format.name.startswith("s64"):
-        # PyAV makes no array of these.
-        (frame,) = AudioResampler(format="dbl").resample(frame)
-    values = frame.to_ndarray()
-    mono: NDArray[np.float64] = (values if frame.format.is_planar else values.reshape(-1, channels).T).mean(
-        axis=0, dtype=np.float64
-    )
-    if values.dtype.kind == "u":
-        mono -= 128
-    if values.dtype.kind != "f":
-        mono /= 1 << (8 * values.dtype.itemsize - 1)
-    finite: NDArray[np.float64] = np.nan_to_num(mono, posinf=1.0, neginf=-1.0)
-    return np.clip(finite, -4.0, 4.0).astype(np.float32)
+    mono: NDArray[np.float64] = np.nan_to_num(channels.mean(axis=0), posinf=1.0, neginf=-1.0)
+    return np.clip(mono, -4.0, 4.0).astype(np.float32)
 
 
 def _reason(error: Exception) -> str:
     """Return the text of an error without the name of our buffer."""
-    return error.strerror if isinstance(error, av.error.FFmpegError) and error.strerror else str(error)[:120]
+    if isinstance(error, av.error.FFmpegError):
+        return str(error.strerror)
+    return str(error).rpartition(">: ")[2].strip()[:120]

@@ -154,6 +154,8 @@ ODD_FILES: dict[str, tuple[bytes, str]] = {
     # Others.
     "au of unknown length": (au(size=UNKNOWN), ""),
     "au of length 0": (au(size=0), "au"),
+    "htk": (written("HTK", "PCM_16"), "htk"),
+    "paf": (written("PAF", "PCM_16"), "paf"),
     "aiff of floats": (written("AIFF", "FLOAT"), "aiff"),
     "aiff of µ-law": (written("AIFF", "ULAW"), "aiff"),
     "aiff of 24 bits, cut off": (

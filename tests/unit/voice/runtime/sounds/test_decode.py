@@ -1,5 +1,6 @@
 """Every file format becomes the same telephone audio."""
 
+import random
 import struct
 
 import numpy as np
@@ -148,6 +149,12 @@ def test_a_header_with_invalid_values_is_refused(channels: int, rate: int) -> No
         (b"\xff\xfb\x90\x00" + b"<html>" * 50, "mp3"),
         (b"OggS" + bytes(100), "ogg"),
         (b"fLaC" + bytes(100), "flac"),
+        (b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nhttp://127.0.0.1/a.ts\n", "m3u8"),
+        (b"ffconcat version 1.0\nfile /etc/passwd\n", "ffconcat"),
+        (b"v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n", "sdp"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(100), "png"),
+        (b"<Response/>" * 100, "ulaw"),
+        (random.Random(1).randbytes(100_000), ""),
         (file_of(np.zeros(0), rate=8000, kind="WAV"), "wav"),
     ],
 )
@@ -182,3 +189,21 @@ def test_an_odd_file_is_played_whole_and_at_its_level(name: str) -> None:
     )  # The padding of an MP3 encoder stays if the frame that counts it is not the first.
     assert hertz(sound) == pytest.approx(1000, abs=3)
     assert sound.level_db == pytest.approx(-13.5, abs=1.5)
+
+
+def test_mp3_of_free_format_is_played_although_ffmpeg_cannot() -> None:
+    frame = b"\xff\xfb\x00\xc4" + bytes(300)
+
+    sound = decode_audio(frame * 40, "mp3", max_duration_s=LONGEST_S)
+
+    assert sound.format == "mp3"
+    assert sound.seconds == pytest.approx(40 * 1152 / 44_100, abs=0.06)
+
+
+def test_a_rate_that_changes_within_a_file_keeps_the_pitch() -> None:
+    halves = [file_of(tone(rate=rate), rate=rate, kind="MP3") for rate in (44_100, 16_000)]
+
+    sound = decode_audio(b"".join(halves), "mp3", max_duration_s=LONGEST_S)
+
+    assert sound.seconds == pytest.approx(2.0, abs=0.2)
+    assert hertz(sound) == pytest.approx(1000, abs=3)
