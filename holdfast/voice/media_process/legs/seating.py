@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from holdfast.voice.media.frames import Numbers
-from holdfast.voice.media.mix.routing import EVERY_LISTENER, NO_ROOM, NO_ROW, OWN_AUDIO, Seats
+from holdfast.voice.media.mix.routing import EVERY_LISTENER, NO_ROW, OWN_AUDIO, Seats
 from holdfast.voice.model.effects import Beep, RouteAudio, Seat
 
 
@@ -29,11 +29,12 @@ class Seating:
 
     def route(self, command: RouteAudio) -> None:
         """Change seats of a room."""
-        for row in self.rows_of(command.left):
-            if self._seats.room[row] == self._rooms.get(command.room, NO_ROOM):
+        for row in self.rows_of(command.left) if command.room in self._rooms else ():
+            if self._seats.room[row] == self._rooms[command.room]:
                 self._leave(row)
         for call in command.left:
-            self._unopened.pop(call, None)
+            if self._unopened.get(call, ("",))[0] == command.room:
+                del self._unopened[call]
         for seat in command.seats:
             if seat.call in self._rows:
                 self._sit(self._rows[seat.call], seat, self._number(command.room))
