@@ -275,6 +275,11 @@ class World:
 
     def post(self, message: Message) -> None:
         """Post a message to the engine's state, and carry out all that follows from it. Raises: AskedWrong."""
+        self._apply(message)
+        while self._inbox:
+            self._apply(self._inbox.pop(0))
+
+    def _apply(self, message: Message) -> None:
         step = self.state.apply(message, self.now)
         self.entries += entries_of(step, self.now)
         for snapshot in snapshots(step):
@@ -286,8 +291,6 @@ class World:
         for effect in step.effects:
             self.effects.append(effect)
             self._carry_out(effect)
-        while self._inbox:
-            self.post(self._inbox.pop(0))
 
     def crash(self) -> None:
         """Discard all state, and restore it from the snapshots of all steps."""

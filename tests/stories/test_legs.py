@@ -166,6 +166,51 @@ def test_a_document_that_redirects_to_itself_ends_with_a_notification(world: Wor
     assert len(world.document_requests) <= 110
 
 
+@pytest.mark.parametrize(
+    "document",
+    [
+        '<Dial action="/loop"><Queue>missing</Queue></Dial>',
+        '<Dial action="/loop" answerOnBridge="true" timeout="7"><Queue>missing</Queue></Dial>',
+        '<Enqueue waitUrl="/gone" action="/loop">q</Enqueue>',
+    ],
+)
+def test_a_document_whose_action_repeats_it_at_once_ends_with_a_notification(world: World, document: str) -> None:
+    world.pages[f"{APP}/loop"] = twiml(document)
+    caller = world.calls_in("caller", f"{APP}/loop")
+    if world.playing:
+        world.sound_ends(caller)
+    assert not world.call(caller).live
+    assert [notice.code for notice in world.notifications if notice.code != 11200] == [12400]
+    assert len([asked for asked in world.document_requests if asked.url == f"{APP}/loop"]) <= 101
+
+
+def test_a_document_that_dials_an_absent_phone_again_and_again_ends(world: World) -> None:
+    world.pages[f"{APP}/loop"] = twiml('<Dial action="/loop"><Client>agent</Client></Dial>')
+    caller = world.calls_in("caller", f"{APP}/loop")
+    for _ in range(101):
+        for child in world.children(caller):
+            if world.call(child).live:
+                world.refuses(child, 480)
+    world.sound_ends(caller)
+    assert not world.call(caller).live
+    assert 12400 in [notice.code for notice in world.notifications]
+
+
+@pytest.mark.parametrize("document", ["<Play>/song.mp3</Play>", '<Pause length="1"/>', "<Gather><Pause/></Gather>"])
+def test_a_document_that_plays_or_waits_repeats_itself_for_as_long_as_the_call_lasts(
+    world: World, document: str
+) -> None:
+    world.pages[f"{APP}/loop"] = twiml(f"{document}<Redirect>/loop</Redirect>")
+    caller = world.calls_in("caller", f"{APP}/loop")
+    for _ in range(150):
+        if caller in world.playing:
+            world.sound_ends(caller)
+        else:
+            world.passes(7.0)
+    assert world.call(caller).live
+    assert world.notifications == []
+
+
 def test_the_fallback_is_requested_with_the_error(world: World) -> None:
     world.pages[f"{APP}/bad"] = "<Response><Play></Response>"
     world.pages[f"{APP}/fallback"] = twiml("<Pause length='5'/>")

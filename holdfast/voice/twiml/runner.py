@@ -19,7 +19,6 @@ from holdfast.voice.model.effects import (
     FetchDocument,
     LogNotification,
     PlaySound,
-    StartTimer,
     StopFetch,
     VerbBegan,
 )
@@ -30,12 +29,10 @@ from holdfast.voice.model.facts import (
     DocumentFetchFailed,
     Fact,
     Interrupted,
+    SoundEnded,
 )
 from holdfast.voice.model.ids import Token
 from holdfast.voice.model.internal_commands import (
-    CallChild,
-    EnterConference,
-    JoinQueue,
     LeaveRoom,
 )
 from holdfast.voice.model.masking import mask_passwords
@@ -62,8 +59,9 @@ MAX_FACTS = 1000
 MAX_WARNINGS = 50
 """The warnings of one document that are logged one by one, so that a faulty document does not fill the journal."""
 MAX_REDIRECTS = 100
-"""The documents in a row that neither play audio nor wait, after which the script fails."""
-_PLAYS_OR_WAITS = (PlaySound, StartTimer, JoinQueue, EnterConference, CallChild)
+"""The documents in a row without progress, after which the script fails: else it would loop at the speed of the web."""
+PROGRESS_S = 1.0
+"""A verb makes progress when it lasts this long. One that plays a sound to its end, or hears a digit, does so too."""
 
 
 @dataclass(slots=True)
@@ -236,13 +234,16 @@ class Runner:
     ) -> ScriptTurn:
         """Stop what an ended verb left open, and follow its outcome."""
         actions = (*actions, *self._stop_resources(script, None))
-        script = replace(script, open_resources=())
+        progressed = now - script.began_at >= PROGRESS_S or any(
+            isinstance(fact, SoundEnded | DigitPressed) for _, fact in script.facts
+        )
+        script = replace(script, open_resources=(), redirects=0 if progressed else script.redirects)
         match outcome:
             case Continue():
                 return self._start_next(script, actions, subject, now)
             case GoToDocument(request=request):
                 if script.redirects >= MAX_REDIRECTS:
-                    message = f"{MAX_REDIRECTS} documents in a row made no sound and did not wait"
+                    message = f"{MAX_REDIRECTS} documents in a row played no audio to its end and did not wait"
                     turn = self._fail(script, 12400, message, subject, now)
                 else:
                     turn = _fetch(replace(script, redirects=script.redirects + 1), request, subject, now)
@@ -324,11 +325,6 @@ def _fetch(script: Script, request: WebRequest, subject: ScriptSubject, now: flo
 
 
 def _note_progress(script: Script, opened: Iterable[OpenResource], actions: Iterable[Action]) -> Script:
-    """Note what is open. A script that plays audio or waits does not loop: its redirects are counted again from 0."""
-    begun = {type(action) for action in actions}
-    return replace(
-        script,
-        open_resources=tuple(opened),
-        audio_started=script.audio_started or PlaySound in begun,
-        redirects=script.redirects if begun.isdisjoint(_PLAYS_OR_WAITS) else 0,
-    )
+    """Note what is open, and whether audio has begun."""
+    began = any(isinstance(action, PlaySound) for action in actions)
+    return replace(script, open_resources=tuple(opened), audio_started=script.audio_started or began)
