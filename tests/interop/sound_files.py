@@ -109,7 +109,6 @@ BY_SOX = {
     "a.wve": "-r 8000",
     "big endian.wav": "-B -b 16",
     "20 bits.wav": "-b 24",
-    "a.hcom": "-r 22050 -b 8",
     "a.maud": "-b 16",
     "a.sds": "-b 16",
     "a.htk": "-b 16",
