@@ -42,7 +42,7 @@ def nonsense(hum: bytes) -> list[bytes]:
         rtp(1, hum, payload_type=3),
         rtp(1, hum, payload_type=8),
         rtp(1, hum, payload_type=127),
-        rtp(1, hum * 3 + b"x" * 30),
+        rtp(1, hum * 10 + b"x" * 30),
         rtp(1, hum * 300),
         # RTCP on the RTP port: SR, RR, BYE.
         *[struct.pack("!BBH", 0x80, kind, 6) + bytes(24) for kind in (200, 201, 203)],

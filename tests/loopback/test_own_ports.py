@@ -214,7 +214,7 @@ async def test_a_server_with_two_rows_still_takes_a_call_after_many_that_name_a_
             far.sip.carry_out(far.sip.agent.invite(session, target, now=time.time(), sdp=sdp, caller="far"))
             assert (await far.event(Refused)).status == 488
         far.sip.carry_out(far.sip.agent.invite(SessionId("good"), target, now=time.time(), sdp=FAR_SDP, caller="far"))
-        assert (await far.event(Refused)).status != 503  # no voice URL answers, but a row was free
+        await far.event(Accepted)  # No voice URL answers, which the caller hears: a row was free.
 
 
 @pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
