@@ -91,7 +91,7 @@ def test_prometheus_gets_the_mean_and_the_worst() -> None:
         assert line in text.splitlines()
 
 
-def test_prometheus_gets_what_the_media_process_reports_of_itself() -> None:
+def test_prometheus_gets_the_reports_of_the_media_process() -> None:
     quality, registry = Quality(), CollectorRegistry()
     registry.register(QualityCollector(quality))
     for fact in (TicksSkipped(count=7), FactsLost(count=9), FirstPacket(leg="CA1", source=("127.0.0.1", 4000))):

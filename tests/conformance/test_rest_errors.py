@@ -114,7 +114,7 @@ async def test_a_missing_resource_is_404_and_named(api: RestApi, path: str) -> N
         *((method, f"/Recordings/RE{'0' * 32}") for method in ("GET", "POST", "DELETE")),
     ],
 )
-async def test_what_is_no_sid_of_a_conference_is_405(
+async def test_a_malformed_conference_sid_is_405(
     api: RestApi, monkeypatch: pytest.MonkeyPatch, named: str, method: str, rest: str, status: int, code: int
 ) -> None:
     monkeypatch.setattr(twilio_assumptions, "CONFERENCE_SID_MALFORMED", status)

@@ -57,7 +57,7 @@ def test_double():
 """
 
 
-def test_what_a_test_leaves_running_is_ended_with_it(tmp_path: Path) -> None:
+def test_processes_that_a_test_leaves_running_are_ended_with_it(tmp_path: Path) -> None:
     """A server in a session of its own, whose test has died."""
     for name, text in (PROJECT | {"tests/unit/test_product.py": STRAY}).items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

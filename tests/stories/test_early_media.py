@@ -87,7 +87,7 @@ def test_without_early_media_nothing_is_heard_before_the_answer(world: World) ->
 
 @pytest.mark.parametrize("way", ["refused", "timeout", "ended by REST", "removed", "the conference ends"])
 @pytest.mark.parametrize("audio", ["ringing", "phone"])
-def test_what_was_heard_ends_with_the_call(world: World, way: str, audio: str) -> None:
+def test_the_list_of_heard_sounds_ends_with_the_call(world: World, way: str, audio: str) -> None:
     told = calling(world)
     room = room_of(world, told["A"]).sid
     world.rings(told["X"])

@@ -190,7 +190,7 @@ def test_an_outbound_call_that_is_not_answered_cannot_be_redirected(world: World
     assert world.document_requests == []
 
 
-def test_a_document_given_inline_replaces_what_runs(world: World) -> None:
+def test_an_inline_document_replaces_the_running_one(world: World) -> None:
     told = running(world, "<Pause length='60'/>")
     text = '<Response><Play loop="0">http://media.example/a.mp3</Play></Response>'
     world.post(RedirectCall(call=told["X"], instruction=Instruction(twiml=text)))

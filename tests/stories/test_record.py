@@ -155,7 +155,7 @@ def test_nothing_but_silence_is_no_message(world: World) -> None:
     assert only(world).error_code == 16101
 
 
-def test_a_caller_who_hangs_up_has_left_a_message(world: World) -> None:
+def test_a_caller_that_hangs_up_has_left_a_message(world: World) -> None:
     caller = mailbox(world)
     world.passes(7)
     world.hangs_up(caller)
@@ -330,7 +330,7 @@ def test_ringing_without_an_answer_is_recorded(world: World) -> None:
     assert world.call(parent).live
 
 
-def test_a_caller_who_gives_up_ends_the_recording_of_the_ringing(world: World) -> None:
+def test_a_caller_that_gives_up_ends_the_recording_of_the_ringing(world: World) -> None:
     parent, _ = talk(world, 'record="record-from-ringing-dual"')
     world.passes(6)
     world.hangs_up(parent)

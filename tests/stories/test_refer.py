@@ -130,7 +130,7 @@ def test_a_notice_may_come_before_the_answer(world: World) -> None:
     ]
 
 
-def test_a_caller_who_hangs_up_meanwhile_has_canceled_it(world: World) -> None:
+def test_a_caller_that_hangs_up_cancels_the_referral(world: World) -> None:
     told = referred(world)
     world.post(LegReferred(call=told["X"], sip_code=202))
     tells(world, told["X"], 180)

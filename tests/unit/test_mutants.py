@@ -74,7 +74,7 @@ def test_a_statement_that_is_there_for_what_it_does_is_dropped() -> None:
     }
 
 
-def test_what_other_tools_hold_or_no_test_can_see_is_not_mutated() -> None:
+def test_parts_held_by_other_tools_or_seen_by_no_test_are_not_mutated() -> None:
     mutated = {CODE.splitlines()[each.line - 1].strip() for each in mutants_of(CODE)}
     assert mutated == {
         "log = logging.getLogger(__name__)",
@@ -95,7 +95,7 @@ def test_of_a_text_the_words_are_changed() -> None:
     assert {each.added[0] for each in mutants_of("f('Via')\n")} == {"f('XXViaXX')", "f(None)", "pass"}
 
 
-def test_a_mutant_is_described_by_what_differs() -> None:
+def test_a_mutant_is_described_by_its_difference() -> None:
     found = mutant_of("m.py", "a\nb\nc\n", "a\nB\nc\n", operator="number")
     assert found is not None
     assert (found.line, found.removed, found.added) == (2, ("b",), ("B",))

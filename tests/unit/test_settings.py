@@ -312,7 +312,7 @@ def test_an_invalid_route_is_refused(tmp_path: Path, route: str) -> None:
     assert problem.startswith("routes.+")
 
 
-def test_a_route_may_have_a_name_and_leaves_to_dns_what_it_does_not_say(tmp_path: Path) -> None:
+def test_a_route_may_have_a_name_and_leaves_port_and_transport_to_dns(tmp_path: Path) -> None:
     (tmp_path / "holdfast.toml").write_text(
         """
         nameservers = ["192.0.2.53", "127.0.0.1:5353", "2001:db8::1", "[2001:db8::2]:54"]

@@ -48,7 +48,7 @@ async def cause(stage: Stage, hold: Hold) -> tuple[Status, str | None]:
     return found.status, found.cause
 
 
-async def test_a_call_that_cannot_be_held_has_its_reason_and_what_would_help(stage: Stage) -> None:
+async def test_a_call_that_cannot_be_held_has_its_reason_and_a_remedy(stage: Stage) -> None:
     over = stage.account.add_call(1, status="completed")
     rings = stage.account.add_call(2, status="ringing")
     alone = stage.account.add_call(3, verb="park")
@@ -183,7 +183,7 @@ async def test_a_change_whose_outcome_cannot_be_read_says_what_settles_it(
 
 
 @pytest.mark.parametrize("shown", [True, False, None])
-async def test_a_hold_in_progress_is_settled_by_what_the_account_shows(
+async def test_a_hold_in_progress_is_settled_by_a_read_of_the_account(
     stage: Stage, room: tuple[CallSid, CallSid], shown: bool | None
 ) -> None:
     stage.account.errors["set_hold"] = [(NO_ANSWER, shown is True)]
@@ -206,7 +206,7 @@ async def test_a_hold_in_progress_is_settled_by_what_the_account_shows(
 
 @pytest.mark.parametrize("way", ["conference", "legs"])
 @pytest.mark.parametrize("shown", [True, False, None])
-async def test_a_resume_in_progress_is_settled_by_what_the_account_shows(
+async def test_a_resume_in_progress_is_settled_by_a_read_of_the_account(
     stage: Stage, way: str, shown: bool | None
 ) -> None:
     if way == "legs":
@@ -306,7 +306,7 @@ async def test_a_phone_hold_has_its_reasons(stage: Stage) -> None:
     assert await cause(stage, holds[bob]) == (Status.CALL_ENDED, "the party hung up")
 
 
-async def test_the_policy_names_who_may_not(stage: Stage, room: tuple[CallSid, CallSid]) -> None:
+async def test_the_policy_names_the_refused_operator(stage: Stage, room: tuple[CallSid, CallSid]) -> None:
     stage.start(policy=Policy(holders=frozenset({"alice"})))
     hold = await stage.holds.hold(room[0], by="alice")
     for by, who in ((None, "anonymous callers"), ("bob", "bob")):

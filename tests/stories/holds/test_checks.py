@@ -100,7 +100,7 @@ async def test_held_legs_are_left_as_they_are_while_the_service_has_no_address(s
 
 
 @pytest.mark.parametrize("live", [True, False])
-async def test_a_hold_whose_pair_was_lost_ends_by_what_the_call_does(stage: Stage, live: bool) -> None:
+async def test_a_hold_whose_pair_was_lost_ends_by_the_status_of_the_call(stage: Stage, live: bool) -> None:
     _, child = await stage.two_legs()
     hold = await stage.holds.hold(child)
     pair = stage.holds.pairs.of(child)

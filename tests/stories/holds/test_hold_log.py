@@ -55,7 +55,7 @@ async def test_a_watcher_receives_each_event_once_until_the_service_ends(
     assert (late, before.status) == ([], Status.HELD)
 
 
-async def test_a_watcher_that_begins_in_the_past_receives_what_it_missed(
+async def test_a_watcher_that_begins_in_the_past_receives_the_events_since_then(
     stage: Stage, room: tuple[CallSid, CallSid]
 ) -> None:
     await stage.holds.resume(await stage.holds.hold(room[0]))

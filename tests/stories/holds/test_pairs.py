@@ -82,7 +82,7 @@ async def test_pairs_of_an_earlier_run_are_known_with_their_queues() -> None:
     assert pairs.leftover_queues == {f"hold-{P}", f"hold-{C}"}
 
 
-async def test_what_the_store_could_not_save_is_written_once_it_can(caplog: pytest.LogCaptureFixture) -> None:
+async def test_unsaved_holds_are_written_once_the_store_works_again(caplog: pytest.LogCaptureFixture) -> None:
     store = CountingStore()
     pairs, pair = PairIndex(store), pair_of_dial(parent=P, child=C)
     store.full = True

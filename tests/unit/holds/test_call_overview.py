@@ -145,7 +145,9 @@ def test_the_hold_of_the_phone_is_shown_where_there_is_none_of_ours() -> None:
         ((member(A, hold=True), member(B)), "init", "music"),
     ],
 )
-def test_what_a_participant_hears(members: tuple[ParticipantSnapshot, ...], status: str, wanted: str) -> None:
+def test_the_overview_shows_the_audio_of_a_participant(
+    members: tuple[ParticipantSnapshot, ...], status: str, wanted: str
+) -> None:
     assert views(in_room(*members, status=status))[A].hears == wanted
 
 
@@ -225,7 +227,7 @@ def test_a_pair_in_a_conference_is_shown_there() -> None:
         (("ringing", "ringing"), (None, None)),
     ],
 )
-def test_what_the_ends_of_a_plain_dial_hear(statuses: tuple[str, str], hears: tuple[str, str]) -> None:
+def test_the_ends_of_a_plain_dial_hear_each_other(statuses: tuple[str, str], hears: tuple[str, str]) -> None:
     calls = (call(A, status=statuses[0]), call(B, status=statuses[1], parent=A))
     shown = views(replace(EMPTY, calls=calls))
     assert (shown[A].hears, shown[B].hears) == hears

@@ -43,7 +43,7 @@ def test_each_error_has_its_code_and_its_status() -> None:
 
 
 @pytest.mark.parametrize("fix", [None, "do this"])
-def test_an_error_is_printed_with_what_would_help(fix: str | None) -> None:
+def test_an_error_is_printed_with_a_remedy(fix: str | None) -> None:
     error = errors.HoldFailed("it failed", fix=fix, hold="HO1")
     assert (str(error), error.message, error.fix, error.hold) == (
         "it failed" if fix is None else "it failed\n  do this",

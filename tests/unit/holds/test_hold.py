@@ -90,7 +90,7 @@ def test_a_hold_takes_a_message_as_its_table_says_and_refuses_any_other(status: 
     assert hold.ended_at == (9.0 if hold.status.final else None)
 
 
-def test_a_hold_begins_with_what_was_asked_and_nothing_else() -> None:
+def test_a_hold_begins_with_the_requested_options_alone() -> None:
     id, call = HoldId("HO" + "0" * 32), CallSid("CA" + "0" * 32)
     plain, effects = open_hold(id=id, call=call, now=1.0)
     assert plain == Hold(id=id, call=call, asked_at=1.0)

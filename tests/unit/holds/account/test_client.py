@@ -373,7 +373,7 @@ async def test_a_report_of_the_engine_that_cannot_be_read_is_an_error(wire: Wire
         await account.phone_holds()
 
 
-async def test_what_another_account_does_not_report_is_asked_once(wire: Wire, account: Account) -> None:
+async def test_data_that_another_account_does_not_report_is_asked_once(wire: Wire, account: Account) -> None:
     wire.responses = [(404, "not here"), (404, "not here")]
     for _ in range(2):
         assert await account.phone_holds() == []
@@ -381,7 +381,7 @@ async def test_what_another_account_does_not_report_is_asked_once(wire: Wire, ac
     assert [path for _, path, _ in wire.requests] == ["/engine/phone-holds", "/engine/quality"]
 
 
-async def test_the_cloud_is_not_asked_for_what_only_the_engine_reports(wire: Wire) -> None:
+async def test_the_cloud_is_not_asked_for_data_that_only_the_engine_reports(wire: Wire) -> None:
     for url in ("https://api.twilio.com", "https://api.ie1.twilio.com", "https://twilio.com"):
         cloud = Account.engine(url=url, sid=SID, token=TOKEN)
         assert await cloud.phone_holds() == []
@@ -420,5 +420,5 @@ def test_an_address_that_is_no_api_is_refused(url: str) -> None:
     assert caught.value.fix == "Say http://host:port."
 
 
-def test_an_account_shows_where_and_as_whom_it_signs_in(account: Account) -> None:
+def test_an_account_shows_its_server_and_its_sid(account: Account) -> None:
     assert (account.sid, account.token, account.base_url) == (SID, TOKEN, URL)

@@ -34,7 +34,7 @@ def test_a_participant_is_held_only_where_that_changes_something() -> None:
         )
 
 
-def test_the_others_of_a_conference_are_those_who_are_connected() -> None:
+def test_the_others_of_a_conference_are_its_connected_participants() -> None:
     first, second, third = (participant(call=CallSid(f"CA{number:032x}")) for number in range(3))
     room = RoomSnapshot(
         conference=ConferenceSnapshot(sid=ROOM, name="support", status="in-progress"),

@@ -184,7 +184,7 @@ def test_only_an_empty_queue_is_deleted(waiting: Queue) -> None:
 
 
 @pytest.mark.parametrize(("name", "max_size"), [("new", None), (None, 3), (None, 0), (None, None)])
-def test_a_change_keeps_what_it_does_not_name(name: str | None, max_size: int | None) -> None:
+def test_a_change_keeps_the_fields_that_it_does_not_name(name: str | None, max_size: int | None) -> None:
     changed = machine.handle(queue(ALICE), ChangeQueue(queue=SID, name=name, max_size=max_size), LATER).noun
     assert changed.name == (name or "q")
     assert changed.max_size == (10 if max_size is None else max_size)

@@ -154,7 +154,7 @@ def test_a_reused_row_behaves_as_a_fresh_one(
 
 @pytest.mark.parametrize("codec", ["unknown", "A-law", "G.722"])
 @pytest.mark.parametrize("what", sorted(EARLIER))
-def test_what_one_leg_did_changes_nothing_for_the_next_leg_of_its_row(what: str, codec: str) -> None:
+def test_a_leg_changes_nothing_for_the_next_leg_of_its_row(what: str, codec: str) -> None:
     fresh, reused = engine_with_listener(), engine_with_listener()
     EARLIER[what](reused)
     reused.close(REUSED)

@@ -63,7 +63,7 @@ def test_a_number_without_a_plus_is_dialled_in_the_default_country(written: str,
         *("112", "911", "100"),
     ],
 )
-def test_what_cannot_be_a_number_is_none(written: str) -> None:
+def test_text_that_cannot_be_a_number_gives_none(written: str) -> None:
     assert read_number(written, "US") is None
 
 
@@ -86,7 +86,7 @@ def test_a_number_of_ours_is_looked_for_as_dialled_in_the_country_and_without_it
 
 
 @given(text=st.text(alphabet="+0123456789 ()-.x\u2011\uff11", max_size=24), country=COUNTRIES)
-def test_what_is_read_is_e164_and_is_read_again_as_itself_in_every_country(text: str, country: str) -> None:
+def test_numbers_become_e164_and_are_read_again_as_themselves_in_every_country(text: str, country: str) -> None:
     number = read_number(text, country)
     if number is not None:
         assert re.fullmatch(r"\+[1-9][0-9]{1,14}", number)

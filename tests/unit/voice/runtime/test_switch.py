@@ -299,7 +299,7 @@ async def test_beyond_the_limit_the_oldest_late_entries_and_deletions_are_lost(
     await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_what_the_parts_post_is_handled_in_order_before_the_switch_is_settled() -> None:
+async def test_posted_facts_are_handled_in_order_before_the_switch_is_settled() -> None:
     pages, mailbox = Pages(), make_mailbox()
     pages.open.set()
     switch = switch_on(pages, mailbox)

@@ -58,7 +58,7 @@ class Model:
 
 @settings(deadline=None)
 @given(st.lists(changes, max_size=40))
-def test_after_any_changes_each_leg_hears_what_the_model_says(walk: list[RouteAudio | tuple[str, CallSid]]) -> None:
+def test_after_any_changes_each_leg_hears_as_the_model_does(walk: list[RouteAudio | tuple[str, CallSid]]) -> None:
     arrays, rows, model = Seats(ROWS), dict[str, int](), Model()
     seating = Seating(arrays, rows)
     for change in walk:

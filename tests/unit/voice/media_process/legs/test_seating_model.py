@@ -105,7 +105,7 @@ def command_of(dice: Random) -> RouteAudio:
 
 @settings(max_examples=150, deadline=None)
 @given(seed=st.integers(0, 2**32))
-def test_each_leg_hears_what_its_room_says_in_any_order_of_events(seed: int) -> None:
+def test_each_leg_hears_its_room_in_any_order_of_events(seed: int) -> None:
     dice, model, free = Random(seed), Model(), list(range(ROWS))
     seats, companding = Seats(ROWS), np.zeros(ROWS, dtype=np.intp)
     seating = Seating(seats, model.rows)

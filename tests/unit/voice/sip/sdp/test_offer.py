@@ -553,7 +553,7 @@ def test_a_media_line_out_of_the_grammar_is_refused_in_its_place_and_costs_only_
         (b"RTP/AVP 0 101", b"RTP/AVP " + b"18 " * 80 + b"0 101"),
     ],
 )
-def test_what_is_not_used_may_be_missing_or_damaged(old: bytes, new: bytes) -> None:
+def test_unused_lines_may_be_missing_or_damaged(old: bytes, new: bytes) -> None:
     plain, _ = answer_offer(US, offer())
     damaged, _ = answer_offer(US, offer().replace(old, new))
     assert damaged.agreed == plain.agreed
