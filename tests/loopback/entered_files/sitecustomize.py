@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
-PACKAGE = "/holdfast/"
+PACKAGE = str(Path(__file__).resolve().parents[3] / "holdfast") + os.sep
 
 
 class Recorder:
@@ -36,7 +36,7 @@ class Recorder:
     def end(self, *_: object) -> None:
         sys.setprofile(None)
         self.is_recording = False
-        lines = [f"{at} {name}\n" for name, at in self.entered.items() if PACKAGE in name]
+        lines = [f"{at} {name}\n" for name, at in self.entered.items() if name.startswith(PACKAGE)]
         written = self.folder / f"{os.getpid()}.written"
         written.write_text("".join(lines))
         written.rename(written.with_suffix(".entered"))
