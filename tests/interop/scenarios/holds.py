@@ -74,7 +74,7 @@ UNANSWERABLE = scene(
     gets(488),
     within("ACK", cseq=3),
     within("UPDATE", cseq=4, body="v=0"),
-    gets(400),
+    gets(488),
     within("UPDATE", cseq=5, body="hold, please", kind="text/plain"),
     gets(415, "Accept: application/sdp"),
     changes("INVITE", sdp(version=4), "sendrecv", cseq=6),
