@@ -199,7 +199,12 @@ class HoldExecutor:
         return await self.conferences.resume(hold)
 
     async def reconcile(self, hold: Hold) -> Hold:
-        """Change an unfinished hold to the status that the account shows. Raises: AccountError."""
+        """Change an unfinished hold to the status that the account shows. Raises: AccountError.
+
+        A hold by legs stays as it is while this service has no public URL: its queue is not looked for then.
+        """
+        if hold.way is WayName.LEGS and self.legs is None and await is_live(self.account, hold.call):
+            return hold
         message = _shown_message(hold.status, await self._shows_hold(hold))
         if message is None:
             return hold

@@ -233,6 +233,24 @@ async def test_a_resume_in_progress_is_settled_by_a_read_of_the_account(
     )
 
 
+@pytest.mark.parametrize("shown", [True, None])
+async def test_an_unfinished_hold_by_legs_is_not_settled_without_a_public_url(stage: Stage, shown: bool | None) -> None:
+    """The service that started without it cannot know what the party hears, so it says neither *resumed* nor *held*."""
+    _, call = await stage.two_legs()
+    hold = await stage.holds.hold(call)
+    await stage.holds.hold_log.handle(hold.id, Resume(by="alice"))
+    stage.start(public_url=None)
+    if shown is None:
+        stage.account.party_hangs_up(call)
+    await stage.holds.check()
+    status = (await stage.holds.get(hold.id)).status
+    assert status is (Status.RESUMING if shown else Status.CALL_ENDED)
+    if shown:
+        stage.start(public_url=PUBLIC)
+        await stage.holds.check()
+        assert await cause(stage, hold) == (Status.HELD, "the account shows that the party is on hold as before")
+
+
 async def test_a_hold_whose_pair_is_over_is_not_resumed(stage: Stage) -> None:
     _, child = await stage.two_legs()
     hold = await stage.holds.hold(child)
