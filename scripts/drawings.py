@@ -1,4 +1,7 @@
-"""The drawings of docs/design.md, made from the code: its settings, its messages, its matrix, and calls it carries."""
+"""The drawings of docs/design.md, made from the code: its settings, its messages, its matrix, and calls it carries.
+
+Length: four drawings, and the few shapes that they share.
+"""
 
 from __future__ import annotations
 

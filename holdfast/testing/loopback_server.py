@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
@@ -29,7 +30,7 @@ class Handler(BaseHTTPRequestHandler):
         """Log nothing."""
 
 
-class LoopbackServer:
+class LoopbackServer(ABC):
     """A web server on a free loopback port, in threads of its own; it answers for as long as it is entered."""
 
     def __init__(self) -> None:
@@ -38,9 +39,9 @@ class LoopbackServer:
         name = type(self).__name__
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name=name, daemon=True)
 
+    @abstractmethod
     def handler(self) -> type[Handler]:
         """Return the class that handles its connections."""
-        raise NotImplementedError
 
     def __enter__(self) -> Self:
         self._thread.start()
